@@ -1,0 +1,2 @@
+//! atlas-cluster
+fn main() {}

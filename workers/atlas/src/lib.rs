@@ -1,0 +1,1 @@
+//! The Atlas third-party control protocol: parameters, messages, parser; pure.

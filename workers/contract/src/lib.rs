@@ -1,0 +1,1 @@
+//! systemd's contract from the worker's side.

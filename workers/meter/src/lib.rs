@@ -1,0 +1,1 @@
+//! The UDP worker: batches out of the kernel into the meter table.

@@ -1,0 +1,1 @@
+//! The meter table and the two-faced counters.
