@@ -1,1 +1,155 @@
-//! systemd's contract from the worker's side.
+//! systemd's contract from the worker's side, and what a role promises the cluster.
+//!
+//! A worker finds its descriptors by name ([`Contract`], sd_listen_fds(3)), speaks to its supervisor through a
+//! datagram socket ([`Notify`], sd_notify(3)), takes its slot over by a lock that the kernel passes on ([`Seat`]) and
+//! lives until it is told to leave ([`Life`]).
+
+pub mod clock;
+mod life;
+mod notify;
+mod seat;
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+pub use life::Life;
+pub use notify::Notify;
+pub use seat::Seat;
+
+/// Name of the pipe whose writing end only the supervisor holds.
+pub const PARENT: &str = "parent";
+/// Name of the frozen segment with the configuration of the generation, as JSON.
+pub const CONFIG: &str = "config";
+/// Name of the slot's own segment: whoever holds its lock serves the slot.
+pub const SEAT: &str = "seat";
+/// Prefix of the names of the slot's sockets: `udp0`, `udp1`, … in the order of the listen addresses.
+pub const SOCKET: &str = "udp";
+
+/// How a role ends that cannot go on: one line, and the errno if a system call said it (`ERRNO=`).
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct Failure {
+    /// What failed, on what, why.
+    pub what: String,
+    /// The error number behind it, 0 if there is none.
+    pub errno: i32,
+}
+
+impl Failure {
+    /// `what: why`, with the number of `why`.
+    #[must_use]
+    pub fn of(what: impl std::fmt::Display, why: &std::io::Error) -> Failure {
+        Failure { what: format!("{what}: {why}"), errno: why.raw_os_error().unwrap_or(0) }
+    }
+}
+
+/// A memory segment that the supervisor makes and lends; it never maps one itself.
+#[derive(Clone, Copy)]
+pub struct Lent {
+    /// Its name among the worker's descriptors.
+    pub name: &'static str,
+    /// Size in bytes.
+    pub bytes: usize,
+    /// What stands at the start of a fresh one.
+    pub head: fn() -> Vec<u8>,
+}
+
+/// What the cluster knows of a kind of worker.
+pub struct Role {
+    /// Name, as `list` and `ps` show it.
+    pub name: &'static str,
+    /// Whether its slots hold sockets of the reuseport groups.
+    pub sockets: bool,
+    /// The segment of each slot ([`SEAT`]): it carries the lock.
+    pub seat: Lent,
+    /// Segments of the cluster that it shares with others.
+    pub shared: &'static [Lent],
+    /// Its life, from READY to the last datagram.
+    pub main: fn(Contract) -> Result<(), Failure>,
+}
+
+/// What a worker was given at its start.
+pub struct Contract {
+    descriptors: BTreeMap<String, OwnedFd>,
+    /// The line to the supervisor.
+    pub notify: Notify,
+    /// Silence of this length is taken for a hang (`WATCHDOG_USEC`).
+    pub watchdog: Option<Duration>,
+    /// Number of the slot (`NODE_APP_INSTANCE`).
+    pub instance: u8,
+}
+
+impl Contract {
+    /// Reads the environment and takes over the descriptors; once in a process's life.
+    ///
+    /// # Errors
+    /// When a variable is missing or makes no sense, or a descriptor is not open.
+    pub fn from_environment() -> Result<Contract, Failure> {
+        let number = |name: &str| text(name)?.parse::<u64>().map_err(|_| broken(name));
+        if number("LISTEN_PID")? != u64::from(std::process::id()) {
+            return Err(broken("LISTEN_PID"));
+        }
+        let count = usize::try_from(number("LISTEN_FDS")?).map_err(|_| broken("LISTEN_FDS"))?;
+        let fds = sys::fds::inherited(sys::process::FIRST_FD, count)
+            .map_err(|e| Failure::of(format_args!("cannot take over {count} descriptors"), &e))?;
+        let names = text("LISTEN_FDNAMES")?;
+        let descriptors: BTreeMap<_, _> = names.split(':').map(str::to_owned).zip(fds).collect();
+        if descriptors.len() != count {
+            return Err(broken("LISTEN_FDNAMES"));
+        }
+        let watchdog = match std::env::var("WATCHDOG_USEC") {
+            Ok(_) => Some(Duration::from_micros(number("WATCHDOG_USEC")?)),
+            Err(_) => None,
+        };
+        Ok(Contract {
+            descriptors,
+            notify: Notify::from_environment()?,
+            watchdog,
+            instance: number("NODE_APP_INSTANCE")?.try_into().map_err(|_| broken("NODE_APP_INSTANCE"))?,
+        })
+    }
+
+    /// The descriptor of that name.
+    ///
+    /// # Errors
+    /// When it was not given, or was taken before.
+    pub fn take(&mut self, name: &str) -> Result<OwnedFd, Failure> {
+        let missing = || Failure { what: format!("no descriptor `{name}` was given"), errno: 0 };
+        self.descriptors.remove(name).ok_or_else(missing)
+    }
+
+    /// Gives the contract a descriptor by name: the launcher, for the role it becomes.
+    pub fn put(&mut self, name: String, fd: OwnedFd) {
+        self.descriptors.insert(name, fd);
+    }
+
+    /// The configuration of the generation, as JSON.
+    ///
+    /// # Errors
+    /// When it was not given, was taken before, or cannot be read.
+    pub fn take_config(&mut self) -> Result<String, Failure> {
+        use std::os::unix::fs::FileExt;
+        let file = std::fs::File::from(self.take(CONFIG)?);
+        // By position: the file offset is shared with every other child of the generation.
+        let read = || {
+            let mut text = vec![0; sys::map::size(file.as_fd())?];
+            file.read_exact_at(&mut text, 0)?;
+            String::from_utf8(text).map_err(std::io::Error::other)
+        };
+        read().map_err(|e| Failure::of("cannot read the configuration segment", &e))
+    }
+
+    /// The slot's sockets, in the order of the listen addresses.
+    pub fn take_sockets(&mut self) -> Vec<OwnedFd> {
+        (0..).map_while(|i| self.descriptors.remove(&format!("{SOCKET}{i}"))).collect()
+    }
+}
+
+fn text(name: &str) -> Result<String, Failure> {
+    std::env::var(name).map_err(|_| broken(name))
+}
+
+fn broken(name: &str) -> Failure {
+    Failure { what: format!("the environment variable {name} is missing or makes no sense"), errno: 0 }
+}

@@ -1,0 +1,84 @@
+//! A worker's life between taking its seat and leaving it: signals, the parent, the watchdog.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use signal_hook::consts::SIGTERM;
+use signal_hook_mio::v1_0::Signals;
+
+use crate::{Contract, Failure, Notify, PARENT};
+
+/// Token of the signals, in the caller's poll.
+const SIGNALS: Token = Token(usize::MAX - 1);
+/// Token of the parent pipe, in the caller's poll.
+const PARENT_PIPE: Token = Token(usize::MAX - 2);
+
+/// Knows when to leave, and says often enough that we are alive.
+pub struct Life {
+    signals: Signals,
+    parent: OwnedFd,
+    notify: Notify,
+    /// Half of the watchdog's time, as sd_watchdog_enabled(3) advises.
+    interval: Option<Duration>,
+    next_ping: Duration,
+    leaving: bool,
+}
+
+impl Life {
+    /// Begins once the seat is taken: installs the handler of SIGTERM, watches the parent, gives the first sign of
+    /// life. `registry` is of the caller's poll; tokens above `usize::MAX - 16` are reserved for this.
+    ///
+    /// # Errors
+    /// When the parent pipe was not given, or a handler or the poll refuses.
+    pub fn begin(mut contract: Contract, registry: &Registry, now: Duration) -> Result<Life, Failure> {
+        let parent = contract.take(PARENT)?;
+        let begin = || {
+            let mut signals = Signals::new([SIGTERM])?;
+            registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
+            registry.register(&mut SourceFd(&parent.as_raw_fd()), PARENT_PIPE, Interest::READABLE)?;
+            io::Result::Ok(signals)
+        };
+        let signals = begin().map_err(|e| Failure::of("cannot watch for signals", &e))?;
+        let interval = contract.watchdog.map(|watchdog| watchdog / 2);
+        let mut life =
+            Life { signals, parent, notify: contract.notify, interval, next_ping: now, leaving: false };
+        life.notify.alive();
+        life.poll_wait(now);
+        Ok(life)
+    }
+
+    /// Looks at one event of the poll; answers whether it was ours.
+    pub fn handle(&mut self, token: Token) -> bool {
+        match token {
+            SIGNALS => self.leaving |= self.signals.pending().count() > 0,
+            PARENT_PIPE => self.leaving |= sys::process::hung_up(std::os::fd::AsFd::as_fd(&self.parent)),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Whether to finish what is under way and go.
+    #[must_use]
+    pub fn leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Gives a sign of life if one is due; answers how long until the next.
+    pub fn poll_wait(&mut self, now: Duration) -> Option<Duration> {
+        let interval = self.interval?;
+        if now >= self.next_ping {
+            self.notify.alive();
+            self.next_ping = now + interval;
+        }
+        Some(self.next_ping.saturating_sub(now))
+    }
+
+    /// The line to the supervisor.
+    #[must_use]
+    pub fn notify(&self) -> &Notify {
+        &self.notify
+    }
+}

@@ -1,0 +1,141 @@
+//! The line to the supervisor: sd_notify(3).
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use sys::fds::Wait;
+
+use crate::Failure;
+
+/// The longest STATUS that is sent, in bytes.
+const MAX_STATUS: usize = 1024;
+
+/// A datagram socket to the address in `NOTIFY_SOCKET`.
+///
+/// It holds about 11 unread messages. What the supervisor must know waits for room; signs of life never do: a stalled
+/// supervisor must not freeze its workers. A supervisor that is gone is no error here: the parent pipe tells that.
+#[derive(Debug)]
+pub struct Notify {
+    socket: Option<UnixDatagram>,
+}
+
+impl Notify {
+    /// Connects to `NOTIFY_SOCKET`; without that variable all messages go nowhere.
+    ///
+    /// # Errors
+    /// When there is an address and nobody can be reached there.
+    pub fn from_environment() -> Result<Notify, Failure> {
+        let Some(address) = std::env::var_os("NOTIFY_SOCKET") else {
+            return Ok(Notify { socket: None });
+        };
+        let connect = || {
+            let bytes = address.as_encoded_bytes();
+            let peer = match bytes.strip_prefix(b"@") {
+                Some(name) => SocketAddr::from_abstract_name(name)?,
+                None => SocketAddr::from_pathname(&address)?,
+            };
+            let socket = UnixDatagram::unbound()?;
+            socket.connect_addr(&peer)?;
+            io::Result::Ok(socket)
+        };
+        let socket =
+            connect().map_err(|e| Failure::of(format_args!("cannot reach {}", address.display()), &e))?;
+        Ok(Notify { socket: Some(socket) })
+    }
+
+    /// `READY=1`: what can be prepared is prepared.
+    pub fn ready(&self) {
+        self.send("READY=1", &[], Wait::ForRoom);
+    }
+
+    /// `X_BOUND=1`: every socket of the slot is bound.
+    pub fn bound(&self) {
+        self.send("X_BOUND=1", &[], Wait::ForRoom);
+    }
+
+    /// `WATCHDOG=1`: alive.
+    pub fn alive(&self) {
+        self.send("WATCHDOG=1", &[], Wait::Never);
+    }
+
+    /// `STOPPING=1`: on the way out.
+    pub fn stopping(&self) {
+        self.send("STOPPING=1", &[], Wait::Never);
+    }
+
+    /// `STATUS=…` for people.
+    pub fn status(&self, text: &str) {
+        self.send(&format!("STATUS={}", one_line(text)), &[], Wait::Never);
+    }
+
+    /// `STATUS=…` and `ERRNO=…`: why it ends.
+    pub fn failed(&self, failure: &Failure) {
+        self.send(
+            &format!("STATUS={}\nERRNO={}", one_line(&failure.what), failure.errno),
+            &[],
+            Wait::ForRoom,
+        );
+    }
+
+    /// `FDSTORE=1`: gives the supervisor a duplicate to keep under `name`.
+    ///
+    /// # Errors
+    /// When it could not be sent: then nobody else keeps it.
+    pub fn store(&self, name: &str, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let Some(socket) = &self.socket else { return Ok(()) };
+        let text = format!("FDSTORE=1\nFDNAME={name}\nFDPOLL=0");
+        sys::fds::send(socket.as_fd(), text.as_bytes(), &[fd], Wait::ForRoom).map(drop)
+    }
+
+    fn send(&self, text: &str, fds: &[BorrowedFd<'_>], wait: Wait) {
+        if let Some(socket) = &self.socket {
+            let _ = sys::fds::send(socket.as_fd(), text.as_bytes(), fds, wait);
+        }
+    }
+}
+
+/// A STATUS is one line of bounded length.
+fn one_line(text: &str) -> String {
+    let mut line = text.replace(['\n', '\r'], " ");
+    line.truncate(line.floor_char_boundary(MAX_STATUS));
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_socket_stops_ready_but_never_a_sign_of_life() {
+        let (socket, supervisor) = UnixDatagram::pair().unwrap();
+        let notify = Notify { socket: Some(socket) };
+        for _ in 0..10_000 {
+            notify.alive(); // returns, although nobody reads
+        }
+        let waiter = std::thread::spawn(move || notify.ready());
+        let mut buffer = [0; 64];
+        loop {
+            let n = supervisor.recv(&mut buffer).unwrap();
+            if &buffer[..n] == b"READY=1" {
+                break;
+            }
+            assert_eq!(&buffer[..n], b"WATCHDOG=1");
+        }
+        waiter.join().unwrap();
+    }
+
+    #[test]
+    fn a_status_is_one_line_of_bounded_length() {
+        assert_eq!(one_line("a\nb\r\nREADY=1"), "a b  READY=1");
+        assert_eq!(one_line(&"ü".repeat(1000)).len(), MAX_STATUS);
+    }
+
+    #[test]
+    fn a_supervisor_that_is_gone_is_no_error() {
+        let (socket, supervisor) = UnixDatagram::pair().unwrap();
+        drop(supervisor);
+        Notify { socket: Some(socket) }.ready();
+    }
+}

@@ -1,0 +1,75 @@
+//! Succession: one process serves a slot, and the kernel says which.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+/// The right to serve a slot: a write lock on its segment (F_OFD_SETLKW, fcntl(2)), held until this is dropped or the
+/// process ends, whatever ends it.
+///
+/// The lock belongs to a description of our own (opened anew, CLOEXEC), so neither the supervisor's duplicate nor a
+/// stray close of the segment carries or drops it.
+#[derive(Debug)]
+pub struct Seat {
+    _locked: OwnedFd,
+}
+
+impl Seat {
+    /// Waits until the predecessor is gone. A handler with SA_RESTART would let a waiter survive SIGTERM: install
+    /// handlers only afterwards.
+    ///
+    /// # Errors
+    /// What open(2) or fcntl(2) say.
+    pub fn wait(segment: BorrowedFd<'_>) -> io::Result<Seat> {
+        Self::lock(segment, |lock| FcntlArg::F_OFD_SETLKW(lock))
+    }
+
+    /// Takes the seat if nobody holds it.
+    ///
+    /// # Errors
+    /// `WouldBlock` if somebody does; else what open(2) or fcntl(2) say.
+    pub fn try_take(segment: BorrowedFd<'_>) -> io::Result<Seat> {
+        Self::lock(segment, |lock| FcntlArg::F_OFD_SETLK(lock))
+    }
+
+    fn lock(segment: BorrowedFd<'_>, how: fn(&libc::flock) -> FcntlArg<'_>) -> io::Result<Seat> {
+        let own = sys::map::reopen(segment, true)?;
+        let whole = libc::flock {
+            l_type: libc::F_WRLCK as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        fcntl(own.as_fd(), how(&whole))?;
+        Ok(Seat { _locked: own })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_seat_has_one_holder_and_passes_on_when_he_is_gone() {
+        let segment = sys::map::segment("seat", &[], 4096, false).unwrap();
+        let holder = Seat::wait(segment.as_fd()).unwrap();
+        let refused = Seat::try_take(segment.as_fd()).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        // neither a duplicate that is closed nor another description of the file frees it
+        drop(sys::fds::duplicate(&segment).unwrap());
+        drop(sys::map::reopen(segment.as_fd(), true).unwrap());
+        assert!(Seat::try_take(segment.as_fd()).is_err());
+        let waiter = std::thread::spawn({
+            let segment = sys::fds::duplicate(&segment).unwrap();
+            move || Seat::wait(segment.as_fd()).unwrap()
+        });
+        drop(holder);
+        let heir = waiter.join().unwrap();
+        assert!(Seat::try_take(segment.as_fd()).is_err(), "the heir holds it now");
+        drop(heir);
+        Seat::try_take(segment.as_fd()).unwrap();
+    }
+}

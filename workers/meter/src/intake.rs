@@ -1,0 +1,237 @@
+//! What a datagram is: one class each, its levels to the sink, its kind to the counters.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use atlas::{Class, Malformed, Parser};
+use contract::clock::Moment;
+use sys::batch::Entry;
+use table::counters::{Counter, Counters};
+
+use crate::ring::Taker;
+use crate::senders::{Sender, Senders};
+use crate::sink::Sink;
+
+/// At most one line in this time about datagrams that are not what they should be.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// Classes datagrams and hands their levels on.
+pub(crate) struct Intake<S> {
+    parser: Parser,
+    senders: Senders,
+    sink: S,
+    moment: Moment,
+    batch: u64,
+    remarks: Remarks,
+}
+
+impl<S: Sink> Intake<S> {
+    pub(crate) fn new(senders: Senders, sink: S) -> Intake<S> {
+        let moment = Moment::now();
+        Intake { parser: Parser::new(), senders, sink, moment, batch: 0, remarks: Remarks::default() }
+    }
+
+    /// Time since boot, as of the last batch.
+    pub(crate) fn now(&self) -> Duration {
+        self.moment.boot
+    }
+
+    /// What a person should hear about the datagrams since the last call.
+    pub(crate) fn poll_remark(&mut self, now: Duration) -> Option<String> {
+        self.remarks.poll(now)
+    }
+
+    fn class(&mut self, entry: &Entry<'_>, sender: IpAddr, counters: &mut Counters) -> Counter {
+        if self.senders.judge(sender) == Sender::Unknown {
+            return Counter::UnknownSender;
+        }
+        let parsed = match self.parser.parse(entry.payload) {
+            _ if entry.truncated => Err(Malformed::TooLong),
+            parsed => parsed,
+        };
+        let micros = self.moment.boot_time_of(entry.stamp).as_micros() as u64;
+        match parsed {
+            Err(why) => {
+                counters.add_reason(why as usize);
+                self.remarks.malformed(entry.sender, why);
+                Counter::Malformed
+            }
+            Ok(parsed) => {
+                self.remarks.index_over |= parsed.index_out_of_range;
+                match parsed.class {
+                    Class::Meter if self.sink.store(&mut self.senders, sender, micros, parsed.readings) => {
+                        counters.add(Counter::Readings, parsed.readings.len() as u64);
+                        Counter::Meter
+                    }
+                    Class::Meter => {
+                        self.remarks.table_full = true;
+                        Counter::Other
+                    }
+                    Class::KeepAlive | Class::Other => {
+                        self.sink.heard(&self.senders, sender, micros);
+                        if parsed.class == Class::KeepAlive { Counter::KeepAlive } else { Counter::Other }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<S: Sink> Taker for Intake<S> {
+    fn begin(&mut self, batch: u64) {
+        self.moment = Moment::now();
+        self.batch = batch;
+    }
+
+    fn take(&mut self, entry: &Entry<'_>, counters: &mut Counters) {
+        let class = match entry.sender {
+            Some(sender) => self.class(entry, sender.ip(), counters),
+            None => Counter::UnknownSender,
+        };
+        counters.add(class, 1);
+        self.sink.mark(self.batch, entry.payload);
+    }
+}
+
+/// Lines for people, kept rare: what is wrong is counted each time and said now and then.
+#[derive(Default)]
+struct Remarks {
+    malformed: u64,
+    last: Option<(Option<SocketAddr>, Malformed)>,
+    index_over: bool,
+    table_full: bool,
+    said: [bool; 2],
+    quiet_until: Duration,
+}
+
+impl Remarks {
+    fn malformed(&mut self, sender: Option<SocketAddr>, why: Malformed) {
+        self.malformed += 1;
+        self.last = Some((sender, why));
+    }
+
+    fn poll(&mut self, now: Duration) -> Option<String> {
+        if now < self.quiet_until {
+            return None;
+        }
+        let line = if self.index_over && !self.said[0] {
+            self.said[0] = true;
+            "a meter's index is over 63: such levels are counted as `other` and not stored".into()
+        } else if self.table_full && !self.said[1] {
+            self.said[1] = true;
+            format!(
+                "more than {} processors send: the levels of the others are not stored",
+                table::PROCESSORS
+            )
+        } else if let Some((sender, why)) = self.last.take() {
+            let sender = sender.map_or("an unknown sender".into(), |sender| sender.to_string());
+            format!(
+                "{} malformed datagrams; the last from {sender}: {why}",
+                std::mem::take(&mut self.malformed)
+            )
+        } else {
+            return None;
+        };
+        self.quiet_until = now + QUIET;
+        Some(line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+    use atlas::Reading;
+    use table::Writer;
+
+    /// Has room for everybody but 10.0.0.9.
+    #[derive(Default)]
+    struct Notes {
+        stored: Vec<(IpAddr, usize)>,
+        heard: usize,
+        marked: usize,
+    }
+
+    impl Sink for &mut Notes {
+        fn store(&mut self, _: &mut Senders, sender: IpAddr, _: u64, readings: &[Reading]) -> bool {
+            let room = sender.to_string() != "10.0.0.9";
+            if room {
+                self.stored.push((sender, readings.len()));
+            }
+            room
+        }
+        fn heard(&mut self, _: &Senders, _: IpAddr, _: u64) {
+            self.heard += 1;
+        }
+        fn mark(&mut self, _: u64, _: &[u8]) {
+            self.marked += 1;
+        }
+    }
+
+    const METER: &[u8] = br#"{"method":"update","params":[{"param":"ZoneMeter_0","val":-23.5},{"param":"MixMeter_14","pct":50}]}"#;
+    const KEEPALIVE: &[u8] =
+        br#"{"jsonrpc":"2.0","method":"getResp","params":[{"param":"KeepAlive","str":"OK"}]}"#;
+
+    #[test]
+    fn every_datagram_is_in_exactly_one_class() {
+        use Counter::{KeepAlive, Malformed, Meter, Other, UnknownSender};
+        let words: Vec<_> = {
+            let mut bytes = table::head([1, 2]);
+            bytes.resize(table::BYTES, 0);
+            bytes
+                .chunks(8)
+                .map(|w| std::sync::atomic::AtomicU64::new(u64::from_ne_bytes(w.try_into().unwrap())))
+                .collect()
+        };
+        let configured = r#"{"processor":[{"address":"10.0.0.1"},{"address":"10.0.0.9"}]}"#;
+        let senders = Senders::new(&Settings::parse(configured).unwrap(), &Writer::new(&words).unwrap());
+        let mut notes = Notes::default();
+        let mut intake = Intake::new(senders, &mut notes);
+        let cases: [(&str, &[u8], bool, Counter); 10] = [
+            ("10.0.0.1:3131", METER, false, Meter),
+            ("10.0.0.1:3131", KEEPALIVE, false, KeepAlive),
+            ("10.0.0.1:3131", b"{}", false, Other),
+            (
+                "10.0.0.1:3131",
+                br#"{"method":"update","params":{"param":"ZoneMeter_64","val":0}}"#,
+                false,
+                Other,
+            ),
+            ("10.0.0.1:3131", b"", false, Malformed),
+            ("10.0.0.1:3131", b"{", false, Malformed),
+            ("10.0.0.1:3131", METER, true, Malformed),
+            ("10.0.0.2:3131", METER, false, UnknownSender),
+            ("10.0.0.2:3131", b"{", false, UnknownSender),
+            ("10.0.0.9:3131", METER, false, Other),
+        ];
+        let mut counters = Counters::default();
+        for (i, (sender, payload, truncated, class)) in cases.into_iter().enumerate() {
+            let before = counters;
+            let sender = Some(sender.parse().unwrap());
+            intake.take(&Entry { payload, sender, stamp: None, truncated }, &mut counters);
+            assert_eq!(counters.get(class), before.get(class) + 1, "case {i}");
+            assert_eq!(counters.classes(), i as u64 + 1, "case {i} is in exactly one class");
+        }
+        let reason = |why: atlas::Malformed| counters.reason(why as usize);
+        use atlas::Malformed::{Empty, Json, TooLong};
+        assert_eq!([Empty, Json, TooLong].map(reason), [1, 1, 1]);
+        assert_eq!(counters.get(Counter::Readings), 2);
+        assert_eq!((notes.stored.len(), notes.heard, notes.marked), (1, 3, cases.len()));
+    }
+
+    #[test]
+    fn remarks_are_rare_and_say_what_happened() {
+        let mut remarks = Remarks::default();
+        let at = Duration::from_secs;
+        assert_eq!(remarks.poll(at(100)), None);
+        for _ in 0..5 {
+            remarks.malformed(Some("10.0.0.1:9".parse().unwrap()), Malformed::Json);
+        }
+        let line = remarks.poll(at(100)).unwrap();
+        assert_eq!(line, "5 malformed datagrams; the last from 10.0.0.1:9: the datagram is not valid JSON");
+        remarks.index_over = true;
+        assert_eq!(remarks.poll(at(105)), None, "not so soon");
+        assert!(remarks.poll(at(110)).unwrap().contains("over 63"));
+        assert_eq!(remarks.poll(at(130)), None, "said once");
+    }
+}

@@ -1,0 +1,124 @@
+//! Who may send, and which place in the table is his.
+
+use std::net::IpAddr;
+
+use table::{Place, Writer};
+
+use crate::settings::Settings;
+
+/// Lines of the memory of places. More senders than this still get theirs, only slower.
+const LINES: usize = 256;
+
+/// What a sender is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Sender {
+    /// Has, or gets at his first level, a place in the table.
+    Welcome,
+    /// No processor of the configuration, and others are not wanted.
+    Unknown,
+}
+
+/// The door, with a memory of who came through it.
+pub(crate) struct Senders {
+    /// Configured addresses, sorted; consulted unless anybody may come.
+    configured: Vec<IpAddr>,
+    anybody: bool,
+    /// Places by a hash of the address, one sender on each line: the last one remembered.
+    places: Box<[Option<(IpAddr, Place)>; LINES]>,
+}
+
+impl Senders {
+    /// Claims a place for each configured processor, so that strangers can't crowd one out.
+    pub(crate) fn new(settings: &Settings, table: &Writer<'_>) -> Senders {
+        let mut configured: Vec<IpAddr> = settings.processors().collect();
+        let mut senders =
+            Senders { configured: Vec::new(), anybody: settings.anybody(), places: Box::new([None; LINES]) };
+        for &address in &configured {
+            senders.place(address, table);
+        }
+        configured.sort_unstable();
+        senders.configured = configured;
+        senders
+    }
+
+    /// What `address` is.
+    pub(crate) fn judge(&self, address: IpAddr) -> Sender {
+        if self.anybody || self.configured.binary_search(&address).is_ok() {
+            Sender::Welcome
+        } else {
+            Sender::Unknown
+        }
+    }
+
+    /// The place of `address`, claimed if need be; None if the table is full.
+    pub(crate) fn place(&mut self, address: IpAddr, table: &Writer<'_>) -> Option<Place> {
+        let line = line(address);
+        if let Some((known, place)) = self.places[line]
+            && known == address
+        {
+            return Some(place);
+        }
+        let place = table.place(address)?;
+        self.places[line] = Some((address, place));
+        Some(place)
+    }
+
+    /// The place of `address` if this worker has given him one before.
+    pub(crate) fn known_place(&self, address: IpAddr) -> Option<Place> {
+        self.places[line(address)].filter(|&(known, _)| known == address).map(|(_, place)| place)
+    }
+}
+
+fn line(address: IpAddr) -> usize {
+    let bits = match address {
+        IpAddr::V4(v4) => u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => (v6.to_bits() as u64) ^ ((v6.to_bits() >> 64) as u64),
+    };
+    (bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize % LINES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+
+    fn table() -> Vec<AtomicU64> {
+        let mut bytes = table::head([1, 2]);
+        bytes.resize(table::BYTES, 0);
+        bytes.chunks(8).map(|word| AtomicU64::new(u64::from_ne_bytes(word.try_into().unwrap()))).collect()
+    }
+
+    fn settings(json: &str) -> Settings {
+        Settings::parse(json).unwrap()
+    }
+
+    #[test]
+    fn who_is_welcome() {
+        let (a, b): (IpAddr, IpAddr) = ("192.168.5.101".parse().unwrap(), "192.168.5.102".parse().unwrap());
+        let one = r#""processor": [{"name": "bar", "address": "192.168.5.101", "tcp_port": 5321}]"#;
+        for (json, expected) in [
+            ("{}".to_owned(), [Sender::Welcome, Sender::Welcome]),
+            (format!("{{{one}}}"), [Sender::Welcome, Sender::Unknown]),
+            (format!("{{{one}, \"accept_unknown\": true}}"), [Sender::Welcome, Sender::Welcome]),
+        ] {
+            let words = table();
+            let senders = Senders::new(&settings(&json), &Writer::new(&words).unwrap());
+            assert_eq!([a, b].map(|address| senders.judge(address)), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn places_are_the_tables_also_when_two_senders_share_a_line_of_the_memory() {
+        let words = table();
+        let writer = Writer::new(&words).unwrap();
+        let mut senders = Senders::new(&settings("{}"), &writer);
+        let addresses: Vec<IpAddr> = (0..64u32).map(|i| IpAddr::V4((0x0a00_0001 + i).into())).collect();
+        for round in 0..2 {
+            for &address in &addresses {
+                assert_eq!(senders.place(address, &writer), writer.place(address), "round {round}");
+            }
+        }
+        assert_eq!(senders.place("10.9.9.9".parse().unwrap(), &writer), None, "the 65th");
+        assert_eq!(senders.known_place("10.9.9.9".parse().unwrap()), None);
+    }
+}

@@ -1,0 +1,155 @@
+//! The worker: prepare, wait for the seat, finish what the predecessor left, read until told to leave.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use contract::{Contract, Failure, Life, SEAT, Seat, clock};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use sys::map::Mapping;
+use table::Writer;
+
+use crate::intake::Intake;
+use crate::ring::{self, Ring};
+use crate::senders::Senders;
+use crate::settings::Settings;
+use crate::sink::Sink;
+
+/// Under load, signals and the watchdog get a look after so many batches.
+const BATCHES_PER_LOOK: usize = 16;
+/// A socket whose receive call fails this often in a row, with nothing received between, is beyond help.
+const MAX_ERRORS: usize = 1000;
+/// How long a leaving worker goes on emptying its queue; well below any sensible kill timeout, and what is left then
+/// is left to the successor.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// The life of the worker.
+pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
+    let settings = Settings::parse(&contract.take_config()?)?;
+    let (seat, table) = (contract.take(SEAT)?, contract.take(crate::TABLE.name)?);
+    let segment = map(&seat, ring::BYTES)?;
+    let table = map(&table, table::STORE_BYTES)?;
+    let writer = Writer::new(table.words()).map_err(|e| strange("the meter table", e))?;
+    #[cfg(feature = "ledger")]
+    let sink = crate::ledger::Ledger::open(writer, contract.instance)?;
+    #[cfg(not(feature = "ledger"))]
+    let sink = writer;
+    let mut intake = Intake::new(Senders::new(&settings, &writer), sink);
+    let mut sockets = Sockets::register(contract.take_sockets())?;
+    if let Err(e) = segment.lock_pages() {
+        contract
+            .notify
+            .status(&format!("the receive ring cannot be locked in memory ({e}): raise LimitMEMLOCK"));
+    }
+    #[cfg(feature = "ledger")]
+    crate::ledger::fault(contract.instance, "before-ready");
+    contract.notify.ready();
+    #[cfg(feature = "ledger")]
+    crate::ledger::fault(contract.instance, "after-ready");
+
+    let _seat = Seat::wait(seat.as_fd()).map_err(|e| Failure::of("cannot wait for the slot's lock", &e))?;
+    let mut ring = Ring::new(&segment).map_err(|e| strange("the receive ring", e))?;
+    let mut life = Life::begin(contract, sockets.poll.registry(), clock::boot())?;
+    let replayed = ring.replay(&mut intake);
+    if replayed > 0 {
+        life.notify().status(&format!("finished {replayed} datagrams that the predecessor had taken"));
+    }
+    while !life.leaving() {
+        sockets.read_some(&mut ring, &mut intake, BATCHES_PER_LOOK)?;
+        let now = clock::boot();
+        if let Some(remark) = intake.poll_remark(now) {
+            life.notify().status(&remark);
+        }
+        let wait = life.poll_wait(now);
+        sockets.wait(&mut life, wait)?;
+    }
+    life.notify().stopping();
+    let end = clock::boot() + DRAIN;
+    while sockets.read_some(&mut ring, &mut intake, BATCHES_PER_LOOK)? && intake.now() < end {}
+    Ok(())
+}
+
+fn map(fd: &OwnedFd, bytes: usize) -> Result<Mapping, Failure> {
+    Mapping::new(fd.as_fd(), bytes).map_err(|e| Failure::of("cannot map a lent segment", &e))
+}
+
+fn strange(what: &str, why: table::Foreign) -> Failure {
+    Failure { what: format!("{what} is not what this version knows: {why}"), errno: 0 }
+}
+
+/// The slot's sockets, with what epoll's edges said of them.
+struct Sockets {
+    poll: Poll,
+    events: Events,
+    sockets: Vec<Socket>,
+}
+
+struct Socket {
+    fd: OwnedFd,
+    /// Something may wait: until a receive call comes back less than full, since edges come once.
+    readable: bool,
+    errors: usize,
+}
+
+impl Sockets {
+    fn register(fds: Vec<OwnedFd>) -> Result<Sockets, Failure> {
+        let prepare = || {
+            let poll = Poll::new()?;
+            for (i, fd) in fds.iter().enumerate() {
+                sys::group::stamp_arrivals(fd.as_fd())?;
+                poll.registry().register(&mut SourceFd(&fd.as_raw_fd()), Token(i), Interest::READABLE)?;
+            }
+            std::io::Result::Ok(poll)
+        };
+        let poll = prepare().map_err(|e| Failure::of("cannot watch the slot's sockets", &e))?;
+        // What was queued before we came has no edge of its own that we can count on.
+        let sockets = fds.into_iter().map(|fd| Socket { fd, readable: true, errors: 0 }).collect();
+        Ok(Sockets { poll, events: Events::with_capacity(64), sockets })
+    }
+
+    /// Reads up to `batches` from each socket that may have something; answers whether any still may.
+    fn read_some<S: Sink>(
+        &mut self,
+        ring: &mut Ring<'_>,
+        intake: &mut Intake<S>,
+        batches: usize,
+    ) -> Result<bool, Failure> {
+        for socket in &mut self.sockets {
+            for _ in 0..batches {
+                if !socket.readable {
+                    break;
+                }
+                match ring.receive(socket.fd.as_fd(), intake) {
+                    Ok(received) => {
+                        // Fewer than asked for: the kernel had no more, and the next arrival is an edge.
+                        socket.readable = received == sys::batch::LEN;
+                        socket.errors = 0;
+                    }
+                    Err(_) if socket.errors < MAX_ERRORS => socket.errors += 1,
+                    Err(e) => return Err(Failure::of("cannot receive", &e)),
+                }
+            }
+        }
+        Ok(self.sockets.iter().any(|socket| socket.readable))
+    }
+
+    /// Waits for an event, at most `wait`, not at all while something may be there to read.
+    fn wait(&mut self, life: &mut Life, wait: Option<Duration>) -> Result<(), Failure> {
+        let wait =
+            if self.sockets.iter().any(|socket| socket.readable) { Some(Duration::ZERO) } else { wait };
+        match self.poll.poll(&mut self.events, wait) {
+            Err(e) if e.kind() != std::io::ErrorKind::Interrupted => {
+                return Err(Failure::of("cannot wait", &e));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        for event in &self.events {
+            if !life.handle(event.token())
+                && let Some(socket) = self.sockets.get_mut(event.token().0)
+            {
+                socket.readable = true;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,265 @@
+//! recvmmsg(2) into shared memory: the whole call — headers, names, control data, payloads — lies in a segment, so
+//! what the kernel handed over outlives the process that asked for it.
+//!
+//! ```text
+//! at `offset`   mmsghdr × 64 │ iovec × 64 │ names 32 B × 64 │ control 64 B × 64 │ payloads 4 KiB × 64
+//! ```
+//! The kernel writes each length as it hands over each datagram: an entry was received exactly when its length is no
+//! longer [`NOT_RECEIVED`] (not zero: a datagram of length 0 is valid).
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use libc::{iovec, mmsghdr};
+
+use crate::map::Mapping;
+
+/// Datagrams in one batch.
+pub const LEN: usize = 64;
+/// Bytes kept of one datagram; a longer one is cut and says so.
+pub const PAYLOAD: usize = 4096;
+/// Bytes that a batch takes in its segment.
+pub const BYTES: usize = PAYLOADS + LEN * PAYLOAD;
+/// The length of an entry that the kernel has not written.
+pub const NOT_RECEIVED: u32 = u32::MAX;
+
+const NAME: usize = 32;
+const CONTROL: usize = 64;
+const HEADERS: usize = 0;
+const IOVECS: usize = HEADERS + LEN * size_of::<mmsghdr>();
+const NAMES: usize = IOVECS + LEN * size_of::<iovec>();
+const CONTROLS: usize = NAMES + LEN * NAME;
+const PAYLOADS: usize = (CONTROLS + LEN * CONTROL).next_multiple_of(4096);
+
+/// One received datagram, as it lies in the segment.
+#[derive(Debug, PartialEq)]
+pub struct Entry<'b> {
+    /// Its bytes, at most [`PAYLOAD`].
+    pub payload: &'b [u8],
+    /// Who sent it; an IPv4 sender on an IPv6 socket is shown as IPv4. `None` if the name makes no sense.
+    pub sender: Option<SocketAddr>,
+    /// When the kernel received it: time since the epoch by CLOCK_REALTIME (SO_TIMESTAMPNS).
+    pub stamp: Option<Duration>,
+    /// It was longer than [`PAYLOAD`] (MSG_TRUNC).
+    pub truncated: bool,
+}
+
+/// The batch of one segment. Only the holder of the segment's lock may make one.
+pub struct Batch<'m> {
+    mapping: &'m Mapping,
+    offset: usize,
+    /// Entries below this one may have been written since they were reset.
+    dirty: usize,
+}
+
+impl<'m> Batch<'m> {
+    /// The batch at `offset` of `mapping`. What an earlier owner received stays readable until [`Batch::reset`];
+    /// its pointers, which meant something in its address space alone, are replaced.
+    ///
+    /// # Panics
+    /// If the batch would not lie inside the mapping, page-aligned.
+    pub fn new(mapping: &'m Mapping, offset: usize) -> Batch<'m> {
+        assert!(
+            offset.is_multiple_of(4096) && offset + BYTES <= mapping.bytes(),
+            "a batch outside its segment"
+        );
+        let mut batch = Batch { mapping, offset, dirty: LEN };
+        for i in 0..LEN {
+            batch.link(i);
+        }
+        batch
+    }
+
+    fn at(&self, part: usize) -> *mut u8 {
+        debug_assert!(part < BYTES);
+        // SAFETY: `new` asserted that BYTES bytes from `offset` lie inside the mapping, and `part` is below BYTES.
+        unsafe { self.mapping.base().add(self.offset + part) }
+    }
+
+    fn header(&self, i: usize) -> *mut mmsghdr {
+        assert!(i < LEN);
+        self.at(HEADERS + i * size_of::<mmsghdr>()).cast()
+    }
+
+    /// Points header `i` at its own iovec, name, control and payload; touches no length.
+    fn link(&mut self, i: usize) {
+        let vector: *mut iovec = self.at(IOVECS + i * size_of::<iovec>()).cast();
+        let payload = iovec { iov_base: self.at(PAYLOADS + i * PAYLOAD).cast(), iov_len: PAYLOAD };
+        // SAFETY: inside the mapping, aligned (every part begins at a multiple of 16), and we are its only writer.
+        unsafe { vector.write(payload) };
+        let header = self.header(i);
+        // SAFETY: as above; no reference to the header exists while a raw pointer writes its fields.
+        let fields = unsafe { &mut (*header).msg_hdr };
+        fields.msg_name = self.at(NAMES + i * NAME).cast();
+        fields.msg_iov = vector;
+        fields.msg_iovlen = 1;
+        fields.msg_control = self.at(CONTROLS + i * CONTROL).cast();
+    }
+
+    /// Makes every entry read "not received". To be done before the segment says that a receive is under way.
+    pub fn reset(&mut self) {
+        for i in 0..std::mem::take(&mut self.dirty) {
+            // SAFETY: inside the mapping (`header` asserts it), aligned, and we are its only writer.
+            let header = unsafe { &mut *self.header(i) };
+            header.msg_len = NOT_RECEIVED;
+            header.msg_hdr.msg_namelen = NAME as libc::socklen_t;
+            header.msg_hdr.msg_controllen = CONTROL as _;
+            header.msg_hdr.msg_flags = 0;
+        }
+    }
+
+    /// Takes what waits in `socket`, at most [`LEN`] datagrams, without waiting; answers how many there were.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing waits; else what recvmmsg(2) says, which may be an error parked in the socket by an
+    /// earlier reader's call: not a reason to give up.
+    pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.dirty = LEN;
+        let (raw, headers, len) = (socket.as_raw_fd(), self.header(0), LEN as libc::c_uint);
+        // SAFETY: `len` headers lie there, each linked to memory of this mapping that is as long as it says.
+        let got = unsafe { libc::recvmmsg(raw, headers, len, libc::MSG_DONTWAIT, std::ptr::null_mut()) };
+        match usize::try_from(got) {
+            Ok(got) => {
+                self.dirty = got;
+                Ok(got)
+            }
+            Err(_) => {
+                let error = io::Error::last_os_error();
+                if error.kind() == io::ErrorKind::WouldBlock {
+                    self.dirty = 0;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Entry `i`, if it was received. Every length is clamped: the segment is input, not truth.
+    #[must_use]
+    pub fn entry(&self, i: usize) -> Option<Entry<'_>> {
+        // SAFETY: inside the mapping (`header` asserts it), aligned; the fields are plain numbers, valid whatever
+        // their bits are, and nobody writes them while the lock's holder reads.
+        let header = unsafe { &*self.header(i) };
+        if header.msg_len == NOT_RECEIVED {
+            return None;
+        }
+        let payload = self.bytes(PAYLOADS + i * PAYLOAD, (header.msg_len as usize).min(PAYLOAD));
+        let name = self.bytes(NAMES + i * NAME, (header.msg_hdr.msg_namelen as usize).min(NAME));
+        let control = self.bytes(CONTROLS + i * CONTROL, header.msg_hdr.msg_controllen.min(CONTROL));
+        let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
+        Some(Entry { payload, sender: sender(name), stamp: stamp(control), truncated })
+    }
+
+    fn bytes(&self, part: usize, len: usize) -> &[u8] {
+        debug_assert!(part + len <= BYTES);
+        // SAFETY: `part + len` is inside the batch (the callers clamp), bytes have no invalid value, and only the
+        // kernel writes here, in `receive`, which borrows the batch mutably.
+        unsafe { std::slice::from_raw_parts(self.at(part), len) }
+    }
+}
+
+/// A sockaddr_in or sockaddr_in6 as the kernel writes it (ip(7), ipv6(7)): family, port, [flow label,] address.
+fn sender(name: &[u8]) -> Option<SocketAddr> {
+    let family = i32::from(u16::from_ne_bytes(*name.first_chunk()?));
+    let port = u16::from_be_bytes(*name.get(2..)?.first_chunk()?);
+    let address = match family {
+        libc::AF_INET => IpAddr::V4(Ipv4Addr::from(*name.get(4..)?.first_chunk::<4>()?)),
+        libc::AF_INET6 => IpAddr::V6(Ipv6Addr::from(*name.get(8..)?.first_chunk::<16>()?)).to_canonical(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(address, port))
+}
+
+/// The SCM_TIMESTAMPNS among the control messages: a cmsghdr (length, level, type), then a timespec.
+fn stamp(mut control: &[u8]) -> Option<Duration> {
+    const HEADER: usize = size_of::<libc::cmsghdr>();
+    loop {
+        let len = usize::from_ne_bytes(*control.first_chunk()?);
+        let level = i32::from_ne_bytes(*control.get(8..)?.first_chunk()?);
+        let kind = i32::from_ne_bytes(*control.get(12..)?.first_chunk()?);
+        if (level, kind) == (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) {
+            let data = control.get(HEADER..)?;
+            let seconds = i64::from_ne_bytes(*data.first_chunk()?);
+            let nanos = i64::from_ne_bytes(*data.get(8..)?.first_chunk()?);
+            let nanos = u32::try_from(nanos).ok().filter(|&nanos| nanos < 1_000_000_000)?;
+            return Some(Duration::new(u64::try_from(seconds).ok()?, nanos));
+        }
+        control = control.get(len.max(HEADER).next_multiple_of(8)..)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+    use std::time::SystemTime;
+
+    fn socket(address: &str) -> UdpSocket {
+        let socket = UdpSocket::bind(address).unwrap();
+        crate::group::stamp_arrivals(socket.as_fd()).unwrap();
+        socket
+    }
+
+    fn mapping() -> Mapping {
+        Mapping::new(crate::map::segment("batch", &[], BYTES, false).unwrap().as_fd(), BYTES).unwrap()
+    }
+
+    #[test]
+    fn a_batch_holds_what_was_sent_and_who_sent_it() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let (socket, sender) = (socket(address), UdpSocket::bind(address).unwrap());
+            let mapping = mapping();
+            let mut batch = Batch::new(&mapping, 0);
+            batch.reset();
+            assert_eq!(batch.receive(socket.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            let long = vec![b'x'; PAYLOAD + 1];
+            for payload in [&b"hello"[..], b"", &long] {
+                sender.send_to(payload, socket.local_addr().unwrap()).unwrap();
+            }
+            assert_eq!(batch.receive(socket.as_fd()).unwrap(), 3);
+            let hello = batch.entry(0).unwrap();
+            assert_eq!((hello.payload, hello.sender), (&b"hello"[..], Some(sender.local_addr().unwrap())));
+            let age = SystemTime::UNIX_EPOCH.elapsed().unwrap().saturating_sub(hello.stamp.unwrap());
+            assert!(age < Duration::from_secs(60), "the stamp is wall-clock time, {age:?} ago");
+            assert_eq!(batch.entry(1).unwrap().payload, b"");
+            let cut = batch.entry(2).unwrap();
+            assert_eq!((cut.payload, cut.truncated), (&long[..PAYLOAD], true));
+            assert_eq!(batch.entry(3), None);
+            batch.reset();
+            assert_eq!(batch.entry(0), None);
+        }
+    }
+
+    #[test]
+    fn another_owner_of_the_segment_reads_what_the_first_received() {
+        let (socket, sender) = (socket("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let fd = crate::map::segment("batch", &[], BYTES, false).unwrap();
+        {
+            let mapping = Mapping::new(fd.as_fd(), BYTES).unwrap();
+            let mut batch = Batch::new(&mapping, 0);
+            batch.reset();
+            sender.send_to(b"left behind", socket.local_addr().unwrap()).unwrap();
+            batch.receive(socket.as_fd()).unwrap();
+        }
+        let mapping = Mapping::new(fd.as_fd(), BYTES).unwrap();
+        let mut batch = Batch::new(&mapping, 0);
+        assert_eq!(batch.entry(0).unwrap().payload, b"left behind");
+        batch.reset();
+        sender.send_to(b"next", socket.local_addr().unwrap()).unwrap();
+        assert_eq!(batch.receive(socket.as_fd()).unwrap(), 1);
+        assert_eq!(batch.entry(0).unwrap().payload, b"next");
+    }
+
+    #[test]
+    fn a_segment_full_of_nonsense_is_read_without_harm() {
+        let mapping = mapping();
+        for word in mapping.words() {
+            word.store(u64::MAX / 3, std::sync::atomic::Ordering::Relaxed);
+        }
+        let batch = Batch::new(&mapping, 0);
+        let entry = batch.entry(LEN - 1).unwrap();
+        assert_eq!((entry.payload.len(), entry.sender, entry.stamp), (PAYLOAD, None, None));
+    }
+}

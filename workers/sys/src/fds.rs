@@ -1,0 +1,137 @@
+//! Descriptors between processes: those inherited over exec, and those sent beside a message (SCM_RIGHTS).
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+
+/// The most descriptors one message may carry (SCM_MAX_FD, unix(7)).
+pub const MAX_FDS: usize = 253;
+
+/// Takes over the descriptors `first … first + count - 1` that this process inherited, once in its life.
+/// They get CLOEXEC: what a child of ours shall have is given to it by name.
+///
+/// # Errors
+/// `AlreadyExists` at a second call, EBADF for one that is not open.
+pub fn inherited(first: RawFd, count: usize) -> io::Result<Vec<OwnedFd>> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "the inherited descriptors were taken before",
+        ));
+    }
+    let end = RawFd::try_from(count).ok().and_then(|count| first.checked_add(count));
+    let end = end.ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
+    (first..end).map(adopt).collect()
+}
+
+fn adopt(raw: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: F_SETFD on any number is harmless; a number that is not open is refused with EBADF.
+    if unsafe { libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: open (just asked), handed to this process at exec by number, and taken once (`inherited` sees to it).
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Sends `bytes` with `fds` beside them on a connected socket; answers how many bytes went. Never raises SIGPIPE.
+///
+/// # Errors
+/// What sendmsg(2) says; `WouldBlock` on a full non-blocking socket.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>], flags: Wait) -> io::Result<usize> {
+    let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let rights: &[ControlMessage<'_>] = if raw.is_empty() { &[] } else { &rights };
+    let flags = match flags {
+        Wait::ForRoom => MsgFlags::MSG_NOSIGNAL,
+        Wait::Never => MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
+    };
+    Ok(sendmsg::<()>(socket.as_raw_fd(), &[IoSlice::new(bytes)], rights, flags, None)?)
+}
+
+/// Whether a send may wait for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// It may, on a blocking socket.
+    ForRoom,
+    /// It must not.
+    Never,
+}
+
+/// What arrived in one call of [`receive`].
+#[derive(Debug)]
+pub struct Received {
+    /// Bytes written to the buffer; 0 at the end of a stream.
+    pub bytes: usize,
+    /// Descriptors that came beside them, CLOEXEC set.
+    pub fds: Vec<OwnedFd>,
+    /// The message was longer than the buffer.
+    pub truncated: bool,
+}
+
+/// Receives one message, or what a stream has, with whatever descriptors came beside it.
+///
+/// There is always room for as many descriptors as one message can carry: those that did not fit would be ours
+/// without our knowing their numbers.
+///
+/// # Errors
+/// What recvmsg(2) says; `WouldBlock` when nothing is there on a non-blocking socket.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut control = nix::cmsg_space!([RawFd; MAX_FDS]);
+    let mut parts = [IoSliceMut::new(buffer)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
+    let truncated = message.flags.contains(MsgFlags::MSG_TRUNC);
+    let mut fds = Vec::new();
+    for part in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(raw) = part {
+            // SAFETY: the kernel installed these numbers for us in this very call, and nobody else knows them.
+            fds.extend(raw.into_iter().map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }));
+        }
+    }
+    Ok(Received { bytes: message.bytes, fds, truncated })
+}
+
+/// A duplicate with CLOEXEC.
+///
+/// # Errors
+/// EMFILE.
+pub fn duplicate(fd: impl AsFd) -> io::Result<OwnedFd> {
+    fd.as_fd().try_clone_to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+
+    #[test]
+    fn a_descriptor_arrives_with_its_message() {
+        let (a, b) = UnixDatagram::pair().unwrap();
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        send(a.as_fd(), b"FDSTORE=1", &[writer.as_fd()], Wait::Never).unwrap();
+        let mut buffer = [0; 64];
+        let mut got = receive(b.as_fd(), &mut buffer).unwrap();
+        assert_eq!((&buffer[..got.bytes], got.fds.len(), got.truncated), (&b"FDSTORE=1"[..], 1, false));
+        drop(writer);
+        io::Write::write_all(&mut UnixStream::from(got.fds.remove(0)), b"hi").unwrap();
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "hi");
+    }
+
+    #[test]
+    fn as_many_descriptors_as_a_message_can_carry_leave_nothing_open_behind() {
+        let (a, b) = UnixDatagram::pair().unwrap();
+        let (mut reader, writer) = UnixStream::pair().unwrap();
+        send(a.as_fd(), b"too long", &vec![writer.as_fd(); MAX_FDS], Wait::Never).unwrap();
+        drop(writer);
+        let got = receive(b.as_fd(), &mut [0; 3]).unwrap();
+        assert_eq!((got.bytes, got.fds.len(), got.truncated), (3, MAX_FDS, true));
+        drop(got);
+        assert_eq!(reader.read(&mut [0; 1]).unwrap(), 0, "every copy of the writer is closed");
+    }
+}

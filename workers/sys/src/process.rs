@@ -1,0 +1,283 @@
+//! Birth of a process: fork, a fixed set of descriptors, exec of an open image.
+//!
+//! Between fork and exec only async-signal-safe calls are made (signal-safety(7)): everything is allocated before.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::unistd::Pid;
+
+/// The first descriptor of a child's own set (sd_listen_fds(3)).
+pub const FIRST_FD: RawFd = 3;
+/// Exit code of a child whose descriptors could not be laid out or whose image could not be executed.
+pub const EXIT_NO_EXEC: i32 = 127;
+/// A variable of this value becomes the child's pid.
+pub const OWN_PID: &str = "\u{1}own pid";
+
+/// What a child is made of.
+pub struct Child<'a> {
+    /// The program, as an open file: what is on disk meanwhile does not matter.
+    pub image: BorrowedFd<'a>,
+    /// argv, argv[0] included: what `ps` shows.
+    pub arguments: &'a [String],
+    /// The whole environment. A value of [`OWN_PID`] becomes the child's pid (LISTEN_PID).
+    pub environment: &'a [(String, String)],
+    /// Become descriptors 3, 4, … of the child.
+    pub descriptors: &'a [BorrowedFd<'a>],
+    /// Becomes descriptor 0.
+    pub input: BorrowedFd<'a>,
+}
+
+/// Starts `child` as the leader of a process group of its own, with every signal at its default and none blocked.
+/// Standard output and error are inherited. An image that cannot be executed shows as exit code [`EXIT_NO_EXEC`].
+///
+/// Call it from the main thread alone: the parent-death signal fires when the *thread* that forked ends (prctl(2)).
+///
+/// # Errors
+/// What fork(2) says (EAGAIN, ENOMEM), or `InvalidInput` for a NUL byte inside a string.
+pub fn spawn(child: &Child<'_>) -> io::Result<Pid> {
+    let plan = Plan::new(child)?;
+    let mut before = SigSet::empty();
+    // A signal that arrived between fork and exec would run our handler in the child, which would wake us and be lost
+    // to the child: hold them all back until the child has no handler.
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
+    // SAFETY: the child calls nothing but `Plan::run`, which is async-signal-safe and does not return.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        plan.run();
+    }
+    let error = io::Error::last_os_error();
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+    if pid < 0 {
+        return Err(error);
+    }
+    let pid = Pid::from_raw(pid);
+    // Whoever of parent and child comes first: a signal to the group must never find it missing.
+    let _ = nix::unistd::setpgid(pid, pid);
+    Ok(pid)
+}
+
+/// All that the child needs, allocated before the fork.
+struct Plan {
+    image: RawFd,
+    input: RawFd,
+    sources: Vec<RawFd>,
+    argv: Vec<*const libc::c_char>,
+    envp: Vec<*const libc::c_char>,
+    /// Digits of the child's pid go here.
+    own_pid: Option<*mut libc::c_char>,
+    // What the pointers above point into.
+    _strings: Vec<CString>,
+    _pid_variable: Box<[u8]>,
+}
+
+impl Plan {
+    fn new(child: &Child<'_>) -> io::Result<Plan> {
+        if child.descriptors.len() > crate::fds::MAX_FDS {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many descriptors for one child"));
+        }
+        let text = |s: &str| CString::new(s).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e));
+        let mut strings = Vec::new();
+        let mut pointer = |s: &str| {
+            let s = text(s)?;
+            let pointer = s.as_ptr();
+            strings.push(s); // the bytes stay where they are when the CString moves
+            io::Result::Ok(pointer)
+        };
+        let mut argv = child.arguments.iter().map(|a| pointer(a)).collect::<io::Result<Vec<_>>>()?;
+        argv.push(std::ptr::null());
+        let mut pid_variable: Box<[u8]> = Box::default();
+        let (mut envp, mut own_pid) = (Vec::new(), None);
+        for (name, value) in child.environment {
+            if value == OWN_PID {
+                let digits = format!("{name}=").into_bytes();
+                let start = digits.len();
+                pid_variable = [digits, vec![0; 24]].concat().into_boxed_slice();
+                let variable = pid_variable.as_mut_ptr();
+                envp.push(variable.cast_const().cast());
+                own_pid = Some(variable.wrapping_add(start).cast());
+            } else {
+                envp.push(pointer(&format!("{name}={value}"))?);
+            }
+        }
+        envp.push(std::ptr::null());
+        Ok(Plan {
+            image: child.image.as_raw_fd(),
+            input: child.input.as_raw_fd(),
+            sources: child.descriptors.iter().map(AsRawFd::as_raw_fd).collect(),
+            argv,
+            envp,
+            own_pid,
+            _strings: strings,
+            _pid_variable: pid_variable,
+        })
+    }
+
+    /// In the child: lays out descriptors, resets signals, becomes the image.
+    #[expect(
+        clippy::multiple_unsafe_ops_per_block,
+        reason = "one contract holds for all of it: signal-safety(7)"
+    )]
+    fn run(&self) -> ! {
+        // SAFETY: every call below is async-signal-safe, works on numbers and on memory allocated before the fork
+        // (argv and envp end in null and point at NUL-terminated strings), and nothing returns to the parent's code.
+        unsafe {
+            libc::setpgid(0, 0);
+            let above = FIRST_FD + self.sources.len() as RawFd;
+            let image = libc::fcntl(self.image, libc::F_DUPFD_CLOEXEC, above);
+            // First all out of the way, or the first would overwrite a later one's source; then each to its place,
+            // where it has no CLOEXEC.
+            let input = libc::fcntl(self.input, libc::F_DUPFD_CLOEXEC, above);
+            let mut ok = image >= 0 && input >= 0 && libc::dup2(input, 0) == 0;
+            let mut moved = [-1; crate::fds::MAX_FDS];
+            for (source, moved) in self.sources.iter().zip(&mut moved) {
+                *moved = libc::fcntl(*source, libc::F_DUPFD_CLOEXEC, above);
+                ok &= *moved >= 0;
+            }
+            for (k, moved) in moved.iter().take(self.sources.len()).enumerate() {
+                ok &= libc::dup2(*moved, FIRST_FD + k as RawFd) >= 0;
+            }
+            // Whatever else is open, inherited by us from who knows whom, ends here.
+            libc::syscall(libc::SYS_close_range, above, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+            if !ok {
+                libc::_exit(EXIT_NO_EXEC);
+            }
+            for signal in 1..=64 {
+                libc::signal(signal, libc::SIG_DFL); // KILL, STOP and the C library's own refuse: as it should be
+            }
+            let mut none = std::mem::zeroed();
+            libc::sigemptyset(&mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+            if let Some(place) = self.own_pid {
+                write_decimal(libc::getpid(), place);
+            }
+            let (empty, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
+            libc::syscall(libc::SYS_execveat, image, empty, self.argv.as_ptr(), self.envp.as_ptr(), flags);
+            libc::_exit(EXIT_NO_EXEC)
+        }
+    }
+}
+
+/// Writes a positive number and a NUL, without allocating.
+///
+/// # Safety
+/// `place` has room for 24 bytes.
+unsafe fn write_decimal(number: libc::pid_t, place: *mut libc::c_char) {
+    let mut digits = [0u8; 20];
+    let (mut rest, mut len) = (number.unsigned_abs(), 0);
+    loop {
+        digits[len] = b'0' + (rest % 10) as u8;
+        (rest, len) = (rest / 10, len + 1);
+        if rest == 0 {
+            break;
+        }
+    }
+    for (i, &digit) in digits[..len].iter().rev().enumerate() {
+        // SAFETY: i < 20 < 24.
+        unsafe { place.wrapping_add(i).write(digit as libc::c_char) };
+    }
+    // SAFETY: len <= 20 < 24.
+    unsafe { place.wrapping_add(len).write(0) };
+}
+
+/// An open file to execute: the program that runs now, whatever lies at its path meanwhile.
+///
+/// # Errors
+/// What open(2) of `/proc/self/exe` says.
+pub fn own_image() -> io::Result<OwnedFd> {
+    use nix::fcntl::{OFlag, open};
+    Ok(open("/proc/self/exe", OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())?)
+}
+
+/// The name that `ps -e`, `top` and /proc/PID/comm show (at most 15 bytes).
+pub fn set_name(name: &CStr) {
+    let _ = nix::sys::prctl::set_name(name);
+}
+
+/// Whether the writing end of `pipe` is closed everywhere.
+#[must_use]
+pub fn hung_up(pipe: BorrowedFd<'_>) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut look = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+    poll(&mut look, PollTimeout::ZERO).is_ok()
+        && look[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLHUP))
+}
+
+/// Waits until no delivery that began before is under way on any CPU (membarrier(2), MEMBARRIER_CMD_GLOBAL); about
+/// 13 ms. To be called by a worker that leaves for good, never by the supervisor.
+///
+/// # Errors
+/// ENOSYS, or EINVAL under `nohz_full`.
+pub fn global_barrier() -> io::Result<()> {
+    // SAFETY: takes two numbers, touches no memory of ours.
+    match unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    fn run(
+        program: &str,
+        script: &str,
+        environment: &[(String, String)],
+        fds: &[BorrowedFd<'_>],
+    ) -> WaitStatus {
+        let (image, null) = (File::open(program).unwrap(), File::open("/dev/null").unwrap());
+        let arguments = ["a title: with words".into(), "-c".into(), script.to_owned()];
+        let child = Child {
+            image: image.as_fd(),
+            arguments: &arguments,
+            environment,
+            descriptors: fds,
+            input: null.as_fd(),
+        };
+        waitpid(spawn(&child).unwrap(), None).unwrap()
+    }
+
+    #[test]
+    fn a_child_gets_its_descriptors_its_environment_and_its_own_pid() {
+        let (mut mine, theirs) = UnixStream::pair().unwrap();
+        let (mut second, other) = UnixStream::pair().unwrap();
+        let environment = [("LISTEN_PID".into(), OWN_PID.into()), ("COLOUR".into(), "blue".into())];
+        let script = "test $LISTEN_PID = $$ && test $(ps -o pgid= -p $$) = $$ && echo \"$COLOUR $0\" >&3 && echo two >&4; \
+                      ls /proc/$$/fd | tr '\\n' ' ' >&3";
+        let status = run("/bin/sh", script, &environment, &[theirs.as_fd(), other.as_fd()]);
+        assert!(matches!(status, WaitStatus::Exited(_, 0)), "{status:?}");
+        drop((theirs, other));
+        let (mut text, mut two) = (String::new(), String::new());
+        mine.read_to_string(&mut text).unwrap();
+        second.read_to_string(&mut two).unwrap();
+        assert!(text.starts_with("blue a title: with words\n0 1 "), "{text}");
+        let open: Vec<u32> =
+            text.lines().last().unwrap().split_whitespace().map(|fd| fd.parse().unwrap()).collect();
+        assert!(
+            open.iter().filter(|&&fd| fd > 4).count() <= 1,
+            "only the shell's own are open beyond: {open:?}"
+        );
+        assert_eq!(two, "two\n");
+    }
+
+    #[test]
+    fn an_image_that_is_no_program_shows_as_exit_127() {
+        let status = run("/etc/passwd", "", &[], &[]);
+        assert!(matches!(status, WaitStatus::Exited(_, EXIT_NO_EXEC)), "{status:?}");
+    }
+
+    #[test]
+    fn a_pipe_tells_that_its_writers_are_gone() {
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        assert!(!hung_up(reader.as_fd()));
+        drop(writer);
+        assert!(hung_up(reader.as_fd()));
+    }
+}
