@@ -1,2 +1,55 @@
-//! atlas-cluster
-fn main() {}
+//! atlas-cluster: any number of processes on one UDP port, and every audio meter readable from each.
+
+pub mod args;
+mod cli;
+pub mod config;
+mod core;
+mod exit;
+mod owners;
+mod roles;
+mod supervisor;
+mod wire;
+
+use std::process::ExitCode;
+
+use args::Command;
+use roles::ROLES;
+use supervisor::launcher;
+use wire::Trouble;
+
+fn main() -> ExitCode {
+    let title = std::env::args().next().unwrap_or_default();
+    let child = launcher::role_of(&title).and_then(|name| ROLES.named(name));
+    ExitCode::from(child.map_or_else(run_command, launcher::run))
+}
+
+fn run_command() -> u8 {
+    let invocation = match args::parse(std::env::args_os()) {
+        Ok(invocation) => invocation,
+        Err(e) => {
+            eprintln!("{e}");
+            return exit::USAGE;
+        }
+    };
+    match invocation.command {
+        Command::Start(overrides, file) => {
+            let start = supervisor::Start {
+                runtime_dir: invocation.runtime_dir,
+                log_level: invocation.log_level,
+                overrides,
+                file,
+            };
+            supervisor::run(start, &ROLES).unwrap_or_else(|trouble| report(&trouble))
+        }
+        command => cli::run(&command, &invocation.runtime_dir),
+    }
+}
+
+/// Says what failed, and the way out; answers the exit code.
+fn report(trouble: &Trouble) -> u8 {
+    eprintln!("atlas-cluster: {}", trouble.message);
+    if let Some(hint) = &trouble.hint {
+        eprintln!("hint: {hint}");
+    }
+    trouble.exit
+}

@@ -1,1 +1,30 @@
 //! The Atlas third-party control protocol: parameters, messages, parser; pure.
+//!
+//! A processor pushes its meters as JSON datagrams. [`Parser`] turns the bytes of one datagram into
+//! [`Reading`]s, or into the one reason why it is [`Malformed`]; [`message`] writes such datagrams.
+//!
+//! ```
+//! use atlas::{CentiDb, Class, Kind, MeterId, Parser};
+//!
+//! let mut parser = Parser::new();
+//! let datagram = br#"{"jsonrpc":"2.0","method":"update","params":[{"param":"ZoneMeter_0","val":-23.5}]}"#;
+//! let parsed = parser.parse(datagram).expect("a valid datagram");
+//! assert_eq!(parsed.class, Class::Meter);
+//! assert_eq!(parsed.readings[0].meter, MeterId { kind: Kind::Zone, index: 0 });
+//! assert_eq!(parsed.readings[0].level, CentiDb(-2350));
+//! ```
+
+mod cursor;
+mod level;
+mod malformed;
+pub mod message;
+mod meter;
+mod number;
+mod param;
+mod parser;
+mod text;
+
+pub use level::CentiDb;
+pub use malformed::Malformed;
+pub use meter::{INDICES, Kind, MeterId, Reading};
+pub use parser::{Class, MAX_DATAGRAM, Parsed, Parser};

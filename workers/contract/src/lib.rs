@@ -10,7 +10,7 @@ mod notify;
 mod seat;
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 pub use life::Life;
@@ -115,8 +115,13 @@ impl Contract {
     /// # Errors
     /// When it was not given, or was taken before.
     pub fn take(&mut self, name: &str) -> Result<OwnedFd, Failure> {
-        let missing = || Failure { what: format!("no descriptor `{name}` was given"), errno: 0 };
-        self.descriptors.remove(name).ok_or_else(missing)
+        self.descriptors.remove(name).ok_or_else(|| missing(name))
+    }
+
+    /// A look at the descriptor of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<BorrowedFd<'_>> {
+        self.descriptors.get(name).map(OwnedFd::as_fd)
     }
 
     /// Gives the contract a descriptor by name: the launcher, for the role it becomes.
@@ -127,12 +132,13 @@ impl Contract {
     /// The configuration of the generation, as JSON.
     ///
     /// # Errors
-    /// When it was not given, was taken before, or cannot be read.
-    pub fn take_config(&mut self) -> Result<String, Failure> {
+    /// When it was not given, or cannot be read.
+    pub fn config(&self) -> Result<String, Failure> {
         use std::os::unix::fs::FileExt;
-        let file = std::fs::File::from(self.take(CONFIG)?);
+        let fd = self.descriptors.get(CONFIG).ok_or_else(|| missing(CONFIG))?;
         // By position: the file offset is shared with every other child of the generation.
         let read = || {
+            let file = std::fs::File::from(sys::fds::duplicate(fd)?);
             let mut text = vec![0; sys::map::size(file.as_fd())?];
             file.read_exact_at(&mut text, 0)?;
             String::from_utf8(text).map_err(std::io::Error::other)
@@ -148,6 +154,10 @@ impl Contract {
 
 fn text(name: &str) -> Result<String, Failure> {
     std::env::var(name).map_err(|_| broken(name))
+}
+
+fn missing(name: &str) -> Failure {
+    Failure { what: format!("no descriptor `{name}` was given"), errno: 0 }
 }
 
 fn broken(name: &str) -> Failure {

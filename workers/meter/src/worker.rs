@@ -25,7 +25,7 @@ const DRAIN: Duration = Duration::from_millis(500);
 
 /// The life of the worker.
 pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
-    let settings = Settings::parse(&contract.take_config()?)?;
+    let settings = Settings::parse(&contract.config()?)?;
     let (seat, table) = (contract.take(SEAT)?, contract.take(crate::TABLE.name)?);
     let segment = map(&seat, ring::BYTES)?;
     let table = map(&table, table::STORE_BYTES)?;

@@ -2,9 +2,10 @@
 //!
 //! Between fork and exec only async-signal-safe calls are made (signal-safety(7)): everything is allocated before.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::Pid;
@@ -23,7 +24,7 @@ pub struct Child<'a> {
     /// argv, argv[0] included: what `ps` shows.
     pub arguments: &'a [String],
     /// The whole environment. A value of [`OWN_PID`] becomes the child's pid (LISTEN_PID).
-    pub environment: &'a [(String, String)],
+    pub environment: &'a [(OsString, OsString)],
     /// Become descriptors 3, 4, … of the child.
     pub descriptors: &'a [BorrowedFd<'a>],
     /// Becomes descriptor 0.
@@ -78,28 +79,26 @@ impl Plan {
         if child.descriptors.len() > crate::fds::MAX_FDS {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many descriptors for one child"));
         }
-        let text = |s: &str| CString::new(s).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e));
         let mut strings = Vec::new();
-        let mut pointer = |s: &str| {
-            let s = text(s)?;
+        let mut pointer = |s: &OsStr| {
+            let s = CString::new(s.as_bytes()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
             let pointer = s.as_ptr();
             strings.push(s); // the bytes stay where they are when the CString moves
             io::Result::Ok(pointer)
         };
-        let mut argv = child.arguments.iter().map(|a| pointer(a)).collect::<io::Result<Vec<_>>>()?;
+        let mut argv = child.arguments.iter().map(|a| pointer(a.as_ref())).collect::<io::Result<Vec<_>>>()?;
         argv.push(std::ptr::null());
         let mut pid_variable: Box<[u8]> = Box::default();
         let (mut envp, mut own_pid) = (Vec::new(), None);
         for (name, value) in child.environment {
             if value == OWN_PID {
-                let digits = format!("{name}=").into_bytes();
-                let start = digits.len();
-                pid_variable = [digits, vec![0; 24]].concat().into_boxed_slice();
+                let start = name.len() + 1;
+                pid_variable = [name.as_bytes(), b"=", &[0; 24]].concat().into_boxed_slice();
                 let variable = pid_variable.as_mut_ptr();
                 envp.push(variable.cast_const().cast());
                 own_pid = Some(variable.wrapping_add(start).cast());
             } else {
-                envp.push(pointer(&format!("{name}={value}"))?);
+                envp.push(pointer(OsStr::from_bytes(&[name.as_bytes(), b"=", value.as_bytes()].concat()))?);
             }
         }
         envp.push(std::ptr::null());
@@ -229,7 +228,7 @@ mod tests {
     fn run(
         program: &str,
         script: &str,
-        environment: &[(String, String)],
+        environment: &[(OsString, OsString)],
         fds: &[BorrowedFd<'_>],
     ) -> WaitStatus {
         let (image, null) = (File::open(program).unwrap(), File::open("/dev/null").unwrap());

@@ -1,0 +1,239 @@
+//! The command line: arguments and environment become one [`Invocation`].
+
+mod cli;
+mod usage;
+
+#[cfg(test)]
+mod tests;
+
+pub use cli::Goal;
+pub use usage::UsageError;
+
+use crate::config::Overrides;
+use clap::Parser;
+use clap::error::ErrorKind;
+use cli::{Cli, StartOptions, Verb};
+use log::LevelFilter;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What is to be done, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// Where the cluster has its pid file and control socket, absolute. Empty for [`Command::Version`] and
+    /// [`Command::Help`] if there is no default: these two need none.
+    pub runtime_dir: PathBuf,
+    /// The least severe messages that are logged.
+    pub log_level: LevelFilter,
+    /// What to do.
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Run a cluster. The overrides are good in themselves; they and the named file are for
+    /// [`load`](crate::config::load).
+    Start(Overrides, Option<PathBuf>),
+    /// Show the workers.
+    List {
+        /// As JSON.
+        json: bool,
+        /// Again and again.
+        watch: bool,
+    },
+    /// Show the meter table.
+    Meters {
+        /// As JSON.
+        json: bool,
+        /// Again and again.
+        watch: bool,
+    },
+    /// Is a cluster running?
+    Ping,
+    /// Wait for a cluster.
+    Wait {
+        /// The state that is waited for.
+        for_: Goal,
+        /// At most this long.
+        timeout: Duration,
+    },
+    /// Stop the cluster.
+    Stop {
+        /// Without draining.
+        now: bool,
+    },
+    /// Replace every worker.
+    Reload {
+        /// Answer as JSON.
+        json: bool,
+    },
+    /// Stop and start workers.
+    Restart {
+        /// These, as given; empty = all.
+        ids: Vec<String>,
+    },
+    /// Print the version.
+    Version,
+    /// Print this text to standard output.
+    Help(String),
+}
+
+/// What of the process the meaning of arguments depends on.
+struct Surroundings<'a> {
+    /// The environment.
+    lookup: &'a dyn Fn(&str) -> Option<OsString>,
+    /// Whether the effective user is root.
+    root: bool,
+}
+
+/// Understands the arguments, the name of the program first.
+///
+/// # Errors
+/// [`UsageError`], for exit code 2.
+pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Invocation, UsageError> {
+    let root = nix::unistd::geteuid().is_root();
+    parse_in(argv.into_iter().collect(), &Surroundings { lookup: &|name| std::env::var_os(name), root })
+}
+
+fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation, UsageError> {
+    let (argv, verb) = with_verb(argv)?;
+    let cli = match Cli::try_parse_from(argv) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let command = match error.kind() {
+                ErrorKind::DisplayHelp => Command::Help(error.render().to_string()),
+                ErrorKind::DisplayVersion => Command::Version,
+                _ => return Err(usage::from_clap(&error, &verb)),
+            };
+            return Ok(Invocation { runtime_dir: PathBuf::new(), log_level: LevelFilter::Info, command });
+        }
+    };
+    let log_level = log_level(cli.global.log_level, around)?;
+    let runtime_dir = runtime_dir(cli.global.runtime_dir, around);
+    let command = match cli.verb {
+        Some(Verb::Version) => {
+            return Ok(Invocation {
+                runtime_dir: runtime_dir.unwrap_or_default(),
+                log_level,
+                command: Command::Version,
+            });
+        }
+        Some(Verb::Start(start)) => start_command(&start, around)?,
+        None => start_command(&cli.start, around)?,
+        Some(Verb::List(show)) => Command::List { json: show.json, watch: show.watch },
+        Some(Verb::Meters(show)) => Command::Meters { json: show.json, watch: show.watch },
+        Some(Verb::Ping) => Command::Ping,
+        Some(Verb::Wait { goal, timeout }) => Command::Wait { for_: goal, timeout: wait_timeout(&timeout)? },
+        Some(Verb::Stop { now }) => Command::Stop { now },
+        Some(Verb::Reload { json }) => Command::Reload { json },
+        Some(Verb::Restart { ids }) => Command::Restart { ids },
+    };
+    Ok(Invocation { runtime_dir: runtime_dir?, log_level, command })
+}
+
+/// The arguments with the `start` that may be left out, and the verb.
+fn with_verb(mut argv: Vec<OsString>) -> Result<(Vec<OsString>, String), UsageError> {
+    let mut at = 1;
+    while let Some(argument) = argv.get(at).map(|argument| argument.to_string_lossy().into_owned()) {
+        match argument.as_str() {
+            "--runtime-dir" | "--log-level" if at + 1 == argv.len() => return Ok((argv, String::new())),
+            "--runtime-dir" | "--log-level" => at += 2,
+            "-h" | "--help" | "-V" | "--version" => return Ok((argv, String::new())),
+            _ if argument.starts_with("--runtime-dir=") || argument.starts_with("--log-level=") => at += 1,
+            _ if argument.starts_with('-') => break,
+            verb if !usage::is_verb(verb) => return Err(usage::unknown_verb(verb)),
+            _ => return Ok((argv, argument)),
+        }
+    }
+    argv.insert(at.min(argv.len()), OsString::from("start"));
+    Ok((argv, "start".to_owned()))
+}
+
+fn start_command(start: &StartOptions, around: &Surroundings<'_>) -> Result<Command, UsageError> {
+    refuse_options_to_come(start)?;
+    let mut overrides = Overrides::from_environment(around.lookup)?;
+    for assignment in &start.set {
+        overrides.set(assignment)?;
+    }
+    if let Some(workers) = &start.workers {
+        overrides.flag("--workers", "workers", workers);
+    }
+    if !start.listen.is_empty() {
+        overrides.flag("--listen", "listen", start.listen.join(","));
+    }
+    if let Some(balance) = &start.balance {
+        overrides.flag("--balance", "balance", balance);
+    }
+    if start.demo {
+        overrides.flag("--demo", "demo", "true");
+    }
+    overrides.check()?;
+    let file = start.config.clone().or_else(|| variable("ATLAS_CLUSTER_CONFIG", around).map(PathBuf::from));
+    Ok(Command::Start(overrides, file))
+}
+
+/// Refuses what is promised for a later version.
+fn refuse_options_to_come(start: &StartOptions) -> Result<(), UsageError> {
+    let (option, hint) = if start.daemon {
+        ("--daemon", "leave it out, and let a service manager keep it in the background")
+    } else if start.share {
+        ("--share", "leave it out: a port that others have bound is refused")
+    } else if !start.program.is_empty() {
+        ("-- PROGRAM ARGS…", "leave it out: this version runs its built-in meter workers")
+    } else {
+        return Ok(());
+    };
+    Err(UsageError::to_come(option, hint.to_owned()))
+}
+
+/// The runtime directory: flag, environment, or the one that is usual for the user.
+fn runtime_dir(flag: Option<PathBuf>, around: &Surroundings<'_>) -> Result<PathBuf, UsageError> {
+    let named = flag.or_else(|| variable("ATLAS_CLUSTER_RUNTIME_DIR", around).map(PathBuf::from));
+    if let Some(named) = named {
+        return std::path::absolute(&named).map_err(|why| {
+            let sentence = format!("cannot make the runtime directory {named:?} an absolute path: {why}");
+            UsageError::new(&sentence, "for example `--runtime-dir /run/atlas-cluster`".to_owned())
+        });
+    }
+    if around.root {
+        return Ok(PathBuf::from("/run/atlas-cluster"));
+    }
+    match variable("XDG_RUNTIME_DIR", around) {
+        Some(base) if Path::new(&base).is_absolute() => Ok(Path::new(&base).join("atlas-cluster")),
+        _ => Err(UsageError::new(
+            "no runtime directory: none was given, and XDG_RUNTIME_DIR names none",
+            "give one with --runtime-dir DIR, or with ATLAS_CLUSTER_RUNTIME_DIR".to_owned(),
+        )),
+    }
+}
+
+fn log_level(flag: Option<String>, around: &Surroundings<'_>) -> Result<LevelFilter, UsageError> {
+    let (source, example, text) = match (flag, variable("ATLAS_CLUSTER_LOG_LEVEL", around)) {
+        (Some(text), _) => ("--log-level", "--log-level debug", text),
+        (None, Some(text)) => {
+            ("ATLAS_CLUSTER_LOG_LEVEL", "ATLAS_CLUSTER_LOG_LEVEL=debug", text.to_string_lossy().into_owned())
+        }
+        (None, None) => return Ok(LevelFilter::Info),
+    };
+    text.parse().map_err(|_| {
+        let hint = format!("allowed: off, error, warn, info, debug, trace; for example `{example}`");
+        UsageError::value(source, &text, "is not a log level", hint)
+    })
+}
+
+fn wait_timeout(text: &str) -> Result<Duration, UsageError> {
+    const LONGEST: Duration = Duration::from_secs(24 * 3600);
+    let hint = || "allowed: a duration up to 24h, with its unit; for example `--timeout 30s`".to_owned();
+    match humantime::parse_duration(text) {
+        Ok(timeout) if timeout <= LONGEST => Ok(timeout),
+        Ok(_) => Err(UsageError::value("--timeout", text, "is out of range", hint())),
+        Err(_) => Err(UsageError::value("--timeout", text, "is not a duration", hint())),
+    }
+}
+
+/// An environment variable; an empty one is as good as none.
+fn variable(name: &str, around: &Surroundings<'_>) -> Option<OsString> {
+    (around.lookup)(name).filter(|value| !value.is_empty())
+}

@@ -1,0 +1,167 @@
+//! What clap knows: verbs, options and their help.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Verbs that are promised for a later version.
+pub(super) const VERBS_TO_COME: &[&str] = &[
+    "describe",
+    "scale",
+    "upgrade",
+    "signal",
+    "logs",
+    "flush",
+    "monit",
+    "get",
+    "set",
+    "bump",
+    "simulate",
+    "capture",
+    "check",
+    "import",
+    "startup",
+    "completions",
+    "man",
+];
+
+/// Any number of UDP workers on one port: they restart and reload without losing a datagram.
+#[derive(Debug, Parser)]
+#[command(
+    name = "atlas-cluster",
+    bin_name = "atlas-cluster",
+    version,
+    override_usage = "atlas-cluster [start] [OPTIONS]\n       atlas-cluster COMMAND [OPTIONS]",
+    after_help = "Without a command it starts a cluster in the foreground.\n\
+                  Any key of the configuration can be given by --set, or in the environment: \
+                  worker.watchdog is ATLAS_CLUSTER_WORKER_WATCHDOG.\n\n\
+                  Example:\n  atlas-cluster --workers 4 --listen 0.0.0.0:3131"
+)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) global: Global,
+    /// Only for the help: these options bring `start` with them before clap sees them.
+    #[command(flatten)]
+    pub(super) start: StartOptions,
+    #[command(subcommand)]
+    pub(super) verb: Option<Verb>,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// Pid file and control socket [env: ATLAS_CLUSTER_RUNTIME_DIR] [default: /run/atlas-cluster as root,
+    /// else $XDG_RUNTIME_DIR/atlas-cluster]
+    #[arg(long, global = true, value_name = "DIR", display_order = 100)]
+    pub(super) runtime_dir: Option<PathBuf>,
+    /// off, error, warn, info, debug or trace [env: ATLAS_CLUSTER_LOG_LEVEL] [default: info]
+    #[arg(long, global = true, value_name = "LEVEL", display_order = 101)]
+    pub(super) log_level: Option<String>,
+}
+
+/// Options of start.
+#[derive(Debug, Args)]
+pub(super) struct StartOptions {
+    /// Number of workers, 1 to 64 [env: ATLAS_CLUSTER_WORKERS] [default: max, one for each CPU]
+    #[arg(long, value_name = "N|max", allow_negative_numbers = true)]
+    pub(super) workers: Option<String>,
+    /// UDP address, may be repeated; port 0 is any free one, [::]:3131 is IPv6 and IPv4
+    /// [env: ATLAS_CLUSTER_LISTEN, with commas] [default: 0.0.0.0:3131]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(super) listen: Vec<String>,
+    /// TOML file [env: ATLAS_CLUSTER_CONFIG] [default: ./atlas-cluster.toml if there is one, then
+    /// /etc/atlas-cluster/atlas-cluster.toml]
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Bring a simulated processor along and read its meters [env: ATLAS_CLUSTER_DEMO]
+    #[arg(long)]
+    pub(super) demo: bool,
+    /// Any key of the configuration, may be repeated: worker.watchdog=2s
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) set: Vec<String>,
+
+    #[arg(long, hide = true)]
+    pub(super) balance: Option<String>,
+    #[arg(long, hide = true)]
+    pub(super) daemon: bool,
+    #[arg(long, hide = true)]
+    pub(super) share: bool,
+    #[arg(last = true, hide = true)]
+    pub(super) program: Vec<String>,
+}
+
+/// What can be asked of a cluster.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Run a cluster in the foreground
+    #[command(after_help = "Example:\n  atlas-cluster start --workers 4 --listen '[::]:3131'")]
+    Start(StartOptions),
+    /// The workers at a glance
+    #[command(after_help = "Example:\n  atlas-cluster list --json")]
+    List(Show),
+    /// The meter table
+    #[command(after_help = "Example:\n  atlas-cluster meters --watch")]
+    Meters(Show),
+    /// Tell whether a cluster is running
+    #[command(after_help = "Example:\n  atlas-cluster ping && echo running")]
+    Ping,
+    /// Wait until the cluster is online, or stopped
+    #[command(after_help = "Example:\n  atlas-cluster wait --for online --timeout 10s")]
+    Wait {
+        /// What to wait for: online or stopped
+        #[arg(
+            long = "for",
+            value_enum,
+            hide_possible_values = true,
+            default_value = "online",
+            value_name = "STATE"
+        )]
+        goal: Goal,
+        /// Give up after this long, with exit code 1
+        #[arg(long, default_value = "30s", value_name = "DURATION")]
+        timeout: String,
+    },
+    /// Drain and stop the cluster; returns when every process is gone
+    #[command(after_help = "Example:\n  atlas-cluster stop")]
+    Stop {
+        /// Stop at once, without draining
+        #[arg(long)]
+        now: bool,
+    },
+    /// Read the configuration again and replace every worker, losing nothing; returns when it is over
+    #[command(after_help = "Example:\n  atlas-cluster reload")]
+    Reload {
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stop and start workers, at once
+    #[command(after_help = "Example:\n  atlas-cluster restart 0 2")]
+    Restart {
+        /// Workers; all of them if none is given
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Print the version
+    #[command(after_help = "Example:\n  atlas-cluster version")]
+    Version,
+}
+
+/// How to show something.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Again and again, until interrupted
+    #[arg(long)]
+    pub(super) watch: bool,
+}
+
+/// What `wait` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Goal {
+    /// A cluster is there, and every worker is online
+    Online,
+    /// No cluster is running
+    Stopped,
+}

@@ -1,0 +1,234 @@
+//! Command lines in, invocations or exact words out.
+
+use super::{Command, Goal, Invocation, Surroundings, UsageError, cli, parse_in};
+use crate::config::load;
+use log::LevelFilter;
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+/// Parses the words of a line, as a user with just these variables.
+fn parsed_with(line: &str, variables: Variables<'_>, root: bool) -> Result<Invocation, UsageError> {
+    let lookup = |name: &str| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+    };
+    let argv =
+        ["/usr/bin/other-name"].into_iter().chain(line.split_whitespace()).map(OsString::from).collect();
+    parse_in(argv, &Surroundings { lookup: &lookup, root })
+}
+
+fn parsed(line: &str) -> Result<Invocation, UsageError> {
+    parsed_with(line, &[("XDG_RUNTIME_DIR", "/run/user/1000")], false)
+}
+
+#[track_caller]
+fn command(line: &str) -> Command {
+    match parsed(line) {
+        Ok(invocation) => invocation.command,
+        Err(error) => panic!("`{line}` is refused: {}", error.render()),
+    }
+}
+
+/// The number of workers that a line with this environment would start.
+fn workers(line: &str, variables: Variables<'_>) -> u8 {
+    let Ok(Invocation { command: Command::Start(overrides, _), .. }) = parsed_with(line, variables, true)
+    else {
+        panic!("`{line}` does not start")
+    };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    load(&overrides, Some(file.path())).unwrap().config.workers
+}
+
+#[test]
+fn every_verb_has_its_command() {
+    let table = [
+        ("list", Command::List { json: false, watch: false }),
+        ("list --json --watch", Command::List { json: true, watch: true }),
+        ("meters --json", Command::Meters { json: true, watch: false }),
+        ("meters --watch", Command::Meters { json: false, watch: true }),
+        ("ping", Command::Ping),
+        ("wait", Command::Wait { for_: Goal::Online, timeout: Duration::from_secs(30) }),
+        (
+            "wait --for stopped --timeout 1500ms",
+            Command::Wait { for_: Goal::Stopped, timeout: Duration::from_millis(1500) },
+        ),
+        ("stop", Command::Stop { now: false }),
+        ("stop --now", Command::Stop { now: true }),
+        ("reload", Command::Reload { json: false }),
+        ("reload --json", Command::Reload { json: true }),
+        ("restart", Command::Restart { ids: vec![] }),
+        ("restart 0 2", Command::Restart { ids: vec!["0".to_owned(), "2".to_owned()] }),
+        ("version", Command::Version),
+        ("--version", Command::Version),
+        ("-V", Command::Version),
+    ];
+    for (line, expected) in table {
+        assert_eq!(command(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn start_may_be_left_out() {
+    let lines = [
+        "",
+        "--workers 4",
+        "--demo --listen [::]:1 --listen 127.0.0.1:2",
+        "--config /x --set worker.watchdog=2s",
+    ];
+    for line in lines {
+        assert_eq!(command(line), command(&format!("start {line}")), "{line}");
+    }
+    let both = parsed("--runtime-dir /a --workers 4 --log-level debug").unwrap();
+    assert_eq!(both, parsed("--runtime-dir=/a --log-level=debug start --workers=4").unwrap());
+    assert_eq!(both.runtime_dir, Path::new("/a"));
+    assert_eq!(both.log_level, LevelFilter::Debug);
+}
+
+#[test]
+fn a_flag_wins_over_the_environment() {
+    assert_eq!(workers("--workers 4", &[("ATLAS_CLUSTER_WORKERS", "3")]), 4);
+    assert_eq!(workers("--set workers=5", &[("ATLAS_CLUSTER_WORKERS", "3")]), 5);
+    assert_eq!(workers("", &[("ATLAS_CLUSTER_WORKERS", "3")]), 3);
+    assert_eq!(workers("--workers 4", &[("ATLAS_CLUSTER_WORKERS", "")]), 4);
+
+    let file = |line| match parsed_with(line, &[("ATLAS_CLUSTER_CONFIG", "/env")], true).unwrap().command {
+        Command::Start(_, file) => file,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(file("").as_deref(), Some(Path::new("/env")));
+    assert_eq!(file("--config /flag").as_deref(), Some(Path::new("/flag")));
+}
+
+#[test]
+fn the_runtime_directory_is_found() {
+    let xdg = ("XDG_RUNTIME_DIR", "/run/user/7");
+    let own = ("ATLAS_CLUSTER_RUNTIME_DIR", "/own");
+    let table: &[(&str, Variables<'_>, bool, Option<&str>)] = &[
+        ("ping", &[], true, Some("/run/atlas-cluster")),
+        ("ping", &[xdg], true, Some("/run/atlas-cluster")),
+        ("ping", &[xdg], false, Some("/run/user/7/atlas-cluster")),
+        ("ping", &[xdg, own], false, Some("/own")),
+        ("ping --runtime-dir /flag", &[xdg, own], false, Some("/flag")),
+        ("--runtime-dir /flag ping", &[], false, Some("/flag")),
+        ("ping", &[("XDG_RUNTIME_DIR", "relative")], false, None),
+        ("ping", &[("XDG_RUNTIME_DIR", "")], false, None),
+        ("ping", &[], false, None),
+    ];
+    for (line, variables, root, expected) in table {
+        match (parsed_with(line, variables, *root), expected) {
+            (Ok(invocation), Some(expected)) => assert_eq!(invocation.runtime_dir, Path::new(expected)),
+            (Err(error), None) => assert_eq!(
+                error.render(),
+                "atlas-cluster: no runtime directory: none was given, and XDG_RUNTIME_DIR names none\n\
+                 hint: give one with --runtime-dir DIR, or with ATLAS_CLUSTER_RUNTIME_DIR\n"
+            ),
+            (found, _) => panic!("{line} {variables:?}: {found:?}"),
+        }
+    }
+    let relative = parsed("ping --runtime-dir here").unwrap().runtime_dir;
+    assert_eq!(relative, std::env::current_dir().unwrap().join("here"));
+}
+
+#[test]
+fn help_and_version_need_no_runtime_directory() {
+    for line in ["--help", "-h", "help", "list --help", "help list", "version", "--version"] {
+        assert!(parsed_with(line, &[], false).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn every_help_ends_with_an_example() {
+    let verbs = <cli::Cli as clap::CommandFactory>::command();
+    let lines = verbs.get_subcommands().map(|verb| format!("{} --help", verb.get_name()));
+    for line in lines.chain(["--help".to_owned(), "--workers 4 --help".to_owned()]) {
+        let Command::Help(text) = command(&line) else { panic!("`{line}` gives no help") };
+        let last: Vec<&str> = text.lines().rev().take(2).collect();
+        assert!(last[0].starts_with("  atlas-cluster") && last[1] == "Example:", "{line}: {last:?}");
+        assert!(text.contains("Usage: atlas-cluster") && !text.contains("other-name"), "{line}: {text}");
+        assert!(!text.contains('\u{1b}'), "{line} has colour");
+    }
+}
+
+#[test]
+fn clap_finds_its_own_definition_sound() {
+    <cli::Cli as clap::CommandFactory>::command().debug_assert();
+}
+
+#[test]
+fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
+    #[rustfmt::skip]
+    let table = [
+        ("--wrokers 4", "unexpected argument '--wrokers'", "did you mean '--workers'?"),
+        ("--workers", "'--workers' needs a value", "see 'atlas-cluster start --help'"),
+        ("--workers 0", "--workers: `0` is out of range", WORKERS),
+        ("--workers 65", "--workers: `65` is out of range", WORKERS),
+        ("--workers -1", "--workers: `-1` is not a number of workers", WORKERS),
+        ("--workers x", "--workers: `x` is not a number of workers", WORKERS),
+        ("--workers 1 --workers 2", "'--workers' was given more than once", "see 'atlas-cluster start --help'"),
+        ("--listen 1.2.3.4", "--listen: `1.2.3.4` is not an IP address with a port",
+         "allowed: 1 to 16 addresses, each an IP address with a port (port 0: any free one); for example `--listen 0.0.0.0:3131`"),
+        ("--listen [::]:1 --listen 127.0.0.1:1", "--listen: `127.0.0.1:1` overlaps `[::]:1`",
+         "leave one of the two out: [::] takes every address of its port, IPv4 too"),
+        ("--demo=2", "'--demo' takes no value, but got '2'", "see 'atlas-cluster start --help'"),
+        ("--set worker.cwd", "--set: `worker.cwd` has no `=`", "allowed: KEY=VALUE; for example `--set worker.watchdog=10s`"),
+        ("--log-level loud ping", "--log-level: `loud` is not a log level",
+         "allowed: off, error, warn, info, debug, trace; for example `--log-level debug`"),
+        ("--runtime-dir", "'--runtime-dir' needs a value", "see 'atlas-cluster --help'"),
+        ("start now", "unexpected argument 'now'", "see 'atlas-cluster start --help'"),
+        ("--workers 4 list", "unexpected argument 'list'", "a command comes before its options: 'atlas-cluster list'"),
+        ("list --jsn", "unexpected argument '--jsn'", "did you mean '--json'?"),
+        ("list x", "unexpected argument 'x'", "see 'atlas-cluster list --help'"),
+        ("lits", "unknown command 'lits'", "did you mean 'list'?"),
+        ("delete", "unknown command 'delete'", VERBS),
+        ("help nonsense", "unknown command 'nonsense'", VERBS),
+        ("wait --for onlin", "'--for' cannot be 'onlin'", "did you mean 'online'?"),
+        ("wait --for x", "'--for' cannot be 'x'", "allowed: online, stopped"),
+        ("wait --timeout soon", "--timeout: `soon` is not a duration",
+         "allowed: a duration up to 24h, with its unit; for example `--timeout 30s`"),
+        ("wait --timeout 25h", "--timeout: `25h` is out of range",
+         "allowed: a duration up to 24h, with its unit; for example `--timeout 30s`"),
+        ("scale 3", "`scale` is not in version NOW yet", VERBS),
+        ("--log-level debug upgrade --json", "`upgrade` is not in version NOW yet", VERBS),
+        ("--daemon", "`--daemon` is not in version NOW yet", "leave it out, and let a service manager keep it in the background"),
+        ("start --share", "`--share` is not in version NOW yet", "leave it out: a port that others have bound is refused"),
+        ("--workers 2 -- node x.js", "`-- PROGRAM ARGS…` is not in version NOW yet", "leave it out: this version runs its built-in meter workers"),
+        ("--balance spread", "--balance: `balance = \"spread\"` is not supported by version NOW yet",
+         "leave it out, or write `flow`: one sender's datagrams stay with one worker"),
+    ];
+    for (line, said, hint) in table {
+        let error = match parsed(line) {
+            Ok(invocation) => panic!("`{line}` is accepted: {invocation:?}"),
+            Err(error) => error.render().replace(NOW, "version NOW"),
+        };
+        assert_eq!(error, format!("atlas-cluster: {said}\nhint: {hint}\n"), "{line}");
+    }
+    assert!(parsed("--balance flow").is_ok());
+}
+
+#[test]
+fn every_verb_to_come_is_refused_as_such() {
+    for verb in cli::VERBS_TO_COME {
+        let error = parsed(verb).unwrap_err().to_string();
+        assert_eq!(error, format!("`{verb}` is not in {NOW} yet"));
+    }
+}
+
+#[test]
+fn the_error_of_a_variable_names_it() {
+    #[rustfmt::skip]
+    let table = [
+        ("", "ATLAS_CLUSTER_WORKERS", "0", "ATLAS_CLUSTER_WORKERS: `0` is out of range"),
+        ("ping", "ATLAS_CLUSTER_LOG_LEVEL", "loud", "ATLAS_CLUSTER_LOG_LEVEL: `loud` is not a log level"),
+    ];
+    for (line, variable, value, said) in table {
+        assert_eq!(parsed_with(line, &[(variable, value)], true).unwrap_err().to_string(), said);
+    }
+    assert!(parsed_with("ping", &[("ATLAS_CLUSTER_WORKERS", "0")], true).is_ok(), "only start cares");
+}
+
+/// This version, as errors mention it; expected words say `version NOW`.
+const NOW: &str = concat!("version ", env!("CARGO_PKG_VERSION"));
+const WORKERS: &str = "allowed: a whole number from 1 to 64, or \"max\"; for example `--workers 4`";
+const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, restart, version";

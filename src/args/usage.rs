@@ -1,0 +1,131 @@
+//! Errors of the command line: one line that says what is wrong, one that says the way out.
+
+use super::cli::{Cli, VERBS_TO_COME};
+use crate::config::ConfigError;
+use clap::CommandFactory;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// Longest verb, in bytes, for which a neighbour is looked for.
+const LONGEST_VERB: usize = 100;
+
+/// Arguments or environment that cannot be understood: nothing was started or changed.
+///
+/// As a string it is one line; [`render`](Self::render) adds the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// An argument.
+    #[error("{sentence}")]
+    Argument {
+        /// What is wrong, in one line.
+        sentence: String,
+        /// The way out, in one line.
+        hint: String,
+    },
+    /// A value of the configuration that a flag or a variable gives.
+    #[error(transparent)]
+    Value(#[from] ConfigError),
+}
+
+impl UsageError {
+    /// As it goes to standard error: a line that begins with `atlas-cluster: `, one that begins with `hint: `.
+    pub fn render(&self) -> String {
+        match self {
+            UsageError::Argument { sentence, hint } => format!("atlas-cluster: {sentence}\nhint: {hint}\n"),
+            UsageError::Value(error) => error.render(),
+        }
+    }
+
+    /// An error with its way out; what comes from the user is made harmless to a terminal.
+    pub(super) fn new(sentence: &str, hint: String) -> Self {
+        let sentence = sentence.replace(char::is_control, "\u{fffd}");
+        UsageError::Argument { sentence, hint }
+    }
+
+    /// A flag or variable with a value that is not allowed.
+    pub(super) fn value(source: &str, value: &str, why: &str, hint: String) -> Self {
+        Self::new(&format!("{source}: `{value}` {why}"), hint)
+    }
+
+    /// Something that is promised for a later version.
+    pub(super) fn to_come(what: &str, hint: String) -> Self {
+        Self::new(&format!("`{what}` is not in version {} yet", env!("CARGO_PKG_VERSION")), hint)
+    }
+}
+
+/// A verb that this version does not know; another one may.
+pub(super) fn unknown_verb(verb: &str) -> UsageError {
+    let verbs = verbs();
+    if VERBS_TO_COME.contains(&verb) {
+        return UsageError::to_come(verb, format!("this version has {}", verbs.join(", ")));
+    }
+    let near = verbs
+        .iter()
+        .filter(|_| verb.len() < LONGEST_VERB)
+        .map(|known| (strsim::damerau_levenshtein(verb, known), known))
+        .min();
+    let hint = match near {
+        Some((distance, meant)) if distance <= (verb.len() / 3).max(1) => format!("did you mean '{meant}'?"),
+        _ => format!("this version has {}", verbs.join(", ")),
+    };
+    UsageError::new(&format!("unknown command '{verb}'"), hint)
+}
+
+/// Whether clap knows the verb.
+pub(super) fn is_verb(verb: &str) -> bool {
+    verb == "help" || verbs().iter().any(|known| known == verb)
+}
+
+/// What clap has to say, in our form. `verb` is the one it was parsing; empty if there was none.
+pub(super) fn from_clap(error: &clap::Error, verb: &str) -> UsageError {
+    let text = |kind| error.get(kind).map(first_of).unwrap_or_default();
+    let argument = text(ContextKind::InvalidArg);
+    // `--workers <N|max>` is how clap calls it.
+    let argument = argument.split(" <").next().unwrap_or_default();
+    let value = text(ContextKind::InvalidValue);
+    let sentence = match error.kind() {
+        ErrorKind::UnknownArgument => format!("unexpected argument '{argument}'"),
+        ErrorKind::InvalidSubcommand => return unknown_verb(&text(ContextKind::InvalidSubcommand)),
+        ErrorKind::InvalidValue if value.is_empty() => format!("'{argument}' needs a value"),
+        ErrorKind::InvalidValue => format!("'{argument}' cannot be '{value}'"),
+        ErrorKind::TooManyValues => format!("'{argument}' takes no value, but got '{value}'"),
+        ErrorKind::ArgumentConflict => format!("'{argument}' was given more than once"),
+        _ => plain(error),
+    };
+    let suggested =
+        [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
+            .into_iter()
+            .map(text)
+            .find(|name| !name.is_empty());
+    let hint = if let Some(name) = suggested {
+        format!("did you mean '{name}'?")
+    } else if let (false, Some(ContextValue::Strings(values))) =
+        (value.is_empty(), error.get(ContextKind::ValidValue))
+    {
+        format!("allowed: {}", values.join(", "))
+    } else if verb == "start" && is_verb(argument) {
+        format!("a command comes before its options: 'atlas-cluster {argument}'")
+    } else if verb.is_empty() || verb == "help" {
+        "see 'atlas-cluster --help'".to_owned()
+    } else {
+        format!("see 'atlas-cluster {verb} --help'")
+    };
+    UsageError::new(&sentence, hint)
+}
+
+/// The verbs of this version.
+fn verbs() -> Vec<String> {
+    Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect()
+}
+
+fn first_of(value: &ContextValue) -> String {
+    match value {
+        ContextValue::Strings(values) => values.first().cloned().unwrap_or_default(),
+        other => other.to_string(),
+    }
+}
+
+/// The first line of clap's own words.
+fn plain(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    text.lines().next().unwrap_or("").trim_start_matches("error: ").to_owned()
+}

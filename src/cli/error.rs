@@ -1,0 +1,134 @@
+//! What a command can fail of, as a person reads it: what, on what, why; then the way out; then the exit code.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::wire::Trouble;
+
+/// Done.
+pub(super) const DONE: u8 = 0;
+/// It was tried and failed.
+pub(super) const FAILED: u8 = 1;
+/// Bad usage or bad configuration.
+pub(super) const USAGE: u8 = 2;
+/// No cluster is running in that runtime directory.
+pub(super) const NOT_RUNNING: u8 = 4;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// Nobody listens on the control socket.
+    #[error("no cluster is running in {}: {why}", dir.display())]
+    NotRunning {
+        /// The runtime directory.
+        dir: PathBuf,
+        /// How that was seen.
+        why: String,
+    },
+    /// The control socket is another user's.
+    #[error("cannot ask the cluster in {}: permission denied", dir.display())]
+    Denied {
+        /// The runtime directory.
+        dir: PathBuf,
+    },
+    /// The control socket could not be reached, read or written for another reason.
+    #[error("cannot ask the cluster in {}: {source}", dir.display())]
+    Io {
+        /// The runtime directory.
+        dir: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Nothing came in time.
+    #[error("the supervisor in {} did not answer {verb:?} within {}", dir.display(), humantime::format_duration(*within))]
+    Silent {
+        /// The runtime directory.
+        dir: PathBuf,
+        /// What was asked.
+        verb: String,
+        /// How long was waited.
+        within: Duration,
+    },
+    /// The connection ended before the answer did.
+    #[error("the supervisor in {} closed the connection after {bytes} bytes of its answer to {verb:?}", dir.display())]
+    Closed {
+        /// The runtime directory.
+        dir: PathBuf,
+        /// What was asked.
+        verb: String,
+        /// How much of an answer had come.
+        bytes: usize,
+    },
+    /// An answer that this program cannot use.
+    #[error("the supervisor in {} gave an answer to {verb:?} that cannot be used: {why}", dir.display())]
+    Garbage {
+        /// The runtime directory.
+        dir: PathBuf,
+        /// What was asked.
+        verb: String,
+        /// What is wrong with it.
+        why: String,
+        /// The supervisor's version, where it is another one.
+        version: Option<String>,
+    },
+    /// The supervisor said no.
+    #[error("{}", .0.message)]
+    Refused(Trouble),
+    /// The cluster is there, but what was waited for did not come.
+    #[error("{0}")]
+    NotReached(String),
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
+}
+
+impl Error {
+    /// The way out, where there is one.
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Error::NotRunning { .. } => Some(
+                "start one with `atlas-cluster --daemon`, or name its directory with --runtime-dir DIR"
+                    .into(),
+            ),
+            Error::Denied { .. } => Some(
+                "the control socket is for the cluster's user and root only: run this command as one of them"
+                    .into(),
+            ),
+            Error::Silent { .. } => Some(
+                "it may be stopped (SIGSTOP) or under a debugger; the workers go on reading meanwhile".into(),
+            ),
+            Error::Closed { .. } => {
+                Some("it may have been stopped just now: try `atlas-cluster ping`".into())
+            }
+            Error::Garbage { version: Some(version), .. } => {
+                let ours = env!("CARGO_PKG_VERSION");
+                Some(format!(
+                    "the supervisor is version {version}, this program is {ours}: use the one that goes with it"
+                ))
+            }
+            Error::Refused(trouble) => trouble.hint.clone(),
+            Error::NotReached(_) => Some("`atlas-cluster list` shows how things stand".into()),
+            Error::Io { .. } | Error::Garbage { version: None, .. } | Error::Output(_) => None,
+        }
+    }
+
+    /// The exit code that goes with it.
+    pub(super) fn exit(&self) -> u8 {
+        match self {
+            Error::NotRunning { .. } => NOT_RUNNING,
+            // A trouble that says "done" would be taken for success.
+            Error::Refused(trouble) if trouble.exit != DONE => trouble.exit,
+            _ => FAILED,
+        }
+    }
+
+    /// The lines for standard error.
+    pub(super) fn report(&self) -> String {
+        let mut report = format!("error: {}\n", super::text::clean_lines(&self.to_string()));
+        if let Some(hint) = self.hint() {
+            report.push_str(&format!("hint: {}\n", super::text::clean_lines(&hint)));
+        }
+        report
+    }
+}

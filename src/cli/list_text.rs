@@ -1,0 +1,330 @@
+//! How `list` looks: a list in, text out.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use jiff::Timestamp;
+
+use super::terminal::{Look, Style};
+use super::text::{bytes, clean, clean_lines, coarse, grouped, left, right, seconds, width};
+use crate::wire::{Cluster, Counts, Heir, LastExit, List, Stranger};
+
+/// Datagrams a second, by slot.
+pub(super) type Rates = BTreeMap<u8, f64>;
+
+/// The list at `now`; with a column of rates if there are any to come.
+pub(super) fn draw(list: &List, rates: Option<&Rates>, now: Timestamp, look: &Look) -> String {
+    let rows: Vec<Row> = rows(list, rates, now, look);
+    let mut columns: Vec<Column> =
+        Column::ALL.into_iter().filter(|c| *c != Column::Rate || rates.is_some()).collect();
+    let mut text = heading(&list.cluster, look);
+    text.push_str(&if look.terminal { framed(&rows, &mut columns, look) } else { plain(&rows, &columns) });
+    text.push_str(&sums(&list.cluster.totals, look));
+    text.push_str(&notices(&list.cluster, look));
+    text
+}
+
+/// What a row shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Column {
+    Id,
+    Pid,
+    Role,
+    State,
+    Gen,
+    Restarts,
+    Uptime,
+    LastExit,
+    Datagrams,
+    Rate,
+    Malformed,
+    Dropped,
+    Queue,
+    Memory,
+    Cpu,
+}
+
+impl Column {
+    const ALL: [Column; 15] = {
+        use Column::{
+            Cpu, Datagrams, Dropped, Gen, Id, LastExit, Malformed, Memory, Pid, Queue, Rate, Restarts, Role,
+            State, Uptime,
+        };
+        [
+            Id, Pid, Role, State, Gen, Restarts, Uptime, LastExit, Datagrams, Rate, Malformed, Dropped,
+            Queue, Memory, Cpu,
+        ]
+    };
+
+    /// What a narrow terminal does without, the first one first.
+    const DISPENSABLE: [Column; 8] = [
+        Column::Role,
+        Column::Queue,
+        Column::Gen,
+        Column::Malformed,
+        Column::Cpu,
+        Column::LastExit,
+        Column::Memory,
+        Column::Dropped,
+    ];
+
+    fn heading(self) -> &'static str {
+        match self {
+            Column::Id => "id",
+            Column::Pid => "pid",
+            Column::Role => "role",
+            Column::State => "state",
+            Column::Gen => "gen",
+            Column::Restarts => "restarts",
+            Column::Uptime => "uptime",
+            Column::LastExit => "last exit",
+            Column::Datagrams => "datagrams",
+            Column::Rate => "rate",
+            Column::Malformed => "malformed",
+            Column::Dropped => "dropped",
+            Column::Queue => "queue",
+            Column::Memory => "mem",
+            Column::Cpu => "cpu",
+        }
+    }
+
+    fn is_number(self) -> bool {
+        !matches!(self, Column::Id | Column::Role | Column::State | Column::LastExit)
+    }
+}
+
+/// Text and style of each column; what has none shows as `-`.
+type Row = BTreeMap<Column, (String, Option<Style>)>;
+
+fn rows(list: &List, rates: Option<&Rates>, now: Timestamp, look: &Look) -> Vec<Row> {
+    let count = |number: Option<u64>| {
+        number.map(|number| if look.terminal { grouped(number) } else { number.to_string() })
+    };
+    let mut rows: Vec<Row> = Vec::new();
+    for worker in &list.workers {
+        let seat = Seat {
+            id: worker.id.to_string(),
+            role: &worker.role,
+            pid: worker.pid,
+            state: &worker.state,
+            heir: worker.heir.as_ref(),
+            restarts: worker.restarts,
+            uptime: worker.uptime_s,
+            last_exit: worker.last_exit.as_ref(),
+            memory: worker.memory_bytes,
+            cpu: worker.cpu_percent,
+        };
+        let mut row = seat.row(now);
+        let counts = &worker.counts;
+        let alarming = |number: Option<u64>| number.filter(|n| *n > 0).map(|_| Style::Yellow);
+        let rate = rates
+            .and_then(|rates| rates.get(&worker.id))
+            .map(|rate| format!("{}/s", grouped(rate.round() as u64)));
+        let cells = [
+            (Column::Gen, Some(worker.generation.to_string()), None),
+            (Column::Datagrams, count(counts.datagrams), None),
+            (Column::Rate, rate, None),
+            (Column::Malformed, count(counts.malformed), alarming(counts.malformed)),
+            (Column::Dropped, count(counts.dropped), alarming(counts.dropped)),
+            (Column::Queue, worker.queue_bytes.map(bytes), None),
+        ];
+        row.extend(cells.into_iter().filter_map(|(column, text, style)| Some((column, (text?, style)))));
+        rows.push(row);
+    }
+    rows.extend(list.roles.iter().map(|role| {
+        let seat = Seat {
+            id: clean(&role.name),
+            role: &role.name,
+            pid: role.pid,
+            state: &role.state,
+            heir: None,
+            restarts: role.restarts,
+            uptime: role.uptime_s,
+            last_exit: role.last_exit.as_ref(),
+            memory: role.memory_bytes,
+            cpu: role.cpu_percent,
+        };
+        seat.row(now)
+    }));
+    rows
+}
+
+/// What workers and roles have in common.
+struct Seat<'a> {
+    id: String,
+    role: &'a str,
+    pid: Option<u32>,
+    state: &'a str,
+    heir: Option<&'a Heir>,
+    restarts: u32,
+    uptime: Option<f64>,
+    last_exit: Option<&'a LastExit>,
+    memory: Option<u64>,
+    cpu: Option<f64>,
+}
+
+impl Seat<'_> {
+    fn row(&self, now: Timestamp) -> Row {
+        let heir = if self.heir.is_some() { " +heir" } else { "" };
+        let cells = [
+            (Column::Id, Some(self.id.clone()), None),
+            (Column::Pid, self.pid.map(|pid| pid.to_string()), None),
+            (Column::Role, Some(clean(self.role)), None),
+            (Column::State, Some(clean(self.state) + heir), Some(state_style(self.state))),
+            (Column::Restarts, Some(self.restarts.to_string()), (self.restarts > 0).then_some(Style::Yellow)),
+            (Column::Uptime, self.uptime.map(seconds), None),
+            (Column::LastExit, self.last_exit.map(|exit| last_exit(exit, now)), None),
+            (Column::Memory, self.memory.map(bytes), None),
+            (Column::Cpu, self.cpu.map(|percent| format!("{percent:.1}%")), None),
+        ];
+        cells.into_iter().filter_map(|(column, text, style)| Some((column, (text?, style)))).collect()
+    }
+}
+
+fn state_style(state: &str) -> Style {
+    match state {
+        "online" => Style::Green,
+        "errored" | "waiting restart" | "degraded" => Style::Red,
+        _ => Style::Yellow,
+    }
+}
+
+/// `SIGKILL 3m ago`, `code 1 12s ago`.
+fn last_exit(exit: &LastExit, now: Timestamp) -> String {
+    let how = match (&exit.signal, exit.code) {
+        (Some(signal), _) => clean(signal),
+        (None, Some(code)) => format!("code {code}"),
+        (None, None) => "?".into(),
+    };
+    let Ok(at) = exit.at.parse::<Timestamp>() else { return how };
+    // A wall clock that was set back is no reason to show nonsense.
+    format!("{how} {} ago", coarse(Duration::try_from(now.duration_since(at)).unwrap_or_default()))
+}
+
+fn heading(cluster: &Cluster, look: &Look) -> String {
+    let state = look.paint(state_style(&cluster.state), &clean(&cluster.state));
+    let listen = cluster.listen.iter().map(|address| clean(address)).collect::<Vec<_>>().join(", ");
+    let mut parts = vec![
+        format!("{} {state}", look.paint(Style::Bold, "atlas-cluster")),
+        format!("pid {}", cluster.pid),
+        format!("generation {}", cluster.generation),
+        format!("up {}", seconds(cluster.uptime_s)),
+        format!("listen {}", if listen.is_empty() { "nothing yet" } else { &listen }),
+    ];
+    parts.extend(cluster.http.as_ref().map(|http| format!("http://{}", clean(http))));
+    parts.join("  ") + "\n"
+}
+
+/// Framed, without the columns that a narrow terminal has no room for.
+fn framed(rows: &[Row], columns: &mut Vec<Column>, look: &Look) -> String {
+    for dispensable in Column::DISPENSABLE {
+        if frame(rows, columns, false).lines().all(|line| width(&line) <= look.columns) {
+            break;
+        }
+        columns.retain(|column| *column != dispensable);
+    }
+    frame(rows, columns, look.colour).to_string() + "\n"
+}
+
+fn frame(rows: &[Row], columns: &[Column], colour: bool) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.force_no_tty();
+    if colour {
+        table.enforce_styling();
+    }
+    let align = |column: Column| if column.is_number() { CellAlignment::Right } else { CellAlignment::Left };
+    table.set_header(columns.iter().map(|column| {
+        Cell::new(column.heading()).add_attribute(Attribute::Bold).set_alignment(align(*column))
+    }));
+    for row in rows {
+        table.add_row(columns.iter().map(|column| {
+            let (text, style) = cell(row, *column);
+            let cell = Cell::new(text).set_alignment(align(*column));
+            match style {
+                Some(Style::Bold) => cell.add_attribute(Attribute::Bold),
+                Some(Style::Dim) => cell.add_attribute(Attribute::Dim),
+                Some(Style::Red) => cell.fg(Color::Red),
+                Some(Style::Green) => cell.fg(Color::Green),
+                Some(Style::Yellow) => cell.fg(Color::Yellow),
+                None => cell,
+            }
+        }));
+    }
+    // Two spaces between columns; the frame has one on either side.
+    for column in table.column_iter_mut().rev().skip(1) {
+        column.set_padding((1, 0));
+    }
+    table
+}
+
+fn cell(row: &Row, column: Column) -> (&str, Option<Style>) {
+    row.get(&column).map_or(("-", None), |(text, style)| (text, *style))
+}
+
+/// Aligned columns and nothing else.
+fn plain(rows: &[Row], columns: &[Column]) -> String {
+    let mut lines = vec![String::new(); rows.len() + 1];
+    for column in columns {
+        let cells: Vec<&str> =
+            std::iter::once(column.heading()).chain(rows.iter().map(|row| cell(row, *column).0)).collect();
+        let widest = cells.iter().map(|cell| width(cell)).max().unwrap_or(0);
+        for (line, cell) in lines.iter_mut().zip(cells) {
+            let filled = if column.is_number() { right(cell, widest) } else { left(cell, widest) };
+            let gap = if line.is_empty() { "" } else { "  " };
+            let _ = write!(line, "{gap}{filled}");
+        }
+    }
+    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// What all slots together counted: the classes that occurred.
+fn sums(totals: &Counts, look: &Look) -> String {
+    let count = |number: u64| if look.terminal { grouped(number) } else { number.to_string() };
+    let Some(datagrams) = totals.datagrams else { return "in all: not known\n".into() };
+    let classes = [
+        ("meter", totals.meter),
+        ("keepalive", totals.keepalive),
+        ("other", totals.other),
+        ("malformed", totals.malformed),
+        ("unknown sender", totals.unknown_sender),
+        ("quarantined", totals.quarantined),
+    ];
+    let occurred = classes.into_iter().filter_map(|(name, number)| Some((name, number.filter(|n| *n > 0)?)));
+    let classes: Vec<String> = occurred.map(|(name, number)| format!("{} {name}", count(number))).collect();
+    let mut text = format!("in all: {} datagrams", count(datagrams));
+    if !classes.is_empty() {
+        let _ = write!(text, ": {}", classes.join(", "));
+    }
+    if let Some(dropped) = totals.dropped {
+        let dropped_text = format!("{} dropped by the kernel", count(dropped));
+        let painted = if dropped > 0 { look.paint(Style::Yellow, &dropped_text) } else { dropped_text };
+        let _ = write!(text, "; {painted}");
+    }
+    text + "\n"
+}
+
+/// What deserves a line of its own.
+fn notices(cluster: &Cluster, look: &Look) -> String {
+    let mut text = String::new();
+    if let Some(reload) =
+        cluster.last_reload.as_ref().filter(|reload| !matches!(reload.result.as_str(), "done" | "running"))
+    {
+        let why = reload.error.as_deref().map(|why| format!(": {}", clean_lines(why))).unwrap_or_default();
+        let line = format!("last reload {} (generation {}){why}", clean(&reload.result), reload.generation);
+        let _ = writeln!(text, "{}", look.paint(Style::Red, &line));
+    }
+    for stranger in &cluster.strangers {
+        let _ =
+            writeln!(text, "{}", look.paint(Style::Yellow, &format!("also on the port: {}", who(stranger))));
+    }
+    text
+}
+
+fn who(stranger: &Stranger) -> String {
+    let name = stranger.name.as_deref().map_or_else(|| "a process".into(), clean);
+    let pid = stranger.pid.map_or_else(|| "pid hidden".into(), |pid| format!("pid {pid}"));
+    format!("{name} ({pid}, uid {})", stranger.uid)
+}

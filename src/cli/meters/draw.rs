@@ -1,0 +1,179 @@
+//! How `meters` looks: the shape in, text out.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::shape::{MeterRow, Meters, ProcessorRow};
+use crate::cli::terminal::{Look, Style};
+use crate::cli::text::{clean, cut, left, right, span, width};
+
+/// The scale of a bar, in dB.
+const FLOOR: f64 = -80.0;
+/// From here a bar is yellow, from the next on red.
+const LOUD: f64 = -20.0;
+const CLOSE_TO_CLIPPING: f64 = -3.0;
+/// The shortest bar that tells something.
+const LEAST_BAR: usize = 10;
+/// The longest one that is still looked at as a whole.
+const MOST_BAR: usize = 80;
+/// `-80.0 dB`.
+const LEVEL: usize = 8;
+/// The widest mark.
+const MARK: usize = 5;
+/// What stands behind a bar: level and mark, a space before each.
+const TAIL: usize = 1 + LEVEL + 1 + MARK;
+/// Between two columns of bars.
+const GAP: usize = 3;
+/// Said in place of meters.
+const NOTHING: &str = "no processor is configured, and none was heard yet";
+
+/// One line for each meter: what goes to a pipe, and what is shown once.
+pub(super) fn listing(meters: &Meters, look: &Look) -> String {
+    if meters.processors.is_empty() {
+        return format!("{NOTHING}\n");
+    }
+    let labels = Labels::of(meters, usize::MAX);
+    let block = |processor: &ProcessorRow| {
+        let line = |meter: &MeterRow| {
+            let age = right(&span(Duration::from_millis(meter.age_ms)), 6);
+            let line = format!("  {}  {}  {age}  {}", labels.label(meter), level(meter), mark(meter));
+            dimmed(line.trim_end(), meter, look) + "\n"
+        };
+        let lines: String = processor.meters.iter().map(line).collect();
+        format!("{}\n{lines}", heading(processor, look))
+    };
+    meters.processors.iter().map(block).collect::<Vec<_>>().join("\n")
+}
+
+/// A frame of live bars that fits the terminal where it can.
+pub(super) fn frame(meters: &Meters, look: &Look) -> String {
+    let all = || meters.processors.iter().flat_map(|processor| &processor.meters);
+    let stale = all().filter(|meter| !meter.fresh).count();
+    let told =
+        |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    let mut title = format!(
+        "{}  {}  {}",
+        look.paint(Style::Bold, "atlas-cluster meters"),
+        told(meters.processors.len(), "processor", "processors"),
+        told(all().count(), "meter", "meters"),
+    );
+    if stale > 0 {
+        let _ = write!(title, "  {}", look.paint(Style::Yellow, &format!("{stale} stale")));
+    }
+    let _ = writeln!(title, "  {}", look.paint(Style::Dim, "bars -80 … 0 dB  Ctrl-C ends"));
+    if meters.processors.is_empty() {
+        return format!("{title}\n{NOTHING}\n");
+    }
+    // Labels may take a third of the line.
+    let labels = Labels::of(meters, look.columns / 3);
+    let least = labels.width + 1 + LEAST_BAR + TAIL;
+    let most = ((look.columns + GAP) / (least + GAP)).max(1);
+    // As few columns of bars as the height allows, so that the bars are as long as they can be.
+    let drawn = |columns: usize| {
+        let blocks = meters.processors.iter().map(|processor| block(processor, &labels, columns, look));
+        blocks.collect::<String>()
+    };
+    let fits = |text: &String| text.lines().count() < look.rows;
+    title + &(1..most).map(drawn).find(fits).unwrap_or_else(|| drawn(most))
+}
+
+/// A processor's bars, read downwards; an empty line before them.
+fn block(processor: &ProcessorRow, labels: &Labels, columns: usize, look: &Look) -> String {
+    let mut text = format!("\n{}\n", heading(processor, look));
+    let room = ((look.columns + GAP) / columns).saturating_sub(GAP);
+    let bar_width = room.saturating_sub(labels.width + 1 + TAIL).clamp(1, MOST_BAR);
+    let cell = |meter: &MeterRow| {
+        let tail = format!("{} {}", level(meter), left(mark(meter), MARK));
+        let (label, tail) = (dimmed(&labels.label(meter), meter, look), dimmed(&tail, meter, look));
+        format!("{label} {} {tail}", bar(meter, bar_width, look))
+    };
+    let cells: Vec<String> = processor.meters.iter().map(cell).collect();
+    let lines = cells.len().div_ceil(columns);
+    for line in 0..lines {
+        let of_line: Vec<&str> = cells.iter().skip(line).step_by(lines).map(String::as_str).collect();
+        let _ = writeln!(text, "{}", of_line.join(&" ".repeat(GAP)).trim_end());
+    }
+    text
+}
+
+fn heading(processor: &ProcessorRow, look: &Look) -> String {
+    let address = processor.address.to_string();
+    let name = clean(&processor.name);
+    let mut parts = vec![look.paint(Style::Bold, &name)];
+    if name != address {
+        parts.push(address);
+    }
+    let style = match processor.connection {
+        "connected" => Style::Green,
+        "connecting" | "unresponsive" => Style::Yellow,
+        _ => Style::Dim,
+    };
+    parts.push(look.paint(style, processor.connection));
+    parts.push(match processor.last_heard_ms {
+        Some(ms) => format!("heard {} ago", span(Duration::from_millis(ms))),
+        None => "never heard".into(),
+    });
+    parts.join("  ")
+}
+
+/// The parameters' names with the names people gave them: all of one width, so that the bars stand in line.
+struct Labels {
+    /// Width of the parameters; None if nothing has another name.
+    params: Option<usize>,
+    width: usize,
+}
+
+impl Labels {
+    /// At most `most` columns wide.
+    fn of(meters: &Meters, most: usize) -> Labels {
+        let all = || meters.processors.iter().flat_map(|processor| &processor.meters);
+        let params = all().map(|meter| width(&meter.param)).max().unwrap_or(0);
+        let mut labels =
+            Labels { params: all().any(|meter| meter.name.is_some()).then_some(params), width: 0 };
+        labels.width = all().map(|meter| width(&labels.whole(meter))).max().unwrap_or(0).min(most);
+        labels
+    }
+
+    fn label(&self, meter: &MeterRow) -> String {
+        left(&cut(&self.whole(meter), self.width), self.width)
+    }
+
+    fn whole(&self, meter: &MeterRow) -> String {
+        match (self.params, &meter.name) {
+            (Some(params), Some(name)) => format!("{}  {}", left(&meter.param, params), clean(name)),
+            _ => meter.param.clone(),
+        }
+    }
+}
+
+fn level(meter: &MeterRow) -> String {
+    right(&format!("{:.1} dB", meter.level_db), LEVEL)
+}
+
+fn mark(meter: &MeterRow) -> &'static str {
+    match (meter.fresh, meter.muted) {
+        (false, _) => "stale",
+        (true, Some(true)) => "muted",
+        (true, _) => "",
+    }
+}
+
+fn bar(meter: &MeterRow, columns: usize, look: &Look) -> String {
+    let share = ((meter.level_db - FLOOR) / -FLOOR).clamp(0.0, 1.0);
+    let halves = (share * columns as f64 * 2.0).round() as usize;
+    // A frozen meter never looks alive, not even without colours.
+    let (whole, half) = if meter.fresh { ("█", "▌") } else { ("░", "░") };
+    let full = whole.repeat(halves / 2) + if halves % 2 == 1 { half } else { "" };
+    let empty = "·".repeat(columns - halves.div_ceil(2).min(columns));
+    let style = match meter.level_db {
+        _ if !meter.fresh => Style::Dim,
+        CLOSE_TO_CLIPPING.. => Style::Red,
+        LOUD.. => Style::Yellow,
+        _ => Style::Green,
+    };
+    look.paint(style, &full) + &look.paint(Style::Dim, &empty)
+}
+
+fn dimmed(text: &str, meter: &MeterRow, look: &Look) -> String {
+    if meter.fresh { text.to_owned() } else { look.paint(Style::Dim, text) }
+}

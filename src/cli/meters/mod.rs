@@ -1,0 +1,71 @@
+//! `meters`: the levels of every processor, read from the table itself.
+
+mod draw;
+mod shape;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use super::client::{Client, PATIENCE};
+use super::error::Error;
+use super::json;
+use super::process::boot_micros;
+use super::snapshot::{Lent, Snapshot};
+use super::terminal::{Look, print};
+use super::watch::{Picture, watch};
+use crate::wire::View;
+use shape::Meters;
+
+/// Shows them once, or again and again.
+pub(super) fn run(client: &Client, as_json: bool, again: bool) -> Result<(), Error> {
+    if again {
+        let mut picture = Watched { client, as_json, seen: None };
+        return watch(client, &mut picture, !as_json, if as_json { "" } else { "\n" });
+    }
+    let seen = Seen::new(client, &Snapshot::take(client, PATIENCE)?)?;
+    let look = Look::now();
+    print(&if as_json { json::whole(&seen.meters()) } else { draw::listing(&seen.meters(), &look) })
+}
+
+/// A table, and what the supervisor said of its processors.
+struct Seen {
+    view: View,
+    table: table::Reader<Lent>,
+}
+
+impl Seen {
+    fn new(client: &Client, snapshot: &Snapshot) -> Result<Seen, Error> {
+        Ok(Seen { table: snapshot.table(client)?, view: snapshot.view.clone() })
+    }
+
+    fn meters(&self) -> Meters {
+        Meters::read(&self.view.processors, self.view.stale_after_ms, &self.table, boot_micros())
+    }
+}
+
+struct Watched<'a> {
+    client: &'a Client,
+    as_json: bool,
+    seen: Option<Seen>,
+}
+
+impl Picture for Watched<'_> {
+    const FRAMES: Option<Duration> = Some(Duration::from_millis(100));
+
+    fn look_at(&mut self, snapshot: Snapshot) -> Result<(), Error> {
+        self.seen = Some(Seen::new(self.client, &snapshot)?);
+        Ok(())
+    }
+
+    fn draw(&mut self, look: &Look) -> Result<String, Error> {
+        let Some(seen) = &self.seen else { return Ok(String::new()) };
+        let meters = seen.meters();
+        Ok(match (self.as_json, look.terminal) {
+            (true, _) => json::line(&meters),
+            (false, true) => draw::frame(&meters, look),
+            (false, false) => draw::listing(&meters, look),
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! The shape of `meters --json`, and how it comes from the table.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+use table::{Connection, KIND_NAMES, KIND_PARAMS, Processor, Reader, Words};
+
+use crate::wire::Configured;
+
+/// `meters --json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Meters {
+    /// Version of this shape: 1.
+    pub(super) schema: u32,
+    /// Those of the configuration in its order, then the others by address.
+    pub(super) processors: Vec<ProcessorRow>,
+}
+
+/// A processor.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct ProcessorRow {
+    /// Its name in the configuration, else its address.
+    pub(super) name: String,
+    /// Its address.
+    pub(super) address: IpAddr,
+    /// `connected`, `connecting`, `unresponsive`, `disconnected` or `not configured`.
+    pub(super) connection: &'static str,
+    /// Age of its last datagram; null if there was none.
+    pub(super) last_heard_ms: Option<u64>,
+    /// Its meters that have a reading.
+    pub(super) meters: Vec<MeterRow>,
+}
+
+/// A meter.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct MeterRow {
+    /// `ZoneMeter_0`.
+    pub(super) param: String,
+    /// `source`, `mix`, `zone` or `group`.
+    pub(super) kind: &'static str,
+    /// Its index among its kind.
+    pub(super) index: u8,
+    /// What people call it; null until it is known.
+    pub(super) name: Option<String>,
+    /// Its level.
+    pub(super) level_db: f64,
+    /// Null until it is known.
+    pub(super) muted: Option<bool>,
+    /// Age of the reading.
+    pub(super) age_ms: u64,
+    /// Whether the reading is younger than `stale_after`.
+    pub(super) fresh: bool,
+}
+
+impl Meters {
+    /// What the table says at `now` (µs of CLOCK_BOOTTIME).
+    pub(super) fn read(
+        configured: &[Configured],
+        stale_after_ms: u64,
+        table: &Reader<impl Words>,
+        now: u64,
+    ) -> Meters {
+        let mut heard: Vec<Processor> = table.processors().collect();
+        heard.sort_by_key(|processor| processor.address);
+        let row = |name: String, address: IpAddr, known: bool, processor: Option<&Processor>| {
+            let link = processor.and_then(|processor| table.connection(processor.place));
+            let meters =
+                processor.map(|processor| meters(table, processor, stale_after_ms, now)).unwrap_or_default();
+            ProcessorRow {
+                name,
+                address,
+                connection: if known { connection(link) } else { "not configured" },
+                last_heard_ms: processor
+                    .and_then(|processor| processor.heard)
+                    .map(|heard| age_ms(now, heard)),
+                meters,
+            }
+        };
+        let mut processors = Vec::new();
+        for known in configured {
+            let address = known.address.to_canonical();
+            let at = heard.iter().position(|processor| processor.address == address);
+            let processor = at.map(|at| heard.remove(at));
+            processors.push(row(known.name.clone(), address, true, processor.as_ref()));
+        }
+        processors.extend(heard.iter().map(|p| row(p.address.to_string(), p.address, false, Some(p))));
+        Meters { schema: 1, processors }
+    }
+}
+
+/// While link has said nothing there is no connection.
+fn connection(link: Option<Connection>) -> &'static str {
+    match link {
+        Some(Connection::Connected) => "connected",
+        Some(Connection::Connecting) => "connecting",
+        Some(Connection::Unresponsive) => "unresponsive",
+        Some(Connection::Disconnected) | None => "disconnected",
+    }
+}
+
+fn meters(table: &Reader<impl Words>, processor: &Processor, stale_after_ms: u64, now: u64) -> Vec<MeterRow> {
+    let row = |meter: table::Meter| {
+        let kind = usize::from(meter.kind);
+        let age_ms = age_ms(now, meter.micros);
+        Some(MeterRow {
+            param: format!("{}_{}", KIND_PARAMS.get(kind)?, meter.index),
+            kind: KIND_NAMES.get(kind)?,
+            index: meter.index,
+            name: table.name(processor.place, meter.kind, meter.index),
+            level_db: f64::from(meter.centi_db) / 100.0,
+            muted: table.muted(processor.place, meter.kind, meter.index),
+            age_ms,
+            fresh: age_ms <= stale_after_ms,
+        })
+    };
+    table.meters(processor.place).filter_map(row).collect()
+}
+
+fn age_ms(now: u64, then: u64) -> u64 {
+    now.saturating_sub(then) / 1000
+}

@@ -1,0 +1,65 @@
+//! The verbs that ask a running cluster something: one question over the control socket, one answer drawn.
+//!
+//! Standard output is for answers, standard error for errors.
+
+mod client;
+mod error;
+mod json;
+mod list;
+mod list_text;
+mod meters;
+mod orders;
+mod process;
+mod snapshot;
+mod terminal;
+mod text;
+mod watch;
+
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use crate::args::Command;
+use client::Client;
+use error::{DONE, Error};
+
+/// Does what `command` asks of the cluster in `runtime_dir`; gives the exit code.
+pub(crate) fn run(command: &Command, runtime_dir: &Path) -> u8 {
+    let client = Client::new(runtime_dir);
+    match perform(command, &client) {
+        Ok(code) => code,
+        // Whoever reads our answers has had enough of them.
+        Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => DONE,
+        Err(error) => {
+            complain(&error.report());
+            error.exit()
+        }
+    }
+}
+
+fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
+    match command {
+        Command::List { json, watch } => list::run(client, *json, *watch)?,
+        Command::Meters { json, watch } => meters::run(client, *json, *watch)?,
+        Command::Ping => orders::ping(client)?,
+        Command::Wait { for_, timeout } => orders::wait(client, *for_, *timeout)?,
+        Command::Stop { now } => orders::stop(client, *now)?,
+        Command::Reload { json } => return orders::reload(client, *json),
+        Command::Restart { ids } => orders::restart(client, ids)?,
+        Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
+        Command::Help(text) => terminal::print(text)?,
+        Command::Start(..) => {
+            return Err(Error::NotReached("`start` is not asked of a cluster that runs".into()));
+        }
+    }
+    Ok(DONE)
+}
+
+/// Writes to standard error; where that fails there is nobody to tell.
+fn complain(text: &str) {
+    let _: io::Result<()> = io::stderr().write_all(text.as_bytes());
+}

@@ -1,0 +1,165 @@
+//! `ping`, `wait`, `stop`, `reload`, `restart`.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::client::{Client, PATIENCE, Reply};
+use super::error::{DONE, Error, FAILED, USAGE};
+use super::process::Identity;
+use super::snapshot::Snapshot;
+use super::terminal::print;
+use super::text::{clean, clean_lines};
+use super::{complain, json};
+use crate::args::Goal;
+use crate::wire::{LastReload, List, Request};
+
+/// How often what is waited for is looked at.
+const EVERY: Duration = Duration::from_millis(50);
+/// How long processes may outlive their supervisor.
+const ALONE: Duration = Duration::from_secs(10);
+
+/// Is somebody there?
+pub(super) fn ping(client: &Client) -> Result<(), Error> {
+    let Reply { answer, .. } = client.ask("ping", PATIENCE)?;
+    let pid = answer.pid.ok_or_else(|| client.garbage("ping", "there is no pid in it"))?;
+    print(&format!("pong from pid {pid}, version {}\n", clean(&answer.version)))
+}
+
+/// Stops and starts workers: those named, or every one.
+pub(super) fn restart(client: &Client, ids: &[String]) -> Result<(), Error> {
+    let request = Request { verb: "restart".into(), ids: ids.to_vec(), ..Request::default() };
+    client.order(request).map_err(|refusal| refusal.error)?;
+    let what = if ids.is_empty() { "every worker".into() } else { clean(&ids.join(", ")) };
+    print(&format!("restart done: {what}\n"))
+}
+
+/// `reload --json`.
+#[derive(Serialize)]
+struct ReloadShape<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    reload: &'a LastReload,
+}
+
+/// Replaces every worker by one of the configuration on disk. A reload that failed is an answer too: it goes to
+/// standard output as JSON, and to standard error as any error.
+pub(super) fn reload(client: &Client, as_json: bool) -> Result<u8, Error> {
+    let request = Request { verb: "reload".into(), ..Request::default() };
+    let (reload, error) = match client.order(request) {
+        Ok(reply) => (reply.answer.reload, None),
+        Err(refusal) => (refusal.answer.and_then(|answer| answer.reload), Some(refusal.error)),
+    };
+    let reload = match (reload, error) {
+        (None, None) => return Err(client.garbage("reload", "there is no result in it")),
+        (None, Some(error)) => return Err(error),
+        (Some(reload), error) => {
+            if as_json {
+                print(&json::whole(&ReloadShape { schema: 1, reload: &reload }))?;
+            }
+            error.map_or(Ok(reload), Err)?
+        }
+    };
+    let code = match reload.result.as_str() {
+        "done" => DONE,
+        "refused" => USAGE,
+        _ => FAILED,
+    };
+    let why = reload.error.as_deref().map(|why| format!(": {}", clean_lines(why))).unwrap_or_default();
+    let line = format!("reload {}: generation {}{why}", clean(&reload.result), reload.generation);
+    match (code, as_json) {
+        (DONE, false) => print(&format!("{line}\n"))?,
+        (DONE, true) => {}
+        _ => complain(&format!("error: {line}\n")),
+    }
+    Ok(code)
+}
+
+/// Waits until the cluster is online, or until there is none.
+pub(super) fn wait(client: &Client, goal: Goal, timeout: Duration) -> Result<(), Error> {
+    let deadline = Instant::now().checked_add(timeout);
+    let mut processes: Vec<Identity> = Vec::new();
+    let mut last = String::from("it was not asked yet");
+    loop {
+        let left = deadline.map_or(PATIENCE, |deadline| deadline.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            let (goal, timeout) = (goal_name(goal), humantime::format_duration(timeout));
+            let dir = client.dir().display();
+            return Err(Error::NotReached(format!(
+                "the cluster in {dir} is not {goal} after {timeout}: {last}"
+            )));
+        }
+        match Snapshot::take(client, left.min(PATIENCE)) {
+            Ok(snapshot) if goal == Goal::Online && snapshot.view.list.cluster.state == "online" => {
+                return Ok(());
+            }
+            Ok(snapshot) => {
+                last = format!("it is {}", clean(&snapshot.view.list.cluster.state));
+                processes = self::processes(&snapshot.view.list);
+            }
+            Err(error @ Error::NotRunning { .. }) => {
+                if goal == Goal::Stopped && !processes.iter().any(|process| process.lives()) {
+                    return Ok(());
+                }
+                last = error.to_string();
+            }
+            Err(error @ (Error::Silent { .. } | Error::Closed { .. })) => last = error.to_string(),
+            Err(error) => return Err(error),
+        }
+        thread::sleep(EVERY.min(left));
+    }
+}
+
+fn goal_name(goal: Goal) -> &'static str {
+    match goal {
+        Goal::Online => "online",
+        Goal::Stopped => "stopped",
+    }
+}
+
+/// Stops the cluster, and returns when every process is gone.
+///
+/// The processes are asked for before; a supervisor leaves last, so those that it starts meanwhile are gone with it.
+pub(super) fn stop(client: &Client, now: bool) -> Result<(), Error> {
+    let before = Snapshot::take(client, PATIENCE)?;
+    let processes = processes(&before.view.list);
+    let request = Request { verb: "stop".into(), now, ..Request::default() };
+    match client.order(request).map_err(|refusal| refusal.error) {
+        // Both are the end of a supervisor that did as it was told.
+        Ok(_) | Err(Error::Closed { .. } | Error::NotRunning { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    while_they_live(client, &processes)?;
+    print("stopped\n")
+}
+
+/// Waits for processes that were told to end, as long as their supervisor says that it is stopping them; without a
+/// supervisor for a while longer.
+fn while_they_live(client: &Client, processes: &[Identity]) -> Result<(), Error> {
+    let still = |why: &str| Error::NotReached(format!("the cluster in {} {why}", client.dir().display()));
+    let mut alone: Option<Instant> = None;
+    while processes.iter().any(|process| process.lives()) {
+        match Snapshot::take(client, PATIENCE) {
+            Ok(snapshot) if snapshot.view.list.cluster.state == "stopping" => alone = None,
+            Ok(_) => return Err(still("was told to stop, but goes on")),
+            Err(Error::NotRunning { .. } | Error::Closed { .. }) => {
+                if alone.get_or_insert_with(Instant::now).elapsed() > ALONE {
+                    return Err(still("has stopped, but left processes behind"));
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        thread::sleep(EVERY);
+    }
+    Ok(())
+}
+
+/// Every process of a cluster that can be seen from here.
+fn processes(list: &List) -> Vec<Identity> {
+    let heirs = list.workers.iter().filter_map(|worker| worker.heir.as_ref()?.pid);
+    let workers = list.workers.iter().filter_map(|worker| worker.pid);
+    let roles = list.roles.iter().filter_map(|role| role.pid);
+    let pids = std::iter::once(list.cluster.pid).chain(workers).chain(heirs).chain(roles);
+    pids.filter_map(Identity::of).collect()
+}

@@ -1,0 +1,141 @@
+//! Standard output: whether it is a terminal, how large, and drawing on it again and again.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write, stdout};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::error::Error;
+
+/// How an answer shall look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    /// For a person at a terminal: frames, bars, grouped digits; else plain columns.
+    pub(super) terminal: bool,
+    /// With colours.
+    pub(super) colour: bool,
+    /// Width of the terminal.
+    pub(super) columns: usize,
+    /// Its height.
+    pub(super) rows: usize,
+}
+
+impl Look {
+    /// What standard output asks for at this moment.
+    pub(super) fn now() -> Look {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let terminal = stdout().is_terminal() && set("TERM").is_none_or(|term| term != "dumb");
+        let (columns, rows) = terminal_size::terminal_size_of(stdout())
+            .map_or((80, 24), |(width, height)| (usize::from(width.0), usize::from(height.0)));
+        // A terminal that does not know its size says 0.
+        let [columns, rows] =
+            [(columns, 80), (rows, 24)].map(|(size, usual)| if size == 0 { usual } else { size });
+        Look { terminal, colour: terminal && set("NO_COLOR").is_none(), columns, rows }
+    }
+
+    /// `text` in a style, if there are colours.
+    pub(super) fn paint(&self, style: Style, text: &str) -> String {
+        if !self.colour || text.is_empty() {
+            return text.to_owned();
+        }
+        format!("\x1b[{}m{text}\x1b[0m", style as u8)
+    }
+}
+
+/// A way to write text, by its SGR number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// Headings.
+    Bold = 1,
+    /// What is old or matters less.
+    Dim = 2,
+    /// Wrong.
+    Red = 31,
+    /// Well.
+    Green = 32,
+    /// On its way, or worth a look.
+    Yellow = 33,
+}
+
+/// Writes an answer to standard output.
+pub(super) fn print(text: &str) -> Result<(), Error> {
+    let mut out = stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Output)
+}
+
+/// The terminal's other screen, without a cursor; the first one comes back when this is dropped.
+pub(super) struct Screen {
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Screen {
+    const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
+    const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+
+    /// Switches over. From now on SIGINT, SIGTERM and SIGHUP are only noted, so that there is time to switch back.
+    pub(super) fn enter() -> Result<Screen, Error> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&interrupted)).map_err(Error::Output)?;
+        }
+        // The guard comes first: what was written half is undone too.
+        let screen = Screen { interrupted };
+        print(Screen::ENTER)?;
+        Ok(screen)
+    }
+
+    /// Whether somebody wants this to end.
+    pub(super) fn interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Shows a frame in place of the last one.
+    pub(super) fn show(&self, frame: &str, rows: usize) -> Result<(), Error> {
+        print(&compose(frame, rows))
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no restoring.
+        let _: io::Result<()> = stdout().write_all(Screen::LEAVE.as_bytes()).and_then(|()| stdout().flush());
+    }
+}
+
+/// A frame as bytes for the terminal: from the top, each line cleared behind, the rest below cleared.
+fn compose(frame: &str, rows: usize) -> String {
+    let lines: Vec<&str> = frame.lines().collect();
+    let shown = if lines.len() <= rows { lines.len() } else { rows.saturating_sub(1) };
+    let mut bytes = String::from("\x1b[H");
+    for (at, line) in lines.iter().take(shown).enumerate() {
+        let end = if at == 0 { "" } else { "\r\n" };
+        let _ = write!(bytes, "{end}{line}\x1b[K");
+    }
+    if shown < lines.len() {
+        let _ = write!(bytes, "\r\n… {} more lines than the terminal is high\x1b[K", lines.len() - shown);
+    }
+    bytes.push_str("\x1b[J");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_never_scrolls_the_terminal() {
+        assert_eq!(compose("a\nb\n", 2), "\x1b[Ha\x1b[K\r\nb\x1b[K\x1b[J");
+        let cut = compose("a\nb\nc\n", 2);
+        assert_eq!(cut, "\x1b[Ha\x1b[K\r\n… 2 more lines than the terminal is high\x1b[K\x1b[J");
+        assert_eq!(compose("", 2), "\x1b[H\x1b[J");
+    }
+
+    #[test]
+    fn without_colour_there_are_no_escapes() {
+        let look = Look { terminal: true, colour: false, columns: 80, rows: 24 };
+        assert_eq!(look.paint(Style::Red, "x"), "x");
+        assert_eq!(Look { colour: true, ..look }.paint(Style::Red, "x"), "\x1b[31mx\x1b[0m");
+    }
+}

@@ -1,0 +1,210 @@
+//! The table of keys: one row is all it takes to read a key from file, flags and environment.
+
+use super::fault::{Fault, Faults, Message, refused, wrong_type};
+use super::kinds::{
+    Address, Directory, Environment, Kind, Name, Optional, OrOff, Size, Span, Switch, Whole, Workers,
+};
+use super::listen::Listen;
+use super::processors::Processors;
+use super::types::{Config, Processor};
+use super::value::Value;
+use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const TIMEOUT: Span = Span(Duration::from_millis(10), HOUR);
+const DELAY: Span = Span(Duration::ZERO, HOUR);
+const SILENCE: Span = Span(Duration::from_millis(100), HOUR);
+
+/// One row.
+pub(super) struct Key<T: 'static> {
+    /// Section and key, as `worker.watchdog`.
+    pub(super) path: &'static str,
+    /// A good value, as TOML; empty where none fits into a line.
+    pub(super) example: &'static str,
+    /// What it takes, and where it goes.
+    pub(super) slot: &'static (dyn Slot<T> + Sync),
+}
+
+/// Every key of the configuration, in the order of the documentation.
+#[rustfmt::skip]
+pub(super) static KEYS: &[Key<Config>] = &[
+    key("workers", "4", &config(Workers, |c| &mut c.workers)),
+    key("listen", r#"["0.0.0.0:3131"]"#, &config(Listen, |c| &mut c.listen)),
+    key("receive_buffer", r#""4M""#, &config(Size(4 << 10, 1 << 30), |c| &mut c.receive_buffer)),
+    key("balance", r#""flow""#, &Only("flow", &["spread"], "leave it out, or write `flow`: one sender's datagrams stay with one worker")),
+    key("share", "", &Later("leave it out: a port that others have bound is refused")),
+    key("accept_unknown", "true", &config(Switch, |c| &mut c.accept_unknown)),
+    key("stale_after", r#""3s""#, &config(SILENCE, |c| &mut c.stale_after)),
+    key("demo", "true", &FlagOnly(config(Switch, |c| &mut c.demo), "use the flag --demo, or ATLAS_CLUSTER_DEMO=1")),
+    key("runtime_dir", "", &Elsewhere("use the flag --runtime-dir DIR, or ATLAS_CLUSTER_RUNTIME_DIR")),
+
+    key("worker.program", "", &Later("leave it out: this version runs its built-in meter workers")),
+    key("worker.wait_ready", "", &Later("leave it out: built-in workers always say when they are ready")),
+    key("worker.listen_timeout", r#""3s""#, &config(TIMEOUT, |c| &mut c.worker.listen_timeout)),
+    key("worker.kill_signal", r#""SIGTERM""#, &Only("SIGTERM", SIGNALS, "leave it out, or write `SIGTERM`")),
+    key("worker.kill_timeout", r#""1600ms""#, &config(TIMEOUT, |c| &mut c.worker.kill_timeout)),
+    key("worker.min_uptime", r#""1s""#, &config(DELAY, |c| &mut c.worker.min_uptime)),
+    key("worker.max_restarts", "16", &config(Whole(0, u32::MAX), |c| &mut c.worker.max_restarts)),
+    key("worker.exp_backoff_restart_delay", r#""100ms""#, &config(DELAY, |c| &mut c.worker.exp_backoff_restart_delay)),
+    key("worker.exp_backoff_max_delay", r#""15s""#, &config(DELAY, |c| &mut c.worker.exp_backoff_max_delay)),
+    key("worker.max_memory_restart", r#""200M""#, &config(Optional(Size(1 << 20, u64::MAX)), |c| &mut c.worker.max_memory_restart)),
+    key("worker.watchdog", r#""10s""#, &config(OrOff(SILENCE), |c| &mut c.worker.watchdog)),
+    key("worker.user", "", &Later("leave it out, and start atlas-cluster as that user")),
+    key("worker.cwd", r#""/srv/app""#, &config(Directory, |c| &mut c.worker.cwd)),
+    key("worker.nice", "", &Later("leave it out, and start atlas-cluster itself with `nice`: workers inherit it")),
+    key("worker.env", r#"{ KEY = "value" }"#, &config(Environment, |c| &mut c.worker.env)),
+
+    key("processor", "", &config(Processors, |c| &mut c.processor)),
+
+    key("gateway", "", &Later("leave it out; `atlas-cluster meters --json` tells what the gateway will")),
+    key("log", "", &Later("leave it out: logs go to standard error")),
+    key("mqtt", "", &Later("leave it out; `atlas-cluster meters --json` tells the levels")),
+];
+
+/// The keys of one `[[processor]]`.
+#[rustfmt::skip]
+pub(super) static PROCESSOR_KEYS: &[Key<Processor>] = &[
+    key("processor.name", r#""bar""#, &processor(Name(64), |p| &mut p.name)),
+    key("processor.address", r#""192.168.5.101""#, &processor(Address, |p| &mut p.address)),
+    key("processor.tcp_port", "5321", &processor(Whole(1, u16::MAX), |p| &mut p.tcp_port)),
+];
+
+/// The signals that `kill_signal` will be able to name.
+const SIGNALS: &[&str] =
+    &["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGKILL", "SIGALRM", "SIGWINCH", "SIGCONT"];
+
+const fn config<K: Kind>(kind: K, field: fn(&mut Config) -> &mut K::Output) -> Field<K, Config> {
+    Field(kind, field)
+}
+
+const fn processor<K: Kind>(kind: K, field: fn(&mut Processor) -> &mut K::Output) -> Field<K, Processor> {
+    Field(kind, field)
+}
+
+const fn key<T>(path: &'static str, example: &'static str, slot: &'static (dyn Slot<T> + Sync)) -> Key<T> {
+    Key { path, example, slot }
+}
+
+/// What a row does with a value.
+pub(super) trait Slot<T> {
+    /// Checks the value and stores it in its place.
+    fn put(&self, target: &mut T, value: &Value<'_>) -> Result<(), Faults>;
+
+    /// What is allowed, as a noun phrase.
+    fn takes(&self) -> String {
+        String::new()
+    }
+
+    /// Whether `allowed here:` names the key.
+    fn listed(&self) -> bool {
+        true
+    }
+
+    /// Whether there is an environment variable for it.
+    fn in_environment(&self) -> bool {
+        true
+    }
+
+    /// For a key that no file may have: what to use instead.
+    fn instead_of_file(&self) -> Option<&'static str> {
+        None
+    }
+}
+
+/// A value of some kind, and the field it fills.
+struct Field<K: Kind, T>(K, fn(&mut T) -> &mut K::Output);
+
+/// A field for flags and environment.
+struct FlagOnly<K: Kind, T>(Field<K, T>, &'static str);
+
+/// A key that is no part of the configuration, and what to use instead.
+struct Elsewhere(&'static str);
+
+/// A key promised for a later version, and what to do meanwhile.
+struct Later(&'static str);
+
+/// A key of which this version knows one value, the first; the others are promised.
+struct Only(&'static str, &'static [&'static str], &'static str);
+
+impl<K: Kind, T> Slot<T> for Field<K, T> {
+    fn put(&self, target: &mut T, value: &Value<'_>) -> Result<(), Faults> {
+        *(self.1)(target) = self.0.read(value)?;
+        Ok(())
+    }
+
+    fn takes(&self) -> String {
+        self.0.takes()
+    }
+
+    fn in_environment(&self) -> bool {
+        self.0.scalar()
+    }
+}
+
+impl<K: Kind, T> Slot<T> for FlagOnly<K, T> {
+    fn put(&self, target: &mut T, value: &Value<'_>) -> Result<(), Faults> {
+        self.0.put(target, value)
+    }
+
+    fn takes(&self) -> String {
+        self.0.takes()
+    }
+
+    fn listed(&self) -> bool {
+        false
+    }
+
+    fn instead_of_file(&self) -> Option<&'static str> {
+        Some(self.1)
+    }
+}
+
+impl<T> Slot<T> for Elsewhere {
+    fn put(&self, _: &mut T, _: &Value<'_>) -> Result<(), Faults> {
+        Err(vec![Fault { span: None, message: Message::Elsewhere, hint: Some(self.0.to_owned()) }])
+    }
+
+    fn listed(&self) -> bool {
+        false
+    }
+
+    fn in_environment(&self) -> bool {
+        false
+    }
+
+    fn instead_of_file(&self) -> Option<&'static str> {
+        Some(self.0)
+    }
+}
+
+impl<T> Slot<T> for Later {
+    fn put(&self, _: &mut T, _: &Value<'_>) -> Result<(), Faults> {
+        Err(vec![Fault { span: None, message: Message::Later(None), hint: Some(self.0.to_owned()) }])
+    }
+
+    fn listed(&self) -> bool {
+        false
+    }
+
+    fn in_environment(&self) -> bool {
+        false
+    }
+}
+
+impl<T> Slot<T> for Only {
+    fn put(&self, _: &mut T, value: &Value<'_>) -> Result<(), Faults> {
+        match value.as_str() {
+            Some(text) if text == self.0 => Ok(()),
+            Some(text) if self.1.contains(&text) => {
+                let message = Message::Later(Some(text.to_owned()));
+                Err(vec![Fault { span: value.span(), message, hint: Some(self.2.to_owned()) }])
+            }
+            Some(_) => Err(refused(value, "is unknown")),
+            None => Err(wrong_type(value)),
+        }
+    }
+
+    fn takes(&self) -> String {
+        format!("\"{}\"", self.0)
+    }
+}

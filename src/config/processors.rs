@@ -1,0 +1,88 @@
+//! The processors: a list of tables, each with keys of its own.
+
+use super::fault::{Fault, Faults, Message, refused, wrong_type};
+use super::keys::PROCESSOR_KEYS;
+use super::kinds::Kind;
+use super::suggest;
+use super::types::{MAX_PROCESSORS, PROCESSOR_PORT, Processor};
+use super::value::{Value, quoted};
+use super::walk;
+use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
+use toml::de::DeTable;
+
+/// Every `[[processor]]` of the file.
+pub(super) struct Processors;
+
+/// The keys without default.
+const REQUIRED: &[&str] = &["name", "address"];
+
+impl Kind for Processors {
+    type Output = Vec<Processor>;
+
+    fn read(&self, value: &Value<'_>) -> Result<Vec<Processor>, Faults> {
+        let Value::Toml(_) = value else { return Err(refused(value, "is not a list of tables")) };
+        let items = value.items().ok_or_else(|| wrong_type(value))?;
+        if items.len() > MAX_PROCESSORS {
+            let message = Message::Sentence(format!("{} processors are too many", items.len()));
+            return Err(vec![Fault { span: None, message, hint: None }]);
+        }
+        let mut processors: Vec<Processor> = Vec::new();
+        let mut faults = Faults::new();
+        for item in &items {
+            let Value::Toml(written) = item else { continue };
+            match written.get_ref().as_table() {
+                None => faults.extend(wrong_type(item)),
+                Some(table) => match read_one(table, written.span()) {
+                    Err(fault) => faults.extend(fault),
+                    Ok(processor) => {
+                        faults.extend(duplicates(&processors, &processor, table));
+                        processors.push(processor);
+                    }
+                },
+            }
+        }
+        if faults.is_empty() { Ok(processors) } else { Err(faults) }
+    }
+
+    fn takes(&self) -> String {
+        format!("at most {MAX_PROCESSORS} processors, each under a line [[processor]] of its own")
+    }
+
+    fn scalar(&self) -> bool {
+        false
+    }
+}
+
+/// One table; the keys it lacks are faults at its beginning.
+fn read_one(table: &DeTable<'_>, span: Range<usize>) -> Result<Processor, Faults> {
+    let mut processor = Processor {
+        name: String::new(),
+        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        tcp_port: PROCESSOR_PORT,
+    };
+    let filled = walk::fill(PROCESSOR_KEYS, "processor", table, &mut processor);
+    let mut faults: Faults = filled.findings.into_iter().map(Fault::from).collect();
+    for &key in REQUIRED.iter().filter(|&&key| !table.contains_key(key)) {
+        let message = Message::Sentence(format!("a [[processor]] has no `{key}`"));
+        let hint = suggest::assignment(PROCESSOR_KEYS, "processor", key);
+        faults.push(Fault { span: Some(span.clone()), message, hint: Some(format!("add {hint}")) });
+    }
+    if faults.is_empty() { Ok(processor) } else { Err(faults) }
+}
+
+/// What the processor has in common with an earlier one but must not.
+fn duplicates(earlier: &[Processor], new: &Processor, table: &DeTable<'_>) -> Faults {
+    let clashes = [
+        ("name", new.name.clone(), earlier.iter().any(|other| other.name == new.name)),
+        ("address", new.address.to_string(), earlier.iter().any(|other| other.address == new.address)),
+    ];
+    let mut faults = Faults::new();
+    for (key, shown, _) in clashes.into_iter().filter(|(_, _, clash)| *clash) {
+        let message = Message::Sentence(format!("two processors have the {key} {}", quoted(&shown)));
+        let hint =
+            Some(format!("each processor has {} {key} of its own", if key == "name" { "a" } else { "an" }));
+        faults.push(Fault { span: table.get(key).map(|value| value.span()), message, hint });
+    }
+    faults
+}

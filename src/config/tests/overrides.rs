@@ -1,0 +1,150 @@
+//! Flags over environment over file over defaults.
+
+use super::super::{ConfigError, Origin, Overrides};
+use super::{NOW, good, loaded_with};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+/// Overrides from an environment that holds just these variables.
+fn environment(variables: &[(&str, &str)]) -> Result<Overrides, ConfigError> {
+    Overrides::from_environment(&|name| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+    })
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let file = "workers = 2";
+    let with = |variable: bool, flag: bool| {
+        let variables: &[_] = if variable { &[("ATLAS_CLUSTER_WORKERS", "3")] } else { &[] };
+        let mut overrides = environment(variables).unwrap();
+        if flag {
+            overrides.flag("--workers", "workers", "4");
+        }
+        let loaded = loaded_with(file, &overrides).unwrap();
+        (loaded.config.workers, loaded.origins["workers"].clone())
+    };
+    assert!(matches!(with(false, false), (2, Origin::File { line: 1, .. })));
+    assert_eq!(with(true, false), (3, Origin::Environment("ATLAS_CLUSTER_WORKERS".to_owned())));
+    assert_eq!(with(false, true), (4, Origin::Flag("--workers".to_owned())));
+    assert_eq!(with(true, true), (4, Origin::Flag("--workers".to_owned())));
+}
+
+#[test]
+fn every_scalar_key_has_a_variable() {
+    let overrides = environment(&[
+        ("ATLAS_CLUSTER_LISTEN", "[::]:3131, 0.0.0.0:4000"),
+        ("ATLAS_CLUSTER_RECEIVE_BUFFER", "1M"),
+        ("ATLAS_CLUSTER_BALANCE", "flow"),
+        ("ATLAS_CLUSTER_ACCEPT_UNKNOWN", "1"),
+        ("ATLAS_CLUSTER_STALE_AFTER", "9s"),
+        ("ATLAS_CLUSTER_DEMO", "true"),
+        ("ATLAS_CLUSTER_WORKER_MAX_RESTARTS", "16"),
+        ("ATLAS_CLUSTER_WORKER_MAX_MEMORY_RESTART", "104857600"),
+        ("ATLAS_CLUSTER_WORKER_WATCHDOG", "0s"),
+        ("ATLAS_CLUSTER_WORKER_CWD", "/123"),
+        ("ATLAS_CLUSTER_WORKER_KILL_TIMEOUT", ""),
+        ("ATLAS_CLUSTER_RUNTIME_DIR", "/x"),
+        ("ATLAS_CLUSTER_LOG_LEVEL", "debug"),
+        ("ATLAS_CLUSTER_LOG", "nonsense"),
+        ("ATLAS_CLUSTER_WHATEVER", "nonsense"),
+    ]);
+    let config = loaded_with("", &overrides.unwrap()).unwrap().config;
+    let mut expected = good("").config;
+    expected.listen = vec!["[::]:3131".parse().unwrap(), "0.0.0.0:4000".parse().unwrap()];
+    expected.receive_buffer = 1 << 20;
+    expected.accept_unknown = true;
+    expected.stale_after = Duration::from_secs(9);
+    expected.demo = true;
+    expected.worker.max_restarts = 16;
+    expected.worker.max_memory_restart = Some(100 << 20);
+    expected.worker.watchdog = None;
+    expected.worker.cwd = Some("/123".into());
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn set_takes_toml_or_bare_text_and_the_last_one_wins() {
+    let mut overrides = Overrides::default();
+    for assignment in [
+        "worker.watchdog=2s",
+        "worker.watchdog = \"3s\"",
+        "worker.env={ A = \"b\" }",
+        "listen=[\"127.0.0.1:1\", \"127.0.0.2:1\"]",
+        "worker.cwd='/a=b'",
+        "accept_unknown=true",
+    ] {
+        overrides.set(assignment).unwrap();
+    }
+    let config = loaded_with("", &overrides).unwrap().config;
+    assert_eq!(config.worker.watchdog, Some(Duration::from_secs(3)));
+    assert_eq!(config.worker.env["A"], "b");
+    assert_eq!(config.listen.len(), 2);
+    assert_eq!(config.worker.cwd, Some("/a=b".into()));
+    assert!(config.accept_unknown);
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    #[rustfmt::skip]
+    let table = [
+        ("ATLAS_CLUSTER_WORKERS", "none",
+         "`none` is not a number of workers\nhint: allowed: a whole number from 1 to 64, or \"max\"; for example `ATLAS_CLUSTER_WORKERS=4`"),
+        ("ATLAS_CLUSTER_DEMO", "maybe",
+         "`maybe` is neither true nor false\nhint: allowed: true or false; for example `ATLAS_CLUSTER_DEMO=true`"),
+        ("ATLAS_CLUSTER_LISTEN", "0.0.0.0:1,nowhere",
+         "`nowhere` is not an IP address with a port\nhint: allowed: 1 to 16 addresses, each an IP address with a port (port 0: any free one); for example `ATLAS_CLUSTER_LISTEN=0.0.0.0:3131`"),
+        ("ATLAS_CLUSTER_WORKER_MAX_RESTARTS", "many",
+         "`many` is not a whole number\nhint: allowed: a whole number from 0 to 4294967295; for example `ATLAS_CLUSTER_WORKER_MAX_RESTARTS=16`"),
+        ("ATLAS_CLUSTER_BALANCE", "spread",
+         "`balance = \"spread\"` is not supported by version NOW yet\nhint: leave it out, or write `flow`: one sender's datagrams stay with one worker"),
+    ];
+    for (variable, value, said) in table {
+        let error = environment(&[(variable, value)]).unwrap().check().unwrap_err();
+        assert_eq!(
+            error.render().replace(NOW, "version NOW"),
+            format!("atlas-cluster: {variable}: {said}\n")
+        );
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_text_is_named() {
+    let lookup = |name: &str| (name == "ATLAS_CLUSTER_STALE_AFTER").then(|| OsString::from_vec(vec![0xff]));
+    let error = Overrides::from_environment(&lookup).unwrap_err();
+    assert_eq!(
+        error.render(),
+        "atlas-cluster: ATLAS_CLUSTER_STALE_AFTER: the value is not UTF-8\n\
+         hint: allowed: a duration from 100ms to 1h, with its unit\n"
+    );
+}
+
+#[test]
+fn a_bad_assignment_is_refused_at_once() {
+    let error = |assignment: &str| Overrides::default().set(assignment).unwrap_err().render();
+    assert_eq!(
+        error("worker.watchdog"),
+        "atlas-cluster: --set: `worker.watchdog` has no `=`\n\
+         hint: allowed: KEY=VALUE; for example `--set worker.watchdog=10s`\n"
+    );
+    let said = error("worker.watchdgo=1s");
+    assert!(
+        said.starts_with(
+            "atlas-cluster: --set: unknown key `worker.watchdgo`\nhint: did you mean `worker.watchdog`? "
+        ),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_error_of_an_assignment_repeats_the_flag() {
+    let mut overrides = Overrides::default();
+    overrides.set("worker.watchdog=5").unwrap();
+    assert_eq!(
+        overrides.check().unwrap_err().render(),
+        "atlas-cluster: --set worker.watchdog: `5` is not a duration\n\
+         hint: allowed: a duration from 100ms to 1h, with its unit, or \"0s\" for off; \
+         for example `--set worker.watchdog=10s`\n"
+    );
+}

@@ -1,0 +1,172 @@
+//! The configuration in force: plain values, every one of them checked already.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Most workers a cluster can have.
+pub const MAX_WORKERS: u8 = 64;
+
+/// Most addresses a cluster can listen on.
+pub const MAX_LISTEN: usize = 16;
+
+/// Most processors a cluster can know.
+pub const MAX_PROCESSORS: usize = 64;
+
+/// The TCP port on which a processor takes commands, unless `tcp_port` says otherwise.
+pub const PROCESSOR_PORT: u16 = 5321;
+
+/// Everything a cluster is told, with defaults filled in.
+///
+/// As JSON, which the children read, every field has its name here; durations are strings that humantime
+/// reads (`"1s 600ms"`, exact to the nanosecond), sizes are numbers of bytes, addresses are strings.
+/// Such JSON comes from [`load`](super::load) and is not checked again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// Number of workers, 1 to [`MAX_WORKERS`]; `"max"` is resolved already.
+    pub workers: u8,
+    /// UDP addresses, 1 to [`MAX_LISTEN`], no two of which overlap. Port 0 stays 0 here.
+    pub listen: Vec<SocketAddr>,
+    /// Kernel receive buffer of each socket, in bytes.
+    pub receive_buffer: u64,
+    /// Store datagrams of senders that are no configured processor.
+    pub accept_unknown: bool,
+    /// A reading older than this is no longer fresh.
+    #[serde(with = "duration")]
+    pub stale_after: Duration,
+    /// Bring a simulated processor along. Never in the file: `--demo` or `ATLAS_CLUSTER_DEMO`.
+    pub demo: bool,
+    /// How each worker is run, `[worker]`.
+    pub worker: Worker,
+    /// The processors, each a `[[processor]]`, at most [`MAX_PROCESSORS`]; names and addresses are unique.
+    pub processor: Vec<Processor>,
+}
+
+/// How each worker is run and watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// A worker that is not ready by then has failed.
+    #[serde(with = "duration")]
+    pub listen_timeout: Duration,
+    /// From SIGTERM to SIGKILL.
+    #[serde(with = "duration")]
+    pub kill_timeout: Duration,
+    /// An exit before this counts as unstable.
+    #[serde(with = "duration")]
+    pub min_uptime: Duration,
+    /// Unstable exits in a row before `errored`; 0 = never give up.
+    pub max_restarts: u32,
+    /// First delay after an unstable exit; zero = always restart at once.
+    #[serde(with = "duration")]
+    pub exp_backoff_restart_delay: Duration,
+    /// The delay grows up to this.
+    #[serde(with = "duration")]
+    pub exp_backoff_max_delay: Duration,
+    /// A worker with more resident memory than this, in bytes, is replaced; `None` = off.
+    pub max_memory_restart: Option<u64>,
+    /// A worker silent for this long is killed; `None` = off.
+    #[serde(with = "duration::option")]
+    pub watchdog: Option<Duration>,
+    /// Working directory, absolute; `None` = the supervisor's.
+    pub cwd: Option<PathBuf>,
+    /// Added to the environment that workers inherit.
+    pub env: BTreeMap<String, String>,
+}
+
+/// An audio processor whose meters are read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processor {
+    /// What people call it; 1 to 64 characters.
+    pub name: String,
+    /// Where its datagrams come from; never an IPv4 address in IPv6 clothes.
+    pub address: IpAddr,
+    /// Where it takes commands.
+    pub tcp_port: u16,
+}
+
+impl Default for Config {
+    /// What holds without file, environment and flags.
+    fn default() -> Self {
+        Self {
+            workers: usable_cpus(),
+            listen: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 3131))],
+            receive_buffer: 4 << 20,
+            accept_unknown: false,
+            stale_after: Duration::from_secs(3),
+            demo: false,
+            worker: Worker::default(),
+            processor: Vec::new(),
+        }
+    }
+}
+
+impl Default for Worker {
+    fn default() -> Self {
+        Self {
+            listen_timeout: Duration::from_secs(3),
+            kill_timeout: Duration::from_millis(1600),
+            min_uptime: Duration::from_secs(1),
+            max_restarts: 0,
+            exp_backoff_restart_delay: Duration::from_millis(100),
+            exp_backoff_max_delay: Duration::from_secs(15),
+            max_memory_restart: None,
+            watchdog: Some(Duration::from_secs(10)),
+            cwd: None,
+            env: BTreeMap::new(),
+        }
+    }
+}
+
+/// What `workers = "max"` stands for: the CPUs this process may use (affinity and cgroup quota),
+/// 1 to [`MAX_WORKERS`].
+pub fn usable_cpus() -> u8 {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    u8::try_from(cpus).unwrap_or(MAX_WORKERS).clamp(1, MAX_WORKERS)
+}
+
+/// The key that differs between the two and needs a restart, if there is one: a reload refuses it.
+///
+/// Addresses are compared as configured, so port 0 equals port 0. (`share` and the runtime directory,
+/// which need a restart too, are flags, and flags do not change at a reload.)
+pub fn unchangeable(old: &Config, new: &Config) -> Option<&'static str> {
+    (old.listen != new.listen).then_some("listen")
+}
+
+/// Durations as strings that humantime reads.
+mod duration {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use std::time::Duration;
+
+    pub(super) fn serialize<S: Serializer>(value: &Duration, out: S) -> Result<S::Ok, S::Error> {
+        out.collect_str(&humantime::format_duration(*value))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        let text = String::deserialize(from)?;
+        humantime::parse_duration(&text).map_err(D::Error::custom)
+    }
+
+    /// The same, where `null` means off.
+    pub(super) mod option {
+        use super::*;
+
+        pub(in super::super) fn serialize<S: Serializer>(
+            value: &Option<Duration>,
+            out: S,
+        ) -> Result<S::Ok, S::Error> {
+            match value {
+                Some(value) => super::serialize(value, out),
+                None => out.serialize_none(),
+            }
+        }
+
+        pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+            from: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            let text = Option::<String>::deserialize(from)?;
+            text.map(|text| humantime::parse_duration(&text).map_err(D::Error::custom)).transpose()
+        }
+    }
+}

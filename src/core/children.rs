@@ -1,0 +1,203 @@
+//! What the children say and do: bound, ready, alive, exited; and what the shell says of their sockets.
+
+use super::backoff::{self, Next};
+use super::event::{Failure, News, Run, Slot, Verdict};
+use super::fleet::{Fleet, Op, Turn, Want};
+use super::slot::{Holder, Phase, Proc, Start};
+use super::view::Place;
+
+impl Fleet {
+    /// Whoever bound it, also one that leaves: the sockets are there. A role is outside the group.
+    pub(super) fn on_bound(&mut self, run: Run) {
+        match self.find(run) {
+            Some((slot @ Slot::Worker(_), Place::Holder | Place::Heir | Place::Leaver)) => {
+                self.seat(slot).bound = true;
+            }
+            Some((Slot::Role(_), Place::Holder | Place::Heir | Place::Leaver)) | None => {}
+        }
+    }
+
+    pub(super) fn on_ready(&mut self, turn: &mut Turn, run: Run) {
+        match self.find(run) {
+            Some((slot, Place::Holder)) => self.on_holder_ready(turn, slot),
+            Some((slot, Place::Heir)) => self.on_heir_ready(turn, slot),
+            Some((_, Place::Leaver)) | None => {}
+        }
+    }
+
+    /// READY is taken once, and from a worker only when its sockets are bound: an online slot is a place
+    /// that datagrams can be steered to. One that is not is judged by its listen timeout.
+    fn on_holder_ready(&mut self, turn: &mut Turn, slot: Slot) {
+        let policy = self.policy(slot).clone();
+        if !self.may_be_ready(slot) {
+            return;
+        }
+        match &mut self.seat(slot).holder {
+            Holder::Held(proc) | Holder::Draining(proc) => match proc.phase {
+                Phase::Launching { .. } => {
+                    proc.takes_over(turn.now, &policy);
+                    turn.tell(News::Online { slot, run: proc.run, generation: proc.generation });
+                }
+                Phase::Online { .. } => {}
+            },
+            Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing => {}
+        }
+    }
+
+    /// The heir of a reload waits for the commit; that of a holder too fat takes over.
+    fn on_heir_ready(&mut self, turn: &mut Turn, slot: Slot) {
+        if !self.may_be_ready(slot) {
+            return;
+        }
+        if let Some(heir) = &mut self.seat(slot).heir {
+            match heir.phase {
+                Phase::Launching { .. } => heir.phase = Phase::Online { since: turn.now, silent_at: None },
+                Phase::Online { .. } => return,
+            }
+        }
+        match self.op {
+            Op::Steady => self.succeed(turn, slot),
+            Op::Starting | Op::Reloading(_) | Op::Stopping(_) | Op::Over => {}
+        }
+    }
+
+    fn may_be_ready(&mut self, slot: Slot) -> bool {
+        match slot {
+            Slot::Worker(_) => self.seat(slot).bound,
+            Slot::Role(_) => true,
+        }
+    }
+
+    /// Counts from a holder that is online: the others have no watchdog.
+    pub(super) fn on_alive(&mut self, turn: &mut Turn, run: Run) {
+        match self.find(run) {
+            Some((slot, Place::Holder)) => {
+                let next = self.policy(slot).watchdog.map(|watchdog| turn.now.after(watchdog));
+                match &mut self.seat(slot).holder {
+                    Holder::Held(proc) | Holder::Draining(proc) => match &mut proc.phase {
+                        Phase::Online { silent_at, .. } => *silent_at = next,
+                        Phase::Launching { .. } => {}
+                    },
+                    Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing => {}
+                }
+            }
+            Some((_, Place::Heir | Place::Leaver)) | None => {}
+        }
+    }
+
+    pub(super) fn on_exited(&mut self, turn: &mut Turn, run: Run) {
+        match self.find(run) {
+            Some((slot, Place::Leaver)) => self.seat(slot).leavers.retain(|leaver| leaver.run != run),
+            Some((slot, Place::Heir)) => {
+                self.seat(slot).heir = None;
+                self.on_heir_lost(turn, slot, Failure::Died { slot, run });
+            }
+            Some((slot, Place::Holder)) => {
+                let lost = self.seat(slot).holder;
+                self.on_holder_lost(turn, slot, lost, Failure::Died { slot, run });
+            }
+            None => {}
+        }
+    }
+
+    /// The holder ended without being told to, or was killed because it failed us.
+    pub(super) fn on_holder_lost(&mut self, turn: &mut Turn, slot: Slot, lost: Holder, failure: Failure) {
+        self.seat(slot).vacate_holder(Start::Cold);
+        match self.op {
+            Op::Starting => self.begin_stop(turn, None, Verdict::NeverOnline(failure), false),
+            Op::Steady | Op::Reloading(_) => {
+                self.fail_errands(turn, slot, failure);
+                match lost {
+                    Holder::Held(proc) => self.replace(turn, slot, &proc),
+                    Holder::Draining(_) => self.drain_later(turn, slot, failure),
+                    Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing => {}
+                }
+            }
+            Op::Stopping(_) | Op::Over => {}
+        }
+    }
+
+    /// What follows an unplanned exit. An heir that a steady fleet prepares is the replacement: its
+    /// predecessor, for whose lock it waits, is dead.
+    fn replace(&mut self, turn: &mut Turn, slot: Slot, lost: &Proc) {
+        match self.want(slot) {
+            Want::Holder => {}
+            Want::Newcomer | Want::Nothing | Want::Stopped => return,
+        }
+        let policy = self.policy(slot).clone();
+        let steady = matches!(self.op, Op::Steady);
+        let run = lost.run;
+        let seat = self.seat(slot);
+        let next = backoff::after_exit(&policy, lost.is_stable(turn.now, &policy), &mut seat.unstable);
+        let (unstable, heir) = (seat.unstable, if steady { seat.heir.take() } else { None });
+        let start = match next {
+            Next::AtOnce => {
+                turn.tell(News::RestartNow { slot, run });
+                Start::AtOnce
+            }
+            Next::After(delay) => {
+                turn.tell(News::Waiting { slot, run, delay, unstable });
+                if delay.is_zero() || heir.is_some() {
+                    Start::Retry
+                } else {
+                    seat.holder = Holder::Waiting { until: turn.now.after(delay) };
+                    return;
+                }
+            }
+            Next::GiveUp => {
+                turn.tell(News::Errored { slot, unstable });
+                seat.holder = Holder::Errored;
+                if let Some(heir) = heir {
+                    seat.term(turn, &heir, policy.kill_timeout);
+                }
+                return;
+            }
+        };
+        seat.holder = heir.map_or(Holder::Empty(start), |heir| Holder::Held(heir.promoted(start)));
+        seat.restarts += u32::from(heir.is_some());
+    }
+
+    /// A drainer failed. Its slot is given up by nobody: datagrams wait there.
+    fn drain_later(&mut self, turn: &mut Turn, slot: Slot, failure: Failure) {
+        self.fail_scale(turn, failure);
+        let until = turn.now.after(backoff::delay(self.policy(slot), self.seats[&slot].drains));
+        self.seat(slot).holder = Holder::Waiting { until };
+    }
+
+    /// An heir that was not told to leave has ended.
+    pub(super) fn on_heir_lost(&mut self, turn: &mut Turn, slot: Slot, failure: Failure) {
+        match self.op {
+            Op::Reloading(_) => self.fail_reload(turn, failure),
+            Op::Steady => self.put_off_succession(turn, slot),
+            Op::Starting | Op::Stopping(_) | Op::Over => {}
+        }
+    }
+
+    /// The slot is no more; if it is wanted again meanwhile, it begins anew.
+    pub(super) fn on_closed(&mut self, turn: &mut Turn, slot: Slot) {
+        self.expect_closing(slot, "Closed");
+        self.seats.remove(&slot);
+        turn.tell(News::Retired(slot));
+    }
+
+    /// The first drainer comes at once, the others wait: a worker that does not read would be started
+    /// over and over.
+    pub(super) fn on_still_queued(&mut self, turn: &mut Turn, slot: Slot) {
+        self.expect_closing(slot, "StillQueued");
+        let drains = self.seats[&slot].drains;
+        self.seat(slot).holder = Holder::Empty(Start::Cold);
+        match self.want(slot) {
+            Want::Nothing if drains == 0 => self.spawn_drainer(turn, slot),
+            Want::Nothing => {
+                let until = turn.now.after(backoff::delay(self.policy(slot), drains));
+                self.seat(slot).holder = Holder::Waiting { until };
+            }
+            Want::Holder | Want::Newcomer | Want::Stopped => {}
+        }
+    }
+
+    fn expect_closing(&self, slot: Slot, said: &str) {
+        let closing = self.seats.get(&slot).is_some_and(super::slot::Seat::is_closing);
+        assert!(closing, "{said} for {slot}, which is not closing");
+    }
+}

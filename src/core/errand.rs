@@ -1,0 +1,87 @@
+//! Orders that were carried out and are not reached yet: their answer comes when they are, or cannot be.
+
+use super::event::{Failure, Outcome, Slot, Ticket};
+use super::fleet::{Fleet, Turn, Want};
+use std::collections::BTreeSet;
+
+/// The most restarts that may be unreached at a time; further ones are refused.
+pub(super) const MAX_RESTARTS: usize = 16;
+
+/// An order on its way.
+#[derive(Debug)]
+pub(super) struct Errand {
+    pub(super) ticket: Ticket,
+    /// Slots that have to come online yet. Each of them is empty, launching or closing, so that it will
+    /// come online or fail within its time.
+    pub(super) starting: BTreeSet<Slot>,
+}
+
+/// Everything unreached.
+#[derive(Debug, Default)]
+pub(super) struct Errands {
+    /// One at most: a scaling supersedes another. It is reached when nothing is left to close, too.
+    pub(super) scale: Option<Errand>,
+    /// At most `MAX_RESTARTS`.
+    pub(super) restarts: Vec<Errand>,
+}
+
+impl Errands {
+    pub(super) fn is_empty(&self) -> bool {
+        self.scale.is_none() && self.restarts.is_empty()
+    }
+
+    /// Answers and forgets those that `is_over` picks.
+    fn finish(&mut self, turn: &mut Turn, outcome: Outcome, is_over: impl Fn(&Errand) -> bool) -> bool {
+        let over = self.scale.take_if(|errand| is_over(errand)).into_iter();
+        let over: Vec<Errand> = over.chain(self.restarts.extract_if(.., |errand| is_over(errand))).collect();
+        for errand in &over {
+            turn.answer(errand.ticket, outcome);
+        }
+        !over.is_empty()
+    }
+}
+
+impl Fleet {
+    /// Answers what is reached.
+    pub(super) fn settle_errands(&mut self, turn: &mut Turn) -> bool {
+        let mut errands = std::mem::take(&mut self.errands);
+        for errand in errands.scale.iter_mut().chain(&mut errands.restarts) {
+            errand.starting.retain(|&slot| !self.is_online(slot));
+        }
+        let retiring = self.seats.keys().any(|&slot| match slot {
+            Slot::Worker(_) => self.want(slot) == Want::Nothing,
+            Slot::Role(_) => false,
+        });
+        let scale = if retiring { errands.scale.take() } else { None };
+        let settled = errands.finish(turn, Outcome::Done, |errand| errand.starting.is_empty());
+        errands.scale = errands.scale.or(scale);
+        self.errands = errands;
+        settled
+    }
+
+    /// A process of `slot` failed that they wait for.
+    pub(super) fn fail_errands(&mut self, turn: &mut Turn, slot: Slot, failure: Failure) {
+        self.errands.finish(turn, Outcome::Failed(failure), |errand| errand.starting.contains(&slot));
+    }
+
+    /// The scaling under way cannot close what it should.
+    pub(super) fn fail_scale(&mut self, turn: &mut Turn, failure: Failure) {
+        if let Some(errand) = self.errands.scale.take() {
+            turn.answer(errand.ticket, Outcome::Failed(failure));
+        }
+    }
+
+    /// A later order took away a slot that they wait for.
+    pub(super) fn supersede_errands(&mut self, turn: &mut Turn) {
+        let wanted: BTreeSet<Slot> = self.wanted_slots().collect();
+        self.errands.finish(turn, Outcome::Superseded, |errand| !errand.starting.is_subset(&wanted));
+    }
+
+    /// The fleet stops: whatever waits is over.
+    pub(super) fn supersede_everything(&mut self, turn: &mut Turn) {
+        for ticket in self.queue.drain() {
+            turn.answer(ticket, Outcome::Superseded);
+        }
+        self.errands.finish(turn, Outcome::Superseded, |_| true);
+    }
+}

@@ -1,0 +1,50 @@
+//! The core: what should run, against what runs. Pure: told the time, never asks; no input, no output.
+//!
+//! ```text
+//!                    ┌───────────────────────── Fleet ──────────────────────────┐
+//!   Event ──handle──▶│ children  bound, ready, alive, exited     ┐              │
+//!   (what happened)  │ clock     whatever is overdue             ├─▶ reconcile ─┼──▶ Action
+//!                    │ orders    scale, reload, restart, stop    ┘   (fleet)    │   (what to do,
+//!   deadline() ◀─────│ slot: holder, heir, leavers    steering: who is read     │    in that order)
+//!                    └──────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! An event changes what is known or wanted; `reconcile` then takes every step that follows from it, until
+//! nothing is left to do. An operation is one of starting, steady, reloading, stopping, over:
+//!
+//! ```text
+//!   Starting ──all online──▶ Steady ◀──commit, failure── Reloading
+//!      │ a holder fails        │  ────────order────────▶    │
+//!      └──────────┬── stop ────┴─────────── stop ───────────┘
+//!                 ▼
+//!             Stopping ──nobody left──▶ Over
+//! ```
+//!
+//! The shell owes the core three things: every spawned run is reported `Exited` exactly once; what a run
+//! said comes before its `Exited`; every `Close` is answered by `Closed` or `StillQueued`.
+
+mod backoff;
+mod children;
+mod clock;
+mod errand;
+mod event;
+mod fleet;
+mod orders;
+mod reload;
+mod restart;
+mod scale;
+mod slot;
+mod steering;
+mod stop;
+mod succession;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::event::{
+    Action, Event, Failure, Generation, MAX_WORKERS, News, Order, Outcome, Plan, Policy, Refusal, RoleSet,
+    Run, Scale, Sig, Slot, Tick, Ticket, Verdict,
+};
+pub(crate) use self::fleet::Fleet;
+pub(crate) use self::view::{ClusterState, HeirView, Place, SlotView, Status};

@@ -1,0 +1,273 @@
+//! The life of one slot: who holds it, who may inherit it, who is on his way out.
+//!
+//! ```text
+//!            spawn          READY          TERM, KILL        exited
+//!   Empty ─────────▶ Launching ───▶ Online ─────────▶ (leaver) ─────▶ gone
+//!     ▲  ▲               │            │ exits by itself, too silent
+//!     │  └── Waiting ◀───┴────────────┤
+//!     └───── Errored ◀───┴────────────┘   too many unstable exits in a row; restart or reload leaves it
+//!
+//!   retired: Empty, nobody left ──▶ Closing ──Closed──▶ no slot
+//!                      ▲               │ StillQueued
+//!                      └── (leaver) ◀── Draining: online, then TERM
+//! ```
+//!
+//! Who reads is not decided here: a worker takes its slot's lock after READY, so an heir reads when its
+//! predecessor is dead and never before.
+
+use super::event::{Action, Generation, Policy, Run, Sig, Tick};
+use super::fleet::Turn;
+use super::view::Place;
+use std::time::Duration;
+
+/// The most processes one slot may have at a time, leavers that do not die included. Beyond it nothing is
+/// started there until one has exited.
+pub(super) const MAX_PROCESSES: usize = 6;
+
+/// How a process came to be started; decides whether its slot stays in the mask meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Start {
+    /// Nobody read the slot before.
+    Cold,
+    /// By order, in place of one that read.
+    Warm,
+    /// After an unstable run.
+    Retry,
+    /// After a stable run.
+    AtOnce,
+}
+
+impl Start {
+    /// The queue will be read again in a moment: datagrams may go on coming.
+    pub(super) fn keeps_mask(self) -> bool {
+        match self {
+            Start::Warm | Start::AtOnce => true,
+            Start::Cold | Start::Retry => false,
+        }
+    }
+
+    /// A start after an unplanned exit.
+    pub(super) fn is_restart(self) -> bool {
+        match self {
+            Start::Retry | Start::AtOnce => true,
+            Start::Cold | Start::Warm => false,
+        }
+    }
+}
+
+/// How far a process has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    /// Spawned, not READY; killed at `until`.
+    Launching { until: Tick, start: Start },
+    /// READY since then; killed at `silent_at`. An heir before it takes over has no watchdog.
+    Online { since: Tick, silent_at: Option<Tick> },
+}
+
+/// A process that holds a slot or prepares to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Proc {
+    pub(super) run: Run,
+    pub(super) generation: Generation,
+    pub(super) spawned: Tick,
+    pub(super) phase: Phase,
+}
+
+impl Proc {
+    pub(super) fn is_online(&self) -> bool {
+        match self.phase {
+            Phase::Online { .. } => true,
+            Phase::Launching { .. } => false,
+        }
+    }
+
+    /// It was online for `min_uptime`. Time spent launching does not count: a process that never gets
+    /// ready is not stable, however long it tries.
+    pub(super) fn is_stable(&self, now: Tick, policy: &Policy) -> bool {
+        match self.phase {
+            Phase::Online { since, .. } => now.since(since) >= policy.min_uptime,
+            Phase::Launching { .. } => false,
+        }
+    }
+
+    /// READY and in charge. Until its first WATCHDOG=1 the watchdog leaves it a kill timeout more: for so
+    /// long its predecessor may keep it waiting for the lock.
+    pub(super) fn takes_over(&mut self, now: Tick, policy: &Policy) {
+        let silent_at = policy.watchdog.map(|watchdog| now.after(policy.kill_timeout).after(watchdog));
+        self.phase = Phase::Online { since: now, silent_at };
+    }
+
+    fn deadline(&self) -> Option<Tick> {
+        match self.phase {
+            Phase::Launching { until, .. } => Some(until),
+            Phase::Online { silent_at, .. } => silent_at,
+        }
+    }
+}
+
+/// Whom a leaver has to fear.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Grace {
+    /// TERM was sent; KILL follows.
+    Until(Tick),
+    /// KILL was sent; only the kernel can be waited for.
+    Killed,
+}
+
+/// A process that was told to leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Leaver {
+    pub(super) run: Run,
+    pub(super) generation: Generation,
+    pub(super) spawned: Tick,
+    pub(super) grace: Grace,
+}
+
+/// Who has the slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Holder {
+    /// Nobody yet, or any more; how the next one would come.
+    Empty(Start),
+    /// Nobody, until then: the last one failed.
+    Waiting { until: Tick },
+    /// Nobody: given up.
+    Errored,
+    /// This process.
+    Held(Proc),
+    /// This process, only to empty the queue of a retired slot.
+    Draining(Proc),
+    /// Nobody, and nobody may come: `Close` was ordered and is not answered.
+    Closing,
+}
+
+/// The state of one slot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Seat {
+    pub(super) holder: Holder,
+    /// Online it waits for the commit (reload), launching it gets ready.
+    pub(super) heir: Option<Proc>,
+    /// At most `MAX_PROCESSES`.
+    pub(super) leavers: Vec<Leaver>,
+    /// The shell keeps the slot's sockets, and they are members of the group. Never true for a role.
+    pub(super) bound: bool,
+    /// Unplanned exits of unstable runs, in a row.
+    pub(super) unstable: u32,
+    /// Starts after an unplanned exit.
+    pub(super) restarts: u32,
+    /// Drainers started since the slot was retired.
+    pub(super) drains: u32,
+    /// Heirs of a holder too fat that failed, in a row.
+    pub(super) fat_failures: u32,
+    /// Until then the holder is too fat in vain.
+    pub(super) fat_until: Tick,
+}
+
+impl Seat {
+    pub(super) fn new() -> Seat {
+        Seat {
+            holder: Holder::Empty(Start::Cold),
+            heir: None,
+            leavers: Vec::new(),
+            bound: false,
+            unstable: 0,
+            restarts: 0,
+            drains: 0,
+            fat_failures: 0,
+            fat_until: Tick(0),
+        }
+    }
+
+    /// The process that holds the slot, drainers included.
+    pub(super) fn holder_proc(&self) -> Option<&Proc> {
+        match &self.holder {
+            Holder::Held(proc) | Holder::Draining(proc) => Some(proc),
+            Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing => None,
+        }
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.holder, Holder::Closing)
+    }
+
+    /// A holder is online; a drainer is none.
+    pub(super) fn is_online(&self) -> bool {
+        matches!(&self.holder, Holder::Held(proc) if proc.is_online())
+    }
+
+    /// Somebody reads the queue, or will in a moment. Decides the mask.
+    pub(super) fn is_read(&self) -> bool {
+        match &self.holder {
+            Holder::Held(Proc { phase: Phase::Online { .. }, .. }) => true,
+            Holder::Held(Proc { phase: Phase::Launching { start, .. }, .. }) | Holder::Empty(start) => {
+                start.keeps_mask()
+            }
+            Holder::Waiting { .. } | Holder::Errored | Holder::Draining(_) | Holder::Closing => false,
+        }
+    }
+
+    pub(super) fn processes(&self) -> usize {
+        self.leavers.len() + usize::from(self.holder_proc().is_some()) + usize::from(self.heir.is_some())
+    }
+
+    pub(super) fn is_deserted(&self) -> bool {
+        self.processes() == 0
+    }
+
+    pub(super) fn place(&self, run: Run) -> Option<Place> {
+        if self.holder_proc().is_some_and(|proc| proc.run == run) {
+            Some(Place::Holder)
+        } else if self.heir.is_some_and(|proc| proc.run == run) {
+            Some(Place::Heir)
+        } else if self.leavers.iter().any(|leaver| leaver.run == run) {
+            Some(Place::Leaver)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Tick> {
+        let holder = match &self.holder {
+            Holder::Held(proc) | Holder::Draining(proc) => proc.deadline(),
+            Holder::Waiting { until } => Some(*until),
+            Holder::Empty(_) | Holder::Errored | Holder::Closing => None,
+        };
+        let heir = self.heir.as_ref().and_then(Proc::deadline);
+        let leavers = self.leavers.iter().filter_map(|leaver| match leaver.grace {
+            Grace::Until(tick) => Some(tick),
+            Grace::Killed => None,
+        });
+        holder.into_iter().chain(heir).chain(leavers).min()
+    }
+
+    /// Told to leave, with time to do so.
+    pub(super) fn term(&mut self, turn: &mut Turn, proc: &Proc, kill_timeout: Duration) {
+        turn.act(Action::Signal(proc.run, Sig::Term));
+        self.leave(proc, Grace::Until(turn.now.after(kill_timeout)));
+    }
+
+    /// It failed us: no TERM. The ring makes KILL lossless.
+    pub(super) fn kill(&mut self, turn: &mut Turn, proc: &Proc) {
+        turn.act(Action::Signal(proc.run, Sig::Kill));
+        self.leave(proc, Grace::Killed);
+    }
+
+    fn leave(&mut self, proc: &Proc, grace: Grace) {
+        let Proc { run, generation, spawned, .. } = *proc;
+        self.leavers.push(Leaver { run, generation, spawned, grace });
+    }
+
+    /// Takes heir and holder out of their places and says who they were; what waits, waits no more.
+    pub(super) fn vacate(&mut self) -> impl Iterator<Item = Proc> + use<> {
+        let holder = self.vacate_holder(Start::Cold);
+        self.heir.take().into_iter().chain(holder)
+    }
+
+    /// Takes the holder out of its place. A slot that is closing stays so until the shell has answered.
+    pub(super) fn vacate_holder(&mut self, next: Start) -> Option<Proc> {
+        let holder = self.holder_proc().copied();
+        if !self.is_closing() {
+            self.holder = Holder::Empty(next);
+        }
+        holder
+    }
+}

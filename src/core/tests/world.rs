@@ -1,0 +1,381 @@
+//! A world for the core to act upon: processes, sockets, clients, a clock. It holds every event against
+//! the invariants (`invariants.rs`) and keeps the story, which is printed when one is broken.
+
+use super::super::slot::MAX_PROCESSES;
+use super::super::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+pub(super) fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// The defaults of the interface, and a watchdog.
+pub(super) fn policy() -> Policy {
+    Policy {
+        listen_timeout: ms(3000),
+        kill_timeout: ms(1600),
+        min_uptime: ms(1000),
+        backoff_start: ms(100),
+        backoff_max: ms(15_000),
+        max_restarts: 0,
+        watchdog: Some(ms(10_000)),
+    }
+}
+
+pub(super) fn plan(workers: u8) -> Plan {
+    Plan { workers, roles: RoleSet(0), worker: policy(), role: policy() }
+}
+
+/// What the world knows of a process.
+#[derive(Clone, Debug)]
+pub(super) struct Child {
+    pub(super) slot: Slot,
+    pub(super) generation: Generation,
+    pub(super) said_bound: bool,
+    pub(super) said_ready: bool,
+    pub(super) termed: Option<Tick>,
+    pub(super) killed: bool,
+}
+
+pub(super) struct World {
+    pub(super) fleet: Fleet,
+    pub(super) now: Tick,
+    /// Every process that was not reaped.
+    pub(super) children: BTreeMap<Run, Child>,
+    pub(super) dead: BTreeSet<Run>,
+    /// The kernel's truth: the members of the group.
+    pub(super) sockets: BTreeSet<u8>,
+    /// Those of them the core knows of.
+    pub(super) told: BTreeSet<u8>,
+    /// `Close` that was not answered.
+    pub(super) closing: BTreeSet<Slot>,
+    pub(super) steered: (u8, u64),
+    pub(super) asked: BTreeMap<Ticket, Order>,
+    pub(super) answered: BTreeMap<Ticket, Outcome>,
+    pub(super) generation: Generation,
+    pub(super) reloading: Option<Generation>,
+    /// How often each slot may still be restarted by order.
+    pub(super) restarts_due: BTreeMap<Slot, usize>,
+    pub(super) kill_at_will: bool,
+    /// A scaling was open when the event came: several may have their turn in one call.
+    pub(super) scaling: bool,
+    /// A restart was open.
+    pub(super) restarting: bool,
+    pub(super) gone: Option<Verdict>,
+    /// What the last event led to.
+    pub(super) actions: Vec<Action>,
+    pub(super) news: Vec<News>,
+    pub(super) story: Vec<String>,
+    newest: u32,
+}
+
+impl World {
+    /// A fleet that was told nothing yet.
+    pub(super) fn new(plan: Plan) -> World {
+        World {
+            fleet: Fleet::new(Generation(1), plan),
+            now: Tick(1),
+            children: BTreeMap::new(),
+            dead: BTreeSet::new(),
+            sockets: BTreeSet::new(),
+            told: BTreeSet::new(),
+            closing: BTreeSet::new(),
+            steered: (0, 0),
+            asked: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            generation: Generation(1),
+            reloading: None,
+            restarts_due: BTreeMap::new(),
+            kill_at_will: false,
+            scaling: false,
+            restarting: false,
+            gone: None,
+            actions: Vec::new(),
+            news: Vec::new(),
+            story: Vec::new(),
+            newest: 1,
+        }
+    }
+
+    /// A fleet whose workers and roles are all online, stable for a minute.
+    #[track_caller]
+    pub(super) fn online(plan: Plan) -> World {
+        let mut world = World::new(plan);
+        world.clock();
+        world.calm();
+        assert_eq!(world.fleet.state(), ClusterState::Online);
+        world.pass(ms(60_000));
+        world
+    }
+
+    /// One event, held against every invariant.
+    pub(super) fn try_event(&mut self, event: Event) -> Result<(), String> {
+        let before = self.places();
+        let open = self.asked.iter().filter(|(ticket, _)| !self.answered.contains_key(ticket));
+        let open: Vec<&Order> = open.map(|(_, order)| order).collect();
+        self.scaling = open.iter().any(|order| matches!(order, Order::Scale(_)));
+        self.restarting = open.iter().any(|order| matches!(order, Order::Restart(_)));
+        let clock = event == Event::Clock;
+        let dull = matches!(event, Event::Alive(_) | Event::Clock);
+        let line = format!("{:>9.3} {event:?}", self.now.0 as f64 / 1e9);
+        let mut actions = Vec::new();
+        self.fleet.handle(self.now, event, &mut actions);
+        if !dull || !actions.is_empty() {
+            self.story.push(format!("{line}  ->  {actions:?}"));
+        }
+        for action in &actions {
+            self.perform(action, &before).map_err(|broken| self.tell(&broken))?;
+        }
+        self.actions = actions;
+        self.check(clock).map_err(|broken| self.tell(&broken))
+    }
+
+    fn tell(&self, broken: &str) -> String {
+        let from = self.story.len().saturating_sub(30);
+        let rows: Vec<String> = self.fleet.slots().map(|view| format!("{view:?}")).collect();
+        format!("{broken}\n{}\n{}\n", self.story[from..].join("\n"), rows.join("\n"))
+    }
+
+    #[track_caller]
+    pub(super) fn event(&mut self, event: Event) {
+        self.try_event(event).unwrap_or_else(|story| panic!("{story}"));
+    }
+
+    pub(super) fn try_order(&mut self, order: Order) -> Result<Ticket, String> {
+        let ticket = Ticket(self.asked.len() as u64 + 1);
+        match &order {
+            Order::Restart(slots) if slots.is_empty() => {
+                (0..MAX_WORKERS)
+                    .for_each(|index| *self.restarts_due.entry(Slot::Worker(index)).or_default() += 1);
+            }
+            Order::Restart(slots) => {
+                slots.iter().for_each(|slot| *self.restarts_due.entry(*slot).or_default() += 1);
+            }
+            Order::Stop { now } => self.kill_at_will |= *now || self.fleet.state() == ClusterState::Stopping,
+            Order::Scale(_) | Order::Reload { .. } => {}
+        }
+        self.asked.insert(ticket, order.clone());
+        self.try_event(Event::Order(ticket, order)).map(|()| ticket)
+    }
+
+    #[track_caller]
+    pub(super) fn order(&mut self, order: Order) -> Ticket {
+        self.try_order(order).unwrap_or_else(|story| panic!("{story}"))
+    }
+
+    pub(super) fn reload_order(&mut self, plan: Plan) -> Order {
+        self.newest += 1;
+        Order::Reload { generation: Generation(self.newest), plan }
+    }
+
+    #[track_caller]
+    pub(super) fn reload(&mut self, plan: Plan) -> Ticket {
+        let order = self.reload_order(plan);
+        self.order(order)
+    }
+
+    #[track_caller]
+    pub(super) fn scale(&mut self, workers: u8) -> Ticket {
+        self.order(Order::Scale(Scale::To(workers)))
+    }
+
+    pub(super) fn outcome(&self, ticket: Ticket) -> Option<Outcome> {
+        self.answered.get(&ticket).copied()
+    }
+
+    // Processes. A step is what a healthy one does next.
+
+    pub(super) fn try_step(&mut self, run: Run) -> Result<(), String> {
+        let Some(child) = self.children.get(&run).cloned() else { return Ok(()) };
+        if child.killed || child.termed.is_some() {
+            return self.try_exit(run);
+        }
+        match child.slot {
+            Slot::Worker(index) if !self.sockets.contains(&index) => self.bind(index),
+            Slot::Worker(_) if !child.said_bound => self.try_say_bound(run),
+            Slot::Worker(_) | Slot::Role(_) if !child.said_ready => self.try_say_ready(run),
+            Slot::Worker(_) | Slot::Role(_) => self.try_event(Event::Alive(run)),
+        }
+    }
+
+    /// The kernel makes the socket a member of the group; nobody was told yet.
+    fn bind(&mut self, index: u8) -> Result<(), String> {
+        if usize::from(index) != self.sockets.len() {
+            return Err(self.tell(&format!("worker {index} binds as number {}", self.sockets.len())));
+        }
+        self.sockets.insert(index);
+        Ok(())
+    }
+
+    /// Says so only of what is true; that a role is bound, nobody cares.
+    pub(super) fn try_say_bound(&mut self, run: Run) -> Result<(), String> {
+        let Some(child) = self.children.get_mut(&run) else { return self.try_event(Event::Bound(run)) };
+        match child.slot {
+            Slot::Worker(index) if self.sockets.contains(&index) => {
+                child.said_bound = true;
+                self.told.insert(index);
+            }
+            Slot::Worker(_) => return Ok(()),
+            Slot::Role(_) => {}
+        }
+        self.try_event(Event::Bound(run))
+    }
+
+    pub(super) fn try_say_ready(&mut self, run: Run) -> Result<(), String> {
+        if let Some(child) = self.children.get_mut(&run) {
+            let bound = match child.slot {
+                Slot::Worker(index) => self.told.contains(&index),
+                Slot::Role(_) => true,
+            };
+            child.said_ready |= bound;
+        }
+        self.try_event(Event::Ready(run))
+    }
+
+    /// A socket that was bound, but not told, dies with its maker: the shell drops its duplicate.
+    pub(super) fn try_exit(&mut self, run: Run) -> Result<(), String> {
+        if let Some(child) = self.children.remove(&run) {
+            match child.slot {
+                Slot::Worker(index) if !self.told.contains(&index) => {
+                    self.sockets.remove(&index);
+                }
+                Slot::Worker(_) | Slot::Role(_) => {}
+            }
+            self.dead.insert(run);
+        }
+        self.try_event(Event::Exited(run))
+    }
+
+    pub(super) fn try_answer_close(&mut self, slot: Slot, queued: bool) -> Result<(), String> {
+        self.closing.remove(&slot);
+        match slot {
+            Slot::Worker(index) if self.sockets.contains(&index) => {
+                if queued {
+                    return self.try_event(Event::StillQueued(slot));
+                }
+                self.sockets.remove(&index);
+                self.told.remove(&index);
+            }
+            Slot::Worker(_) | Slot::Role(_) => {}
+        }
+        self.try_event(Event::Closed(slot))
+    }
+
+    // The same for tests by name: what does not hold ends the test.
+
+    #[track_caller]
+    pub(super) fn holder(&self, slot: Slot) -> Run {
+        self.in_place(slot, Place::Holder).expect("a holder")
+    }
+
+    #[track_caller]
+    pub(super) fn heir(&self, slot: Slot) -> Run {
+        self.in_place(slot, Place::Heir).expect("an heir")
+    }
+
+    #[track_caller]
+    pub(super) fn leaver(&self, slot: Slot) -> Run {
+        self.in_place(slot, Place::Leaver).expect("a leaver")
+    }
+
+    pub(super) fn in_place(&self, slot: Slot, place: Place) -> Option<Run> {
+        self.children.keys().copied().rfind(|&run| self.fleet.place(run) == Some((slot, place)))
+    }
+
+    #[track_caller]
+    pub(super) fn exit(&mut self, run: Run) {
+        self.try_exit(run).unwrap_or_else(|story| panic!("{story}"));
+    }
+
+    /// Binds, says so, says READY.
+    #[track_caller]
+    pub(super) fn come_up(&mut self, run: Run) {
+        while self.children.get(&run).is_some_and(|child| !child.said_ready && child.termed.is_none()) {
+            self.try_step(run).unwrap_or_else(|story| panic!("{story}"));
+        }
+    }
+
+    #[track_caller]
+    pub(super) fn answer_close(&mut self, slot: Slot, queued: bool) {
+        assert!(self.closing.contains(&slot), "{slot} is not closing");
+        self.try_answer_close(slot, queued).unwrap_or_else(|story| panic!("{story}"));
+    }
+
+    #[track_caller]
+    pub(super) fn clock(&mut self) {
+        self.event(Event::Clock);
+    }
+
+    /// Time passes and everybody who is online says so; deadlines on the way are met one by one.
+    #[track_caller]
+    pub(super) fn pass(&mut self, wait: Duration) {
+        self.try_pass(wait).unwrap_or_else(|story| panic!("{story}"));
+    }
+
+    pub(super) fn try_pass(&mut self, wait: Duration) -> Result<(), String> {
+        let end = self.now.after(wait);
+        while self.gone.is_none() {
+            self.now = self.fleet.deadline().map_or(end, |tick| tick.min(end)).max(self.now);
+            let online: Vec<Run> =
+                self.children.iter().filter(|(_, c)| c.said_ready).map(|(run, _)| *run).collect();
+            for run in online {
+                self.try_event(Event::Alive(run))?;
+            }
+            self.try_event(Event::Clock)?;
+            if self.now == end {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// To the next deadline, in silence. Tells how long it took.
+    #[track_caller]
+    pub(super) fn jump(&mut self) -> Duration {
+        let before = self.now;
+        self.now = self.fleet.deadline().expect("a deadline").max(self.now);
+        self.clock();
+        self.now.since(before)
+    }
+
+    /// Everybody does as told until nothing happens any more.
+    #[track_caller]
+    pub(super) fn calm(&mut self) {
+        self.try_calm().unwrap_or_else(|story| panic!("{story}"));
+    }
+
+    pub(super) fn try_calm(&mut self) -> Result<(), String> {
+        for _ in 0..400 {
+            for slot in std::mem::take(&mut self.closing) {
+                self.try_answer_close(slot, false)?;
+            }
+            for run in self.children.keys().copied().collect::<Vec<_>>() {
+                self.try_step(run)?;
+            }
+            self.try_pass(ms(50))?;
+            if self.is_calm() {
+                return Ok(());
+            }
+        }
+        Err(self.tell("it does not come to rest"))
+    }
+
+    pub(super) fn is_calm(&self) -> bool {
+        let at_rest = |view: &SlotView| matches!(view.status, Status::Online | Status::Errored);
+        let all_in_place =
+            self.children.keys().all(|run| matches!(self.fleet.place(*run), Some((_, Place::Holder))));
+        self.gone.is_some()
+            || (!self.fleet.busy() && all_in_place && self.fleet.slots().all(|view| at_rest(&view)))
+    }
+
+    pub(super) fn crowd(&self, slot: Slot) -> usize {
+        let crowd = self.children.values().filter(|child| child.slot == slot).count();
+        assert!(crowd <= MAX_PROCESSES, "{crowd} processes in {slot}");
+        crowd
+    }
+
+    fn places(&self) -> BTreeMap<Run, Place> {
+        self.children.keys().filter_map(|run| Some((*run, self.fleet.place(*run)?.1))).collect()
+    }
+}

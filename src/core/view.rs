@@ -1,0 +1,188 @@
+//! The view: what `list` shows, read from the state and never kept beside it.
+
+use super::event::{Generation, Plan, Run, Slot, Tick};
+use super::fleet::{Fleet, Op, Want};
+use super::slot::{Holder, Phase, Proc, Seat};
+
+/// The state of the whole: the first that applies.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ClusterState {
+    /// Everybody leaves.
+    Stopping,
+    /// Heirs are being prepared.
+    Reloading,
+    /// Not everybody was online yet, once.
+    Launching,
+    /// A slot that is wanted waits to be restarted, or is errored.
+    Degraded,
+    /// None of these.
+    Online,
+}
+
+/// The state of one slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Status {
+    /// Started or about to be, not READY.
+    Launching,
+    /// READY and in charge; of an heir: READY.
+    Online,
+    /// Told to leave, or being closed.
+    Stopping,
+    /// The last run failed, the next one comes later.
+    WaitingRestart,
+    /// Given up.
+    Errored,
+    /// Nobody: the reload under way prepares the slot's first holder.
+    Empty,
+}
+
+/// What a process is to its slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// It has the slot.
+    Holder,
+    /// It may inherit it.
+    Heir,
+    /// It was told to leave.
+    Leaver,
+}
+
+/// One row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SlotView {
+    /// Which.
+    pub(crate) slot: Slot,
+    /// How it is.
+    pub(crate) status: Status,
+    /// The holder; while the slot is only left, the last one to leave.
+    pub(crate) run: Option<Run>,
+    /// That process's generation; without one, the generation in force.
+    pub(crate) generation: Generation,
+    /// When that process was spawned.
+    pub(crate) since: Option<Tick>,
+    /// Starts after an unplanned exit.
+    pub(crate) restarts: u32,
+    /// Who prepares to take over.
+    pub(crate) heir: Option<HeirView>,
+}
+
+/// The heir in a row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct HeirView {
+    /// Who.
+    pub(crate) run: Run,
+    /// Launching or online.
+    pub(crate) status: Status,
+    /// Whose configuration it has.
+    pub(crate) generation: Generation,
+}
+
+impl Fleet {
+    /// The state of the whole.
+    pub(crate) fn state(&self) -> ClusterState {
+        match self.op {
+            Op::Stopping(_) | Op::Over => ClusterState::Stopping,
+            Op::Reloading(_) => ClusterState::Reloading,
+            Op::Starting => ClusterState::Launching,
+            Op::Steady if self.wanted_slots().any(|slot| self.is_in_trouble(slot)) => ClusterState::Degraded,
+            Op::Steady => ClusterState::Online,
+        }
+    }
+
+    /// The generation in force.
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Workers wanted now.
+    pub(crate) fn wanted(&self) -> u8 {
+        self.wanted
+    }
+
+    /// The plan in force.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Whom datagrams go to, as last said in `Steer`.
+    pub(crate) fn mask(&self) -> u64 {
+        self.steered.mask
+    }
+
+    /// An operation is under way (first start, reload, stop), or an order waits or is not reached yet.
+    pub(crate) fn busy(&self) -> bool {
+        !matches!(self.op, Op::Steady | Op::Over) || !self.queue.is_empty() || !self.errands.is_empty()
+    }
+
+    /// Where a process is; none that has exited.
+    pub(crate) fn place(&self, run: Run) -> Option<(Slot, Place)> {
+        self.find(run)
+    }
+
+    /// Every slot: workers by number, then roles.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = SlotView> {
+        self.seats.iter().map(|(&slot, seat)| self.row(slot, seat))
+    }
+
+    fn row(&self, slot: Slot, seat: &Seat) -> SlotView {
+        let process = seat.process();
+        SlotView {
+            slot,
+            status: seat.status(self.want(slot)),
+            run: process.map(|(run, _, _)| run),
+            generation: process.map_or(self.generation, |(_, generation, _)| generation),
+            since: process.map(|(_, _, spawned)| spawned),
+            restarts: seat.restarts,
+            heir: seat.heir.as_ref().map(|heir| HeirView {
+                run: heir.run,
+                status: status(heir),
+                generation: heir.generation,
+            }),
+        }
+    }
+
+    fn is_in_trouble(&self, slot: Slot) -> bool {
+        self.seats.get(&slot).is_some_and(|seat| match seat.holder {
+            Holder::Waiting { .. } | Holder::Errored => true,
+            Holder::Empty(_) | Holder::Held(_) | Holder::Draining(_) | Holder::Closing => false,
+        })
+    }
+}
+
+/// A process in a row.
+type Seen = (Run, Generation, Tick);
+
+impl Seat {
+    /// The holder, else the last one to leave; one that waits to be restarted shows nobody.
+    fn process(&self) -> Option<Seen> {
+        let leaver = self.leavers.last().map(|leaver| (leaver.run, leaver.generation, leaver.spawned));
+        match &self.holder {
+            Holder::Held(proc) | Holder::Draining(proc) => Some((proc.run, proc.generation, proc.spawned)),
+            Holder::Empty(_) | Holder::Closing => leaver,
+            Holder::Waiting { .. } | Holder::Errored => None,
+        }
+    }
+
+    fn status(&self, want: Want) -> Status {
+        let empty = match want {
+            Want::Holder => Status::Launching,
+            Want::Newcomer => Status::Empty,
+            Want::Nothing | Want::Stopped => Status::Stopping,
+        };
+        match &self.holder {
+            Holder::Held(proc) => status(proc),
+            Holder::Draining(_) => Status::Stopping,
+            Holder::Waiting { .. } => Status::WaitingRestart,
+            Holder::Errored => Status::Errored,
+            Holder::Empty(_) | Holder::Closing if self.leavers.is_empty() => empty,
+            Holder::Empty(_) | Holder::Closing => Status::Stopping,
+        }
+    }
+}
+
+fn status(proc: &Proc) -> Status {
+    match proc.phase {
+        Phase::Launching { .. } => Status::Launching,
+        Phase::Online { .. } => Status::Online,
+    }
+}

@@ -1,0 +1,66 @@
+//! What the core decided, done.
+
+use super::Shell;
+use super::children::Birth;
+use super::{launcher, view};
+use crate::core::{Action, Event, Generation, Run, Slot};
+
+impl Shell {
+    pub(super) fn perform(&mut self, action: Action) {
+        match action {
+            Action::Spawn { slot, run, generation, heir: _ } => self.spawn(slot, run, generation),
+            Action::Signal(run, signal) => self.children.signal(run, signal),
+            Action::Steer { bound, mask } => {
+                if let Err(e) = self.kept.steer(bound, mask) {
+                    log::error!("cannot steer {bound} workers to the mask {mask:#x}: {e}");
+                }
+            }
+            Action::Close(slot) => {
+                let closed = self.kept.close(slot);
+                self.events.push_back(if closed { Event::Closed(slot) } else { Event::StillQueued(slot) });
+            }
+            Action::Answer(ticket, outcome) => self.answer(ticket, outcome),
+            Action::Tell(news) => self.tell(news),
+            Action::Gone(verdict) => self.verdict = Some(verdict),
+        }
+    }
+
+    fn spawn(&mut self, slot: Slot, run: Run, generation: Generation) {
+        let role = match slot {
+            Slot::Worker(_) => self.roles.worker,
+            Slot::Role(index) => self.roles.beside[usize::from(index)].role,
+        };
+        let Some(frozen) = self.generations.get(generation) else {
+            panic!("the core wants generation {}, which is gone", generation.0)
+        };
+        let name = match slot {
+            Slot::Worker(number) => format!("{} {number}", role.name),
+            Slot::Role(_) => role.name.to_owned(),
+        };
+        let listen = view::join(self.kept.listen());
+        let born = self.kept.lend(slot, role).and_then(|mut descriptors| {
+            descriptors.push((contract::CONFIG.into(), frozen.segment()));
+            let own = frozen.config.worker.env.iter().map(|(name, value)| (name.into(), value.into()));
+            let mut environment: Vec<_> = if role.sockets { own.collect() } else { Vec::new() };
+            environment.push((launcher::LISTEN.into(), listen.into()));
+            let birth = Birth {
+                slot,
+                run,
+                generation,
+                name: &name,
+                descriptors,
+                environment,
+                watchdog: frozen.config.worker.watchdog,
+            };
+            self.children.spawn(birth, self.poll.registry())
+        });
+        match born {
+            Ok(pid) => log::debug!("{name} gen {} started: pid {pid}", generation.0),
+            Err(e) => {
+                log::error!("cannot start {name}: {e}");
+                self.news.note_unborn(run, &e);
+                self.events.push_back(Event::Exited(run));
+            }
+        }
+    }
+}

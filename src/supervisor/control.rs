@@ -1,0 +1,253 @@
+//! The control socket: frames in, answers out; a client can be slow, silent or mad, and harms nobody else.
+//!
+//! Each client has one request under way at a time, one bounded buffer each way, and one request a turn.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener as StdListener;
+use std::time::Instant;
+
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+use nix::sys::socket::{getsockopt, sockopt};
+use sys::fds::Wait;
+
+use crate::exit;
+use crate::wire::{Answer, MAX_REQUEST, Request, Trouble};
+
+/// Token of the listening socket.
+pub(super) const LISTENER: Token = Token(1);
+/// The first token of the clients; the client's number is added.
+const CLIENTS: usize = 1 << 10;
+/// Clients at a time; one more, and the one that was silent longest is dropped.
+const MAX_CLIENTS: usize = 64;
+/// Connections taken in one turn.
+const MAX_ACCEPTS: usize = 64;
+
+/// A client, for all time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Client(u64);
+
+struct Connection {
+    stream: UnixStream,
+    input: Vec<u8>,
+    /// Epoll's edge said so, and no read came back empty since.
+    readable: bool,
+    /// A request was taken and its answer is not written yet.
+    busy: bool,
+    output: Vec<u8>,
+    written: usize,
+    descriptors: Vec<OwnedFd>,
+    heard: Instant,
+}
+
+/// All clients.
+pub(super) struct Control {
+    listener: UnixListener,
+    /// More may wait to be accepted.
+    acceptable: bool,
+    clients: BTreeMap<Client, Connection>,
+    next: u64,
+}
+
+/// What came of a read.
+enum Input {
+    Nothing,
+    Gone,
+    Line(Vec<u8>),
+    TooLong,
+}
+
+impl Control {
+    pub(super) fn new(listener: StdListener, registry: &Registry) -> io::Result<Control> {
+        listener.set_nonblocking(true)?;
+        let mut listener = UnixListener::from_std(listener);
+        registry.register(&mut listener, LISTENER, Interest::READABLE)?;
+        Ok(Control { listener, acceptable: false, clients: BTreeMap::new(), next: 0 })
+    }
+
+    /// Notes an event of the poll; answers whether it was ours.
+    pub(super) fn handle(&mut self, token: Token) -> bool {
+        if token == LISTENER {
+            self.acceptable = true;
+            return true;
+        }
+        let Some(number) = token.0.checked_sub(CLIENTS) else { return false };
+        let client = Client(number as u64);
+        let Some(connection) = self.clients.get_mut(&client) else { return false };
+        connection.readable = true;
+        self.write(client);
+        true
+    }
+
+    /// Something can be done without a new event.
+    pub(super) fn has_more(&self) -> bool {
+        self.acceptable || self.clients.values().any(|c| c.readable && !c.busy)
+    }
+
+    /// One turn: takes connections, and at most one request from each client. A frame that makes no sense is answered
+    /// here.
+    pub(super) fn poll_requests(&mut self, registry: &Registry) -> Vec<(Client, Request)> {
+        self.accept(registry);
+        let mut requests = Vec::new();
+        for client in self.clients.keys().copied().collect::<Vec<_>>() {
+            let Some(connection) = self.clients.get_mut(&client) else { continue };
+            if connection.busy || !connection.readable {
+                continue;
+            }
+            let request = match connection.read() {
+                Input::Nothing => continue,
+                Input::Gone => {
+                    self.drop_client(client);
+                    continue;
+                }
+                Input::Line(line) => serde_json::from_slice::<Request>(&line).map_err(|e| e.to_string()),
+                Input::TooLong => Err(format!("longer than {MAX_REQUEST} bytes")),
+            };
+            connection.busy = true;
+            match request {
+                Ok(request) => requests.push((client, request)),
+                Err(why) => {
+                    let message = format!("the supervisor cannot understand this request: {why}");
+                    let hint = Some("use the atlas-cluster command of the same version".into());
+                    let error = Some(Trouble { message, hint, exit: exit::FAILED });
+                    self.answer(client, Answer { error, ..Answer::default() }, Vec::new());
+                    // Where the next frame would begin is anybody's guess.
+                    self.drop_client(client);
+                }
+            }
+        }
+        requests
+    }
+
+    /// Answers the one request that this client has under way; a client that is gone misses it.
+    pub(super) fn answer(&mut self, client: Client, mut answer: Answer, descriptors: Vec<OwnedFd>) {
+        let Some(connection) = self.clients.get_mut(&client) else { return };
+        answer.version = env!("CARGO_PKG_VERSION").into();
+        connection.output = serde_json::to_vec(&answer).unwrap_or_default();
+        connection.output.push(b'\n');
+        (connection.written, connection.descriptors) = (0, descriptors);
+        self.write(client);
+    }
+
+    fn write(&mut self, client: Client) {
+        let Some(connection) = self.clients.get_mut(&client) else { return };
+        if let Err(e) = connection.write()
+            && e.kind() != io::ErrorKind::WouldBlock
+        {
+            self.drop_client(client);
+        }
+    }
+
+    fn accept(&mut self, registry: &Registry) {
+        if !self.acceptable {
+            return;
+        }
+        for _ in 0..MAX_ACCEPTS {
+            match self.listener.accept() {
+                Ok((stream, _)) if is_welcome(&stream) => self.welcome(stream, registry),
+                Ok(_) => log::warn!("control: a process of another user was turned away"),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    if e.kind() != io::ErrorKind::WouldBlock {
+                        log::warn!("control: cannot accept: {e}");
+                    }
+                    self.acceptable = false;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn welcome(&mut self, mut stream: UnixStream, registry: &Registry) {
+        if self.clients.len() >= MAX_CLIENTS
+            && let Some(longest) = self.longest_silent()
+        {
+            log::warn!("control: more than {MAX_CLIENTS} clients; the one that was silent longest is dropped");
+            self.drop_client(longest);
+        }
+        let client = Client(self.next);
+        self.next += 1;
+        let token = Token(CLIENTS + client.0 as usize);
+        if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_err() {
+            return;
+        }
+        let connection = Connection {
+            stream,
+            input: Vec::new(),
+            readable: true,
+            busy: false,
+            output: Vec::new(),
+            written: 0,
+            descriptors: Vec::new(),
+            heard: Instant::now(),
+        };
+        self.clients.insert(client, connection);
+    }
+
+    /// Who was silent longest; one that waits for its answer only if all do.
+    fn longest_silent(&self) -> Option<Client> {
+        let silence = self.clients.iter().min_by_key(|(_, c)| (c.busy && c.output.is_empty(), c.heard));
+        silence.map(|(&client, _)| client)
+    }
+
+    fn drop_client(&mut self, client: Client) {
+        self.clients.remove(&client); // closing it takes it out of the poll: nobody else has this description
+    }
+}
+
+impl Connection {
+    /// Reads until there is one whole frame, or nothing more to read.
+    fn read(&mut self) -> Input {
+        loop {
+            if let Some(end) = self.input.iter().position(|&byte| byte == b'\n') {
+                let rest = self.input.split_off(end + 1);
+                return Input::Line(std::mem::replace(&mut self.input, rest));
+            }
+            if self.input.len() >= MAX_REQUEST {
+                return Input::TooLong;
+            }
+            let mut buffer = [0; MAX_REQUEST];
+            let room = MAX_REQUEST - self.input.len();
+            match self.stream.read(&mut buffer[..room]) {
+                Ok(0) => return Input::Gone,
+                Ok(n) => {
+                    self.input.extend_from_slice(&buffer[..n]);
+                    self.heard = Instant::now();
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return Input::Nothing;
+                }
+                Err(_) => return Input::Gone,
+            }
+        }
+    }
+
+    /// Writes what fits; the descriptors go with the first byte.
+    fn write(&mut self) -> io::Result<()> {
+        while self.written < self.output.len() {
+            let fds: Vec<_> = self.descriptors.iter().map(AsFd::as_fd).collect();
+            let rest = &self.output[self.written..];
+            let sent = match sys::fds::send(self.stream.as_fd(), rest, &fds, Wait::Never) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                sent => sent?,
+            };
+            self.descriptors.clear();
+            self.written += sent;
+            self.heard = Instant::now();
+        }
+        if !self.output.is_empty() {
+            (self.output, self.written, self.busy) = (Vec::new(), 0, false);
+        }
+        Ok(())
+    }
+}
+
+/// Owner and root only; the socket's mode says so too, but a descriptor may have been passed on.
+fn is_welcome(stream: &UnixStream) -> bool {
+    let peer = getsockopt(stream, sockopt::PeerCredentials);
+    peer.is_ok_and(|peer| peer.uid() == 0 || peer.uid() == nix::unistd::geteuid().as_raw())
+}

@@ -1,0 +1,106 @@
+//! What the shell hears: children's words, deaths, signals. All of it becomes events; nothing is decided here.
+
+use mio::Token;
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+
+use super::Shell;
+use super::children::Ending;
+use super::desk::Asker;
+use super::notify::Said;
+use crate::core::{Event, Run, Slot};
+use crate::wire::LastExit;
+
+impl Shell {
+    /// The child whose line has this token said something.
+    pub(super) fn hear(&mut self, token: Token) {
+        if let Some(run) = self.children.run_of(token) {
+            self.hear_run(run);
+        }
+    }
+
+    /// Reads what a child said; a bounded part of it in one turn.
+    pub(super) fn hear_run(&mut self, run: Run) {
+        let Some(process) = self.children.get(run) else { return };
+        let (slot, (said, more)) = (process.slot, process.line().read());
+        self.news.set_unread(run, more);
+        for word in said {
+            self.take_word(run, slot, word);
+        }
+    }
+
+    fn take_word(&mut self, run: Run, slot: Slot, word: Said) {
+        match word {
+            Said::Bound => {
+                if self.kept.is_bound(slot) {
+                    self.events.push_back(Event::Bound(run));
+                    self.news.check_buffer(slot, &self.kept, &self.generations, self.fleet.generation());
+                } else {
+                    self.news.garbage(&self.name(slot), "said X_BOUND=1 without handing up bound sockets");
+                }
+            }
+            Said::Ready => self.events.push_back(Event::Ready(run)),
+            Said::Alive => self.events.push_back(Event::Alive(run)),
+            Said::Status(text, _) => {
+                self.news.status(&self.name(slot), &text);
+                if let Some(process) = self.children.get_mut(run) {
+                    process.status = Some(text);
+                }
+            }
+            Said::Keep(name, fd) => {
+                if !self.kept.keep(slot, &name, fd) {
+                    self.news.garbage(&self.name(slot), "handed up a descriptor that has no place here");
+                }
+            }
+            Said::Garbage => self.news.garbage(&self.name(slot), "sent a message that makes no sense"),
+        }
+    }
+
+    /// Reaps everybody who died, each after its last words.
+    pub(super) fn reap(&mut self) {
+        while let Some(run) = self.children.poll_dead() {
+            while {
+                self.hear_run(run);
+                self.news.take_unread(run)
+            } {}
+            let Some((process, ending)) = self.children.reap(run, self.poll.registry()) else { return };
+            let slot = process.slot;
+            // Its launcher may have died between the bind and the word about it.
+            let was_bound = self.kept.is_bound(slot);
+            if was_bound {
+                self.events.push_back(Event::Bound(run));
+            } else {
+                self.kept.forget_unbound(slot);
+            }
+            let at = jiff::Timestamp::now().to_string();
+            let last_exit = match ending {
+                Ending::Code(code) => LastExit { code: Some(code), signal: None, at },
+                Ending::Signal(signal) => LastExit { code: None, signal: Some(signal.to_string()), at },
+            };
+            self.slots.entry(slot).or_default().last_exit = Some(last_exit);
+            self.news.note_death(run, &process, ending, was_bound);
+            self.events.push_back(Event::Exited(run));
+            self.settle();
+        }
+    }
+
+    /// The note that a handler left is cleared first, then acted on.
+    pub(super) fn take_signals(&mut self) {
+        let pending: Vec<i32> = self.signals.pending().collect();
+        for signal in pending {
+            match signal {
+                SIGCHLD => {} // reaped in every turn
+                SIGHUP => self.order_reload(Asker::Signal("SIGHUP")),
+                SIGTERM => self.order_stop(Asker::Signal("SIGTERM"), false),
+                SIGINT => self.order_stop(Asker::Signal("SIGINT"), false),
+                SIGQUIT => self.order_stop(Asker::Signal("SIGQUIT"), true),
+                SIGUSR1 => log::info!("SIGUSR1: there is no log file to reopen"),
+                SIGUSR2 => log::warn!("SIGUSR2: upgrade is not in version {} yet", env!("CARGO_PKG_VERSION")),
+                SIGTTIN | SIGTTOU => {
+                    log::warn!("scaling by signal is not in version {} yet", env!("CARGO_PKG_VERSION"));
+                }
+                other => log::warn!("signal {other} means nothing here"),
+            }
+            self.settle();
+        }
+    }
+}

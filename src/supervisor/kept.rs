@@ -1,0 +1,181 @@
+//! What the supervisor keeps for its workers: sockets and memory, so that nothing is lost with a process.
+//!
+//! It makes the segments and lends them; it never maps one.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use contract::{Lent, Role, SOCKET};
+use socket2::SockRef;
+use sys::group::Queue;
+
+use super::launcher::port_of;
+use crate::core::Slot;
+use crate::roles::Roles;
+
+/// A segment, with a description for those who may only read.
+pub(super) struct Segment {
+    lent: Lent,
+    fd: OwnedFd,
+    read_only: OwnedFd,
+}
+
+impl Segment {
+    fn new(lent: Lent) -> io::Result<Segment> {
+        let fd = sys::map::segment(lent.name, &(lent.head)(), lent.bytes, false)?;
+        let read_only = sys::map::reopen(fd.as_fd(), false)?;
+        Ok(Segment { lent, fd, read_only })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.lent.bytes
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.lent.name
+    }
+
+    pub(super) fn read_only(&self) -> BorrowedFd<'_> {
+        self.read_only.as_fd()
+    }
+}
+
+/// What belongs to one slot. Its segment outlives its retirement, and its counters with it.
+pub(super) struct KeptSlot {
+    /// Carries the lock, the ring, the counters.
+    pub(super) seat: Segment,
+    /// By the number of the listen address.
+    sockets: Vec<Option<OwnedFd>>,
+    /// Drops of sockets that are closed.
+    dropped_before: u64,
+}
+
+impl KeptSlot {
+    /// What waits in all the slot's sockets, and what the kernel threw away.
+    pub(super) fn queue(&self) -> (u64, u64) {
+        let queues = self.sockets.iter().flatten().filter_map(|fd| sys::group::queue(fd.as_fd()).ok());
+        queues.fold((0, self.dropped_before), |(bytes, dropped), Queue { bytes: b, dropped: d }| {
+            (bytes + b, dropped + u64::from(d))
+        })
+    }
+}
+
+/// Everything that is kept.
+pub(super) struct Kept {
+    slots: BTreeMap<Slot, KeptSlot>,
+    shared: Vec<Segment>,
+    /// As configured; with port 0 the port of slot 0 once that is bound.
+    listen: Vec<SocketAddr>,
+}
+
+impl Kept {
+    /// Makes the segments that all roles of the cluster share.
+    pub(super) fn new(roles: &Roles, listen: Vec<SocketAddr>) -> io::Result<Kept> {
+        let mut shared: Vec<Segment> = Vec::new();
+        let beside = roles.beside.iter().map(|beside| beside.role);
+        for lent in std::iter::once(roles.worker).chain(beside).flat_map(|role| role.shared) {
+            if !shared.iter().any(|segment| segment.name() == lent.name) {
+                shared.push(Segment::new(*lent)?);
+            }
+        }
+        Ok(Kept { slots: BTreeMap::new(), shared, listen })
+    }
+
+    /// The listen addresses, as far as they are known.
+    pub(super) fn listen(&self) -> &[SocketAddr] {
+        &self.listen
+    }
+
+    /// Slots that ever were, with what is kept of them.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (Slot, &KeptSlot)> {
+        self.slots.iter().map(|(&slot, kept)| (slot, kept))
+    }
+
+    /// The segments of the cluster.
+    pub(super) fn shared(&self) -> &[Segment] {
+        &self.shared
+    }
+
+    /// What a process of `role` in `slot` gets, by name; the slot's segment is made at its first process.
+    pub(super) fn lend(&mut self, slot: Slot, role: &Role) -> io::Result<Vec<(String, BorrowedFd<'_>)>> {
+        if !self.slots.contains_key(&slot) {
+            let sockets = if role.sockets { self.listen.len() } else { 0 };
+            let sockets = std::iter::repeat_with(|| None).take(sockets).collect();
+            let seat = Segment::new(role.seat)?;
+            self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0 });
+        }
+        let kept = &self.slots[&slot];
+        let mut lent = vec![(kept.seat.name().to_owned(), kept.seat.fd.as_fd())];
+        let wanted = |segment: &&Segment| role.shared.iter().any(|lent| lent.name == segment.name());
+        let shared = self.shared.iter().filter(wanted);
+        lent.extend(shared.map(|segment| (segment.name().to_owned(), segment.fd.as_fd())));
+        let sockets = kept.sockets.iter().enumerate();
+        lent.extend(sockets.filter_map(|(i, fd)| Some((format!("{SOCKET}{i}"), fd.as_ref()?.as_fd()))));
+        Ok(lent)
+    }
+
+    /// Keeps a socket that a launcher handed up; false if the slot has no room under that name.
+    pub(super) fn keep(&mut self, slot: Slot, name: &str, fd: OwnedFd) -> bool {
+        let index = name.strip_prefix(SOCKET).and_then(|index| index.parse::<usize>().ok());
+        let place = index.and_then(|index| self.slots.get_mut(&slot)?.sockets.get_mut(index));
+        match place {
+            Some(place @ None) => {
+                *place = Some(fd);
+                true
+            }
+            Some(Some(_)) | None => false,
+        }
+    }
+
+    /// Whether every socket of the slot is here and bound. Slot 0 then says which ports were taken.
+    pub(super) fn is_bound(&mut self, slot: Slot) -> bool {
+        let Some(kept) = self.slots.get(&slot) else { return false };
+        let bound = |fd: &Option<OwnedFd>| fd.as_ref().is_some_and(|fd| port_of(fd).is_ok_and(|port| port != 0));
+        if kept.sockets.is_empty() || !kept.sockets.iter().all(bound) {
+            return false;
+        }
+        if slot == Slot::Worker(0) {
+            for (address, fd) in self.listen.iter_mut().zip(kept.sockets.iter().flatten()) {
+                address.set_port(port_of(fd).unwrap_or(address.port()));
+            }
+        }
+        true
+    }
+
+    /// Forgets the sockets of a slot that a dead launcher handed up and never bound.
+    pub(super) fn forget_unbound(&mut self, slot: Slot) {
+        let Some(kept) = self.slots.get_mut(&slot) else { return };
+        for place in &mut kept.sockets {
+            if place.as_ref().is_some_and(|fd| port_of(fd).is_ok_and(|port| port == 0)) {
+                *place = None;
+            }
+        }
+    }
+
+    /// Steers all groups: `bound` members, to those in `mask`.
+    pub(super) fn steer(&self, bound: u8, mask: u64) -> io::Result<()> {
+        let program = sys::group::steering(usize::from(bound), mask);
+        let Some(first) = self.slots.get(&Slot::Worker(0)) else { return Ok(()) };
+        first.sockets.iter().flatten().try_for_each(|fd| sys::group::attach(fd.as_fd(), &program))
+    }
+
+    /// Closes a slot's sockets unless something waits in one; whether they are closed.
+    pub(super) fn close(&mut self, slot: Slot) -> bool {
+        let Some(kept) = self.slots.get_mut(&slot) else { return true };
+        let (waiting, dropped) = kept.queue();
+        if waiting > 0 {
+            return false;
+        }
+        kept.dropped_before = dropped;
+        kept.sockets.iter_mut().for_each(|place| *place = None);
+        true
+    }
+
+    /// The smallest receive buffer, in bytes, that the kernel granted the slot's sockets.
+    pub(super) fn receive_buffer(&self, slot: Slot) -> Option<u64> {
+        let granted = |fd: &OwnedFd| Some(SockRef::from(fd).recv_buffer_size().ok()? as u64 / 2);
+        self.slots.get(&slot)?.sockets.iter().flatten().filter_map(granted).min()
+    }
+}

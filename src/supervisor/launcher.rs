@@ -1,0 +1,178 @@
+//! What a child does first, whatever its role: tie its life to the supervisor's, get the slot's sockets bound.
+//!
+//! This runs in the child. A socket is handed up before it is bound, so no moment exists in which a bound socket has
+//! one owner alone; what an earlier launcher left half done is taken up where it was left.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+
+use contract::{Contract, Failure, PARENT, Role, SOCKET};
+use nix::sys::signal::Signal;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::config::Config;
+use crate::{exit, owners};
+
+/// Variable with the listen addresses, separated by commas: with port 0 the port that slot 0 was given.
+pub(super) const LISTEN: &str = "X_ATLAS_LISTEN";
+/// What argv[0] of a child begins with, before the name of its role.
+pub(super) const TITLE: &str = "atlas-cluster: ";
+
+/// The name of the role that a process with this argv[0] is to become; None for one that a user started.
+pub(crate) fn role_of(title: &str) -> Option<&str> {
+    title.strip_prefix(TITLE)?.split_whitespace().next()
+}
+
+/// Becomes `role`; answers the exit code.
+pub(crate) fn run(role: &Role) -> u8 {
+    sys::process::set_name(c"atlas-cluster");
+    let contract = match Contract::from_environment() {
+        Ok(contract) => contract,
+        Err(failure) => {
+            eprintln!("atlas-cluster: {failure}\nhint: this name is for the cluster's own children");
+            return exit::USAGE;
+        }
+    };
+    // A copy of the line, to say how it ended: the role takes the contract with it.
+    let line = contract::Notify::from_environment();
+    let (failure, code) = match become_role(role, contract) {
+        Ok(()) => return exit::DONE,
+        Err(ending) => ending,
+    };
+    if let Ok(line) = line {
+        line.failed(&failure);
+    }
+    code
+}
+
+fn become_role(role: &Role, mut contract: Contract) -> Result<(), (Failure, u8)> {
+    let failed = |failure| (failure, exit::FAILED);
+    die_with_parent(&contract).map_err(failed)?;
+    let config = contract.config().map_err(failed)?;
+    let config: Config = serde_json::from_str(&config)
+        .map_err(|e| failed(Failure { what: format!("the configuration segment makes no sense: {e}"), errno: 0 }))?;
+    if role.sockets {
+        bind_slot(&mut contract, &config).map_err(|failure| (failure, exit::PORT))?;
+        contract.notify.bound();
+        if let Some(folder) = &config.worker.cwd {
+            std::env::set_current_dir(folder).map_err(|e| {
+                failed(Failure::of(format_args!("cannot change to worker.cwd {}", folder.display()), &e))
+            })?;
+        }
+    }
+    (role.main)(contract).map_err(failed)
+}
+
+/// The kernel kills us when the thread that forked us is gone; if that happened before we asked, the pipe tells.
+fn die_with_parent(contract: &Contract) -> Result<(), Failure> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)
+        .map_err(|e| Failure::of("cannot ask for a parent-death signal", &e.into()))?;
+    match contract.get(PARENT) {
+        Some(pipe) if !sys::process::hung_up(pipe) => Ok(()),
+        Some(_) | None => Err(Failure { what: "the supervisor is gone".into(), errno: 0 }),
+    }
+}
+
+/// Makes, or takes up, one socket for each listen address.
+fn bind_slot(contract: &mut Contract, config: &Config) -> Result<(), Failure> {
+    let listen = std::env::var(LISTEN).unwrap_or_default();
+    let addresses: Result<Vec<SocketAddr>, _> = listen.split(',').map(str::parse).collect();
+    let addresses =
+        addresses.map_err(|e| Failure { what: format!("cannot understand {LISTEN}={listen}: {e}"), errno: 0 })?;
+    for (i, address) in addresses.into_iter().enumerate() {
+        let name = format!("{SOCKET}{i}");
+        let socket = match contract.take(&name) {
+            Ok(kept) => Socket::from(kept),
+            Err(_) => make(contract, config, address, &name)?,
+        };
+        let bind = || {
+            if port_of(&socket)? == 0 {
+                bind(&socket, address, contract.instance)?;
+            }
+            seal(&socket, contract.instance)
+        };
+        bind().map_err(|e| refused(address, &e))?;
+        contract.put(name, OwnedFd::from(socket));
+    }
+    Ok(())
+}
+
+/// A fresh socket, of which the supervisor has a duplicate before it is bound.
+fn make(contract: &Contract, config: &Config, address: SocketAddr, name: &str) -> Result<Socket, Failure> {
+    let make = || {
+        let kind = Type::DGRAM.nonblocking().cloexec();
+        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?; // [::] takes IPv4 too
+        }
+        sys::group::receive_buffer(socket.as_fd(), u32::try_from(config.receive_buffer).unwrap_or(u32::MAX))?;
+        contract.notify.store(name, socket.as_fd())?;
+        io::Result::Ok(socket)
+    };
+    make().map_err(|e| Failure::of(format_args!("cannot make a socket for UDP {address}"), &e))
+}
+
+/// Slot 0 binds with neither option: the kernel refuses if anybody is there, however he bound. A steering program
+/// needs the option while it is attached, and stays. The others join the group.
+fn bind(socket: &Socket, address: SocketAddr, slot: u8) -> io::Result<()> {
+    if slot == 0 {
+        socket.set_reuse_port(true)?;
+        sys::group::attach(socket.as_fd(), &sys::group::steering(1, 1))?;
+        socket.set_reuse_port(false)?;
+    } else {
+        socket.set_reuse_port(true)?;
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())
+}
+
+/// Open to our own group, closed to a thief: one member without SO_REUSEADDR shuts out everybody who brings it.
+fn seal(socket: &Socket, slot: u8) -> io::Result<()> {
+    if slot == 0 { socket.set_reuse_port(true) } else { socket.set_reuse_address(false) }
+}
+
+/// The port a socket is bound to; 0 if it is not.
+pub(super) fn port_of<S: AsFd>(socket: &S) -> io::Result<u16> {
+    Ok(SockRef::from(socket).local_addr()?.as_socket().map_or(0, |address| address.port()))
+}
+
+/// Why the port could not be bound, and who is on it.
+fn refused(address: SocketAddr, why: &io::Error) -> Failure {
+    let mut failure = Failure::of(format_args!("cannot bind UDP {address}"), why);
+    if why.kind() == io::ErrorKind::AddrInUse {
+        let owners: Vec<String> = owners::on_port(&[address]).iter().map(name_of).collect();
+        if !owners.is_empty() {
+            failure.what.push_str(&format!("; it is held by {}", owners.join(", ")));
+        }
+    }
+    failure
+}
+
+/// `node (pid 77, uid 1000)`; where /proc hides the process, what is known of its socket.
+fn name_of(owner: &owners::Owner) -> String {
+    let owners::Owner { pid, name, uid, inode, address: _ } = owner;
+    match (pid, name) {
+        (Some(pid), Some(name)) => format!("{name} (pid {pid}, uid {uid})"),
+        (Some(pid), None) => format!("pid {pid} (uid {uid})"),
+        (None, _) => format!("a process of uid {uid} (socket inode {inode}; /proc hides the pid)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_names_a_role_and_a_users_command_does_not() {
+        for (title, role) in [
+            ("atlas-cluster: meter 2 gen 7", Some("meter")),
+            ("atlas-cluster: simulator gen 1", Some("simulator")),
+            ("atlas-cluster", None),
+            ("./atlas-cluster", None),
+            ("atlas-cluster: ", None),
+        ] {
+            assert_eq!(role_of(title), role, "{title}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Log lines: formatted where they arise, written by a thread of their own.
+//!
+//! Even standard error can block (a stopped terminal, a full pipe), and the supervisor must not. So lines go through
+//! a bounded channel to the one helper thread; what does not fit is counted, and said once there is room again.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use env_logger::{Builder, Target, WriteStyle};
+use log::{Level, LevelFilter};
+
+/// Lines that may wait to be written.
+const MAX_WAITING: usize = 1024;
+/// How long the end waits for the last lines.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+enum Message {
+    Line(Vec<u8>),
+    /// Everything before this is written once its answer arrives.
+    Flush(Sender<()>),
+}
+
+/// Brings the last lines out when it is dropped.
+pub(super) struct LogWriter {
+    lines: Sender<Message>,
+}
+
+impl Drop for LogWriter {
+    fn drop(&mut self) {
+        let (done, wait) = bounded(1);
+        if self.lines.send_timeout(Message::Flush(done), LAST_WORDS).is_ok() {
+            let _ = wait.recv_timeout(LAST_WORDS);
+        }
+    }
+}
+
+/// Installs the logger. Colours only on a terminal, and never with `NO_COLOR`.
+///
+/// # Errors
+/// When no thread can be started.
+pub(super) fn init(level: LevelFilter) -> io::Result<LogWriter> {
+    let (lines, waiting) = bounded(MAX_WAITING);
+    let lost = Arc::new(AtomicU64::new(0));
+    let channel = Channel { lines: lines.clone(), lost: Arc::clone(&lost) };
+    std::thread::Builder::new().name("log".into()).spawn(move || write(&waiting, &lost))?;
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    // A logger that is installed already (in a test process) stays.
+    let _ = Builder::new()
+        .filter_level(level)
+        .write_style(WriteStyle::Never)
+        .target(Target::Pipe(Box::new(channel)))
+        .format(move |out, record| {
+            let (on, off) = if colour { (style(record.level()), "\x1b[0m") } else { ("", "") };
+            writeln!(out, "{} {on}{:<5}{off} {}", out.timestamp_millis(), record.level(), record.args())
+        })
+        .try_init();
+    Ok(LogWriter { lines })
+}
+
+fn style(level: Level) -> &'static str {
+    match level {
+        Level::Error => "\x1b[31m",
+        Level::Warn => "\x1b[33m",
+        Level::Info => "\x1b[32m",
+        Level::Debug | Level::Trace => "\x1b[2m",
+    }
+}
+
+/// Where env_logger writes: one call for each line.
+struct Channel {
+    lines: Sender<Message>,
+    lost: Arc<AtomicU64>,
+}
+
+impl Write for Channel {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.lines.try_send(Message::Line(line.to_vec())).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write(waiting: &Receiver<Message>, lost: &AtomicU64) {
+    // A standard error that is closed or full costs lines, never the service.
+    for message in waiting {
+        match message {
+            Message::Line(line) => {
+                let lost = lost.swap(0, Ordering::Relaxed);
+                if lost > 0 {
+                    let _ = writeln!(io::stderr(), "{lost} log lines were left out: standard error was too slow");
+                }
+                let _ = io::stderr().write_all(&line);
+            }
+            Message::Flush(done) => drop(done.send(())),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! The supervisor: the only shell around the core. It performs what the core said, in that order.
+//!
+//! ```text
+//!   epoll ──▶ what children said ──▶ who died ──▶ signals, requests ──▶ deadlines      (one turn, in this order)
+//!                     └───────────────────┴─────── events ─────┴───────────┘
+//!                                            core::Fleet
+//!                     ┌──────────────────── actions ────────────────────┐
+//!               children (fork, kill)   kept (steer, close)   desk (answers)   log
+//! ```
+//! One thread decides and acts. It never sleeps, never waits for a child, a disk or a terminal, never maps a shared
+//! segment, never parses what came from the network.
+
+mod act;
+mod children;
+mod control;
+mod desk;
+mod ears;
+mod generations;
+mod kept;
+pub(crate) mod launcher;
+mod log;
+mod news;
+mod notify;
+mod orders;
+mod runtime;
+mod view;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use ::log::LevelFilter;
+use mio::{Events, Interest, Poll, Token};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+use signal_hook_mio::v1_0::Signals;
+
+use crate::config::{Config, Overrides};
+use crate::core::{Action, Event, Fleet, Generation, Slot, Tick, Verdict};
+use crate::exit;
+use crate::roles::Roles;
+use crate::wire::{LastExit, LastReload, Trouble};
+use children::Children;
+use control::Control;
+use desk::Desk;
+use generations::{Generations, Source};
+use kept::Kept;
+use runtime::RuntimeDir;
+
+/// Token of the signals.
+const SIGNALS: Token = Token(0);
+/// How often memory is looked at, where it has a limit.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
+/// Events taken from the poll in one turn.
+const MAX_EVENTS: usize = 256;
+
+/// What `start` was told.
+pub(crate) struct Start {
+    pub(crate) runtime_dir: PathBuf,
+    pub(crate) log_level: LevelFilter,
+    pub(crate) overrides: Overrides,
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Runs a cluster until it is stopped; answers the exit code.
+///
+/// # Errors
+/// Why it could not be started, for the user.
+pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
+    let source = Source { overrides: start.overrides, file: start.file };
+    let loaded = source.load().map_err(|e| config_trouble(&e))?;
+    // A reload finds the same file again, wherever the working directory is by then.
+    let source = Source { file: loaded.file, ..source };
+    let runtime = RuntimeDir::claim(&start.runtime_dir)?;
+    let _log = log::init(start.log_level).map_err(|e| cannot_start(&e))?;
+    let mut shell = Shell::new(runtime, source, loaded.config, roles).map_err(|e| cannot_start(&e))?;
+    let verdict = shell.serve().map_err(|e| Trouble {
+        message: format!("the supervisor cannot wait for events: {e}"),
+        hint: None,
+        exit: exit::FAILED,
+    })?;
+    match verdict {
+        Verdict::Stopped => Ok(exit::DONE),
+        Verdict::NeverOnline(failure) => Err(shell.first_start_failed(failure)),
+    }
+}
+
+fn cannot_start(why: &io::Error) -> Trouble {
+    Trouble { message: format!("cannot start the supervisor: {why}"), hint: None, exit: exit::FAILED }
+}
+
+/// A bad configuration: what is wrong with the line it quotes, then the way out.
+fn config_trouble(why: &crate::config::ConfigError) -> Trouble {
+    let text = why.render();
+    let text = text.trim_end().trim_start_matches("atlas-cluster: ");
+    let (message, hint) = text.rsplit_once("\nhint: ").map_or((text, None), |(text, hint)| (text, Some(hint)));
+    Trouble { message: message.into(), hint: hint.map(str::to_owned), exit: exit::USAGE }
+}
+
+/// What the supervisor remembers of a slot beside its process.
+#[derive(Default)]
+struct Memory {
+    last_exit: Option<LastExit>,
+}
+
+/// The core, and everything that it decides about.
+struct Shell {
+    fleet: Fleet,
+    /// Events that arose while actions were performed.
+    events: VecDeque<Event>,
+    actions: Vec<Action>,
+    verdict: Option<Verdict>,
+    poll: Poll,
+    signals: Signals,
+    children: Children,
+    kept: Kept,
+    generations: Generations,
+    control: Control,
+    desk: Desk,
+    source: Source,
+    roles: &'static Roles,
+    slots: BTreeMap<Slot, Memory>,
+    news: news::Reporter,
+    last_reload: Option<LastReload>,
+    next_memory_look: Instant,
+    /// Time zero of the core's clock.
+    epoch: Instant,
+    started: jiff::Timestamp,
+    /// To systemd, or to an outer cluster.
+    upward: contract::Notify,
+    /// Last to go: its files say that we are here.
+    runtime: RuntimeDir,
+}
+
+impl Shell {
+    fn new(runtime: RuntimeDir, source: Source, config: Config, roles: &'static Roles) -> io::Result<Shell> {
+        raise_descriptor_limit();
+        let poll = Poll::new()?;
+        let mut signals = Signals::new([
+            SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
+        ])?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let plan = generations::plan(&config, roles);
+        Ok(Shell {
+            fleet: Fleet::new(Generation(1), plan),
+            events: VecDeque::from([Event::Clock]),
+            actions: Vec::new(),
+            verdict: None,
+            children: Children::new(runtime.notify())?,
+            kept: Kept::new(roles, config.listen.clone())?,
+            control: Control::new(runtime.control()?, poll.registry())?,
+            generations: Generations::new(config)?,
+            desk: Desk::default(),
+            poll,
+            signals,
+            source,
+            roles,
+            slots: BTreeMap::new(),
+            news: news::Reporter::default(),
+            last_reload: None,
+            next_memory_look: Instant::now(),
+            epoch: Instant::now(),
+            started: jiff::Timestamp::now(),
+            upward: contract::Notify::from_environment().map_err(io::Error::other)?,
+            runtime,
+        })
+    }
+
+    /// Turns until no process is left.
+    fn serve(&mut self) -> io::Result<Verdict> {
+        let mut events = Events::with_capacity(MAX_EVENTS);
+        loop {
+            self.settle();
+            if let Some(verdict) = self.verdict {
+                return Ok(verdict);
+            }
+            let wait = self.wait();
+            match self.poll.poll(&mut events, Some(wait)) {
+                Err(e) if e.kind() != io::ErrorKind::Interrupted => return Err(e),
+                Ok(()) | Err(_) => {}
+            }
+            let mut signalled = false;
+            for event in &events {
+                match event.token() {
+                    SIGNALS => signalled = true,
+                    token if self.control.handle(token) => {}
+                    token => self.hear(token),
+                }
+            }
+            self.reap();
+            if signalled {
+                self.take_signals();
+            }
+            self.take_requests();
+            self.look_at_memory();
+            self.judge_deadlines();
+        }
+    }
+
+    /// Lets the core see what happened and performs what follows, until nothing follows.
+    fn settle(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            let now = self.now();
+            let mut actions = std::mem::take(&mut self.actions);
+            self.fleet.handle(now, event, &mut actions);
+            for action in actions.drain(..) {
+                self.perform(action);
+            }
+            self.actions = actions;
+        }
+    }
+
+    fn now(&self) -> Tick {
+        Tick(u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// How long the poll may wait.
+    fn wait(&self) -> Duration {
+        let now = self.now();
+        let deadline = self.fleet.deadline().map(|deadline| deadline.since(now));
+        let memory = self
+            .memory_limit()
+            .map(|_| self.next_memory_look.saturating_duration_since(Instant::now()));
+        let more = (self.control.has_more() || self.news.has_unread()).then_some(Duration::ZERO);
+        [deadline, memory, more].into_iter().flatten().min().unwrap_or(Duration::from_secs(3600))
+    }
+
+    /// Judges deadlines only after everybody was heard: a supervisor that was stopped for a while must not take its
+    /// own absence for a worker's silence.
+    fn judge_deadlines(&mut self) {
+        if self.fleet.deadline().is_some_and(|deadline| deadline <= self.now()) {
+            for run in self.children.runs() {
+                self.hear_run(run);
+            }
+            self.settle();
+            self.events.push_back(Event::Clock);
+        }
+    }
+
+    fn memory_limit(&self) -> Option<u64> {
+        self.generations.get(self.fleet.generation())?.config.worker.max_memory_restart
+    }
+
+    fn look_at_memory(&mut self) {
+        let Some(limit) = self.memory_limit() else { return };
+        if Instant::now() < self.next_memory_look {
+            return;
+        }
+        self.next_memory_look = Instant::now() + MEMORY_INTERVAL;
+        for view in self.fleet.slots().filter(|view| matches!(view.slot, Slot::Worker(_))) {
+            if let Some(run) = view.run
+                && self.children.memory(run).is_some_and(|bytes| bytes > limit)
+            {
+                self.events.push_back(Event::TooFat(run));
+            }
+        }
+    }
+
+    /// `worker 2`, `simulator`.
+    fn name(&self, slot: Slot) -> String {
+        match slot {
+            Slot::Worker(number) => format!("worker {number}"),
+            Slot::Role(index) => self.roles.beside[usize::from(index)].role.name.to_owned(),
+        }
+    }
+}
+
+/// Sockets, segments and lines of 64 workers and their heirs are more than the usual 1024 descriptors.
+fn raise_descriptor_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}

@@ -1,0 +1,158 @@
+//! What children say: sd_notify(3), from the supervisor's side.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+
+/// The longest message that is understood, in bytes.
+const MAX_MESSAGE: usize = 4096;
+/// Messages read from one child in one turn: a child that floods must not keep the others waiting.
+const MAX_PER_TURN: usize = 64;
+
+/// One thing a child said.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// `X_BOUND=1`.
+    Bound,
+    /// `READY=1`.
+    Ready,
+    /// `WATCHDOG=1`.
+    Alive,
+    /// `STATUS=…`, and `ERRNO=…` beside it (0 without).
+    Status(String, i32),
+    /// `FDSTORE=1` with its `FDNAME=` and one descriptor.
+    Keep(String, OwnedFd),
+    /// Not a message of the contract.
+    Garbage,
+}
+
+/// A child's own address: who writes there is that child.
+#[derive(Debug)]
+pub(super) struct Line {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Line {
+    /// Binds `folder/name`.
+    pub(super) fn open(folder: &Path, name: &str) -> io::Result<Line> {
+        let path = folder.join(name);
+        let socket = UnixDatagram::bind(&path)?;
+        socket.set_nonblocking(true)?;
+        Ok(Line { socket, path })
+    }
+
+    pub(super) fn socket(&self) -> &UnixDatagram {
+        &self.socket
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What was said since the last call; whether there may be more.
+    pub(super) fn read(&self) -> (Vec<Said>, bool) {
+        let (mut said, mut buffer) = (Vec::new(), [0; MAX_MESSAGE]);
+        for _ in 0..MAX_PER_TURN {
+            match sys::fds::receive(self.socket.as_fd(), &mut buffer) {
+                Ok(message) if message.truncated => said.push(Said::Garbage),
+                Ok(mut message) => parse(&buffer[..message.bytes], message.fds.drain(..), &mut said),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return (said, false),
+            }
+        }
+        (said, true)
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A message is lines of `NAME=value`; names that mean nothing here are allowed, as systemd allows them.
+fn parse(message: &[u8], mut fds: impl Iterator<Item = OwnedFd>, said: &mut Vec<Said>) {
+    let Ok(text) = std::str::from_utf8(message) else { return said.push(Said::Garbage) };
+    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    let before = said.len();
+    if value("FDSTORE") == Some("1") {
+        match (value("FDNAME"), fds.next(), fds.next()) {
+            (Some(name), Some(fd), None) => said.push(Said::Keep(name.to_owned(), fd)),
+            _ => said.push(Said::Garbage),
+        }
+    }
+    if let Some(status) = value("STATUS") {
+        let errno = value("ERRNO").and_then(|errno| errno.parse().ok()).unwrap_or(0);
+        said.push(Said::Status(status.chars().filter(|c| !c.is_control()).collect(), errno));
+    }
+    for (name, what) in [("X_BOUND", Said::Bound), ("READY", Said::Ready), ("WATCHDOG", Said::Alive)] {
+        if value(name) == Some("1") {
+            said.push(what);
+        }
+    }
+    if said.len() == before && !text.lines().any(|line| line.contains('=')) {
+        said.push(Said::Garbage);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(message: &str, fds: usize) -> Vec<String> {
+        let mut said = Vec::new();
+        let fd = || OwnedFd::from(UnixDatagram::unbound().unwrap());
+        parse(message.as_bytes(), (0..fds).map(|_| fd()), &mut said);
+        let short = |said: &Said| match said {
+            Said::Keep(name, _) => format!("Keep {name}"),
+            Said::Status(text, errno) => format!("Status {text} {errno}"),
+            Said::Bound | Said::Ready | Said::Alive | Said::Garbage => format!("{said:?}"),
+        };
+        said.iter().map(short).collect()
+    }
+
+    #[test]
+    fn messages_are_understood_and_everything_else_is_garbage_or_ignored() {
+        for (message, fds, expected) in [
+            ("READY=1", 0, &["Ready"][..]),
+            ("X_BOUND=1\nREADY=1\nWATCHDOG=1\n", 0, &["Bound", "Ready", "Alive"]),
+            ("STATUS=all well", 0, &["Status all well 0"]),
+            ("STATUS=no\u{1b}[31m port\nERRNO=98", 0, &["Status no[31m port 98"]),
+            ("ERRNO=x\nSTATUS=s", 0, &["Status s 0"]),
+            ("FDSTORE=1\nFDNAME=udp0\nFDPOLL=0", 1, &["Keep udp0"]),
+            ("FDSTORE=1\nFDNAME=udp0", 0, &["Garbage"]),
+            ("FDSTORE=1\nFDNAME=udp0", 2, &["Garbage"]),
+            ("FDSTORE=1", 1, &["Garbage"]),
+            ("READY=0", 0, &[]),
+            ("STOPPING=1\nMAINPID=4", 0, &[]),
+            ("READY", 0, &["Garbage"]),
+            ("", 0, &["Garbage"]),
+        ] {
+            assert_eq!(parsed(message, fds), expected, "{message:?}");
+        }
+        let mut said = Vec::new();
+        parse(b"READY=1\xff", std::iter::empty(), &mut said);
+        assert!(matches!(said[..], [Said::Garbage]));
+    }
+
+    #[test]
+    fn one_turn_reads_a_bounded_number_and_says_that_there_is_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = Line::open(folder.path(), "0.1").unwrap();
+        let child = UnixDatagram::unbound().unwrap();
+        child.connect(line.path()).unwrap();
+        child.set_nonblocking(true).unwrap();
+        let mut sent = 0;
+        while child.send(b"WATCHDOG=1").is_ok() {
+            sent += 1;
+        }
+        assert!(sent > 0);
+        let (said, more) = line.read();
+        assert_eq!((said.len(), more), (sent.min(MAX_PER_TURN), sent >= MAX_PER_TURN));
+        let path = line.path().to_owned();
+        drop(line);
+        assert!(!path.exists());
+    }
+}

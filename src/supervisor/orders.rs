@@ -1,0 +1,223 @@
+//! What people ask for, by signal or by the control socket, and what they are answered.
+
+use super::control::Client;
+use super::desk::{Asker, Errand};
+use super::{Shell, config_trouble, generations};
+use crate::config::unchangeable;
+use crate::core::{Event, Failure, Order, Outcome, Refusal, Slot, Ticket};
+use crate::exit;
+use crate::wire::{Answer, LastReload, Request, Trouble};
+
+impl Shell {
+    pub(super) fn take_requests(&mut self) {
+        for (client, request) in self.control.poll_requests(self.poll.registry()) {
+            self.take_request(client, request);
+            self.settle();
+        }
+    }
+
+    fn take_request(&mut self, client: Client, request: Request) {
+        match request.verb.as_str() {
+            "ping" => {
+                let answer = Answer { pid: Some(std::process::id()), ..Answer::default() };
+                self.control.answer(client, answer, Vec::new());
+            }
+            "view" => match self.view() {
+                Ok((view, descriptors)) => {
+                    let answer = Answer { view: Some(Box::new(view)), ..Answer::default() };
+                    self.control.answer(client, answer, descriptors);
+                }
+                Err(e) => self.refuse(client, format!("the view cannot be lent: {e}"), None, exit::FAILED),
+            },
+            "reload" => self.order_reload(Asker::Client(client)),
+            "restart" => self.order_restart(client, &request.ids),
+            "stop" => self.order_stop(Asker::Client(client), request.now),
+            verb => {
+                let message = format!("`{verb}` is unsupported by version {}", env!("CARGO_PKG_VERSION"));
+                let hint = "this cluster is older than your atlas-cluster command: restart it with the new one";
+                self.refuse(client, message, Some(hint.into()), exit::FAILED);
+            }
+        }
+    }
+
+    fn refuse(&mut self, client: Client, message: String, hint: Option<String>, exit: u8) {
+        let error = Some(Trouble { message, hint, exit });
+        self.control.answer(client, Answer { error, ..Answer::default() }, Vec::new());
+    }
+
+    /// One reload at a time; those asked for meanwhile become one more.
+    pub(super) fn order_reload(&mut self, asker: Asker) {
+        if self.desk.is_reloading() {
+            self.desk.fold(asker);
+        } else {
+            self.reload(vec![asker]);
+        }
+    }
+
+    fn reload(&mut self, askers: Vec<Asker>) {
+        let prepared = self.source.load().map_err(|e| config_trouble(&e)).and_then(|loaded| {
+            let old = self.generations.get(self.fleet.generation()).map(|frozen| &frozen.config);
+            let fixed = old.and_then(|old| needs_restart(old, &loaded.config));
+            if let Some(key) = fixed {
+                let message = format!("a reload cannot change `{key}`");
+                let hint = Some("stop the cluster and start it again".into());
+                return Err(Trouble { message, hint, exit: exit::USAGE });
+            }
+            let plan = generations::plan(&loaded.config, self.roles);
+            let failed = |e| Trouble { message: format!("cannot freeze the configuration: {e}"), hint: None, exit: exit::FAILED };
+            Ok((self.generations.add(loaded.config).map_err(failed)?, plan))
+        });
+        match prepared {
+            Ok((generation, plan)) => {
+                self.last_reload =
+                    Some(LastReload { result: "running".into(), generation: generation.0, error: None });
+                let ticket = self.desk.open(Errand::Reload(generation), askers);
+                self.events.push_back(Event::Order(ticket, Order::Reload { generation, plan }));
+            }
+            Err(trouble) => {
+                let first_line = trouble.message.lines().next().unwrap_or_default().to_owned();
+                log::error!("reload refused, nothing was changed: {first_line}");
+                let report = LastReload {
+                    result: "refused".into(),
+                    generation: self.fleet.generation().0,
+                    error: Some(first_line),
+                };
+                self.finish_reload(askers, report, Some(trouble));
+            }
+        }
+    }
+
+    fn finish_reload(&mut self, askers: Vec<Asker>, report: LastReload, error: Option<Trouble>) {
+        self.last_reload = Some(report.clone());
+        for asker in askers {
+            if let Asker::Client(client) = asker {
+                let answer = Answer { reload: Some(report.clone()), error: error.clone(), ..Answer::default() };
+                self.control.answer(client, answer, Vec::new());
+            }
+        }
+    }
+
+    fn order_restart(&mut self, client: Client, ids: &[String]) {
+        let slots: Result<Vec<Slot>, &String> =
+            ids.iter().map(|id| self.slot_named(id).ok_or(id)).collect();
+        match slots {
+            Ok(slots) => {
+                let ticket = self.desk.open(Errand::Restart, vec![Asker::Client(client)]);
+                self.events.push_back(Event::Order(ticket, Order::Restart(slots)));
+            }
+            Err(id) => {
+                let message = format!("there is no worker and no role `{id}`");
+                self.refuse(client, message, Some(self.slots_there_are()), exit::USAGE);
+            }
+        }
+    }
+
+    fn slot_named(&self, id: &str) -> Option<Slot> {
+        let slots = self.fleet.slots().map(|view| view.slot);
+        slots.into_iter().find(|&slot| match slot {
+            Slot::Worker(number) => id == number.to_string(),
+            Slot::Role(_) => id == self.name(slot),
+        })
+    }
+
+    fn slots_there_are(&self) -> String {
+        let slots: Vec<String> = self
+            .fleet
+            .slots()
+            .map(|view| match view.slot {
+                Slot::Worker(number) => number.to_string(),
+                Slot::Role(_) => self.name(view.slot),
+            })
+            .collect();
+        format!("there are: {}", slots.join(", "))
+    }
+
+    pub(super) fn order_stop(&mut self, asker: Asker, now: bool) {
+        if let Asker::Signal(signal) = &asker {
+            log::info!("{signal}: stopping{}", if now { " at once" } else { "" });
+        }
+        self.upward.stopping();
+        let ticket = self.desk.open(Errand::Stop, vec![asker]);
+        self.events.push_back(Event::Order(ticket, Order::Stop { now }));
+    }
+
+    /// The core has answered an order.
+    pub(super) fn answer(&mut self, ticket: Ticket, outcome: Outcome) {
+        let Some((errand, askers)) = self.desk.close(ticket) else {
+            panic!("the core answered a ticket that is not open: {ticket:?}")
+        };
+        let trouble = self.trouble(outcome);
+        match errand {
+            Errand::Reload(generation) => {
+                let result = if trouble.is_none() { "done" } else { "failed" };
+                match &trouble {
+                    None => self.generations.commit(generation),
+                    Some(trouble) => {
+                        log::error!("reload to gen {} failed, nothing was changed: {}", generation.0, trouble.message);
+                        self.generations.discard(generation);
+                    }
+                }
+                let error = trouble.as_ref().map(|trouble| trouble.message.clone());
+                let report = LastReload { result: result.into(), generation: generation.0, error };
+                self.finish_reload(askers, report, trouble);
+                let folded = self.desk.take_folded();
+                if !folded.is_empty() {
+                    self.reload(folded);
+                }
+            }
+            Errand::Restart | Errand::Stop => {
+                for asker in askers {
+                    if let Asker::Client(client) = asker {
+                        let answer = Answer { error: trouble.clone(), ..Answer::default() };
+                        self.control.answer(client, answer, Vec::new());
+                    }
+                }
+            }
+        }
+    }
+
+    fn trouble(&self, outcome: Outcome) -> Option<Trouble> {
+        let (message, hint) = match outcome {
+            Outcome::Done => return None,
+            Outcome::Failed(failure) => (self.describe(failure), "`atlas-cluster list` shows the workers"),
+            Outcome::Refused(Refusal::NoSuchSlot(slot)) => (format!("there is no {}", self.name(slot)), "see `atlas-cluster list`"),
+            Outcome::Refused(Refusal::TooMany) => ("too many orders wait already".into(), "wait for them"),
+            Outcome::Refused(Refusal::Stopping) => ("the cluster is stopping".into(), "start it again"),
+            Outcome::Refused(Refusal::OutOfRange) => ("there can be 1 to 64 workers".into(), "choose a number in that range"),
+            Outcome::Superseded => ("a later order came first".into(), "`atlas-cluster list` shows what is under way"),
+        };
+        Some(Trouble { message, hint: Some(hint.into()), exit: exit::FAILED })
+    }
+
+    /// Who did not come up, and what it said last.
+    fn describe(&self, failure: Failure) -> String {
+        match failure {
+            Failure::Died { slot, run } => match self.news.death(run) {
+                Some(death) => format!("{} {death}", self.name(slot)),
+                None => format!("{} died", self.name(slot)),
+            },
+            Failure::TooLate { slot, .. } => {
+                format!("{} was not ready within worker.listen_timeout", self.name(slot))
+            }
+        }
+    }
+
+    /// The end of a cluster that was never online.
+    pub(super) fn first_start_failed(&self, failure: Failure) -> Trouble {
+        if let Failure::Died { run, .. } = failure
+            && let Some(death) = self.news.death(run)
+            && let Some(said) = death.refused_to_bind()
+        {
+            let hint = "stop who holds the port, or choose another one with --listen";
+            return Trouble { message: said.to_owned(), hint: Some(hint.into()), exit: exit::PORT };
+        }
+        let message = format!("the cluster did not come up: {}", self.describe(failure));
+        let hint = Some("--log-level debug tells more".into());
+        Trouble { message, hint, exit: exit::FAILED }
+    }
+}
+
+/// The key that differs and that a reload of this version cannot change.
+fn needs_restart(old: &crate::config::Config, new: &crate::config::Config) -> Option<&'static str> {
+    unchangeable(old, new).or((old.workers != new.workers).then_some("workers"))
+}

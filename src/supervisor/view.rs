@@ -1,0 +1,144 @@
+//! What the supervisor tells of itself: its own knowledge, and read-only descriptors for the rest.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::Shell;
+use crate::core::{ClusterState, Slot, SlotView, Status};
+use crate::wire::{Cluster, Configured, Counts, Heir, List, RoleRow, Segment, View, Worker};
+
+impl Shell {
+    /// The view, and the descriptors it names.
+    pub(super) fn view(&self) -> io::Result<(View, Vec<OwnedFd>)> {
+        let (mut segments, mut descriptors) = (Vec::new(), Vec::new());
+        let mut lend = |segment: &super::kept::Segment, name: &str, slot: Option<u8>| {
+            let fd: BorrowedFd<'_> = segment.read_only();
+            descriptors.push(sys::fds::duplicate(fd.as_fd())?);
+            segments.push(Segment { name: name.into(), slot, bytes: segment.bytes() as u64 });
+            io::Result::Ok(())
+        };
+        for segment in self.kept.shared() {
+            lend(segment, segment.name(), None)?;
+        }
+        for (slot, kept) in self.kept.slots() {
+            if let Slot::Worker(number) = slot {
+                lend(&kept.seat, "ring", Some(number))?;
+            }
+        }
+        let frozen = self.generations.get(self.fleet.generation());
+        let processors = frozen.into_iter().flat_map(|frozen| &frozen.config.processor);
+        let view = View {
+            list: self.list(),
+            processors: processors
+                .map(|processor| Configured { name: processor.name.clone(), address: processor.address })
+                .collect(),
+            stale_after_ms: frozen.map_or(0, |frozen| frozen.config.stale_after.as_millis() as u64),
+            segments,
+        };
+        Ok((view, descriptors))
+    }
+
+    fn list(&self) -> List {
+        let (workers, beside): (Vec<_>, Vec<_>) =
+            self.fleet.slots().partition(|view| matches!(view.slot, Slot::Worker(_)));
+        List {
+            schema: 1,
+            cluster: self.cluster(),
+            workers: workers.iter().map(|view| self.worker(view)).collect(),
+            roles: beside.iter().map(|view| self.role(view)).collect(),
+        }
+    }
+
+    fn cluster(&self) -> Cluster {
+        let state = match self.fleet.state() {
+            ClusterState::Stopping => "stopping",
+            ClusterState::Reloading => "reloading",
+            ClusterState::Launching => "launching",
+            ClusterState::Degraded => "degraded",
+            ClusterState::Online => "online",
+        };
+        let dropped = self.kept.slots().map(|(_, kept)| kept.queue().1).sum();
+        Cluster {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            state: state.into(),
+            generation: self.fleet.generation().0,
+            upgrades: 0,
+            uptime_s: seconds(self.epoch.elapsed()),
+            started_at: self.started.to_string(),
+            listen: self.kept.listen().iter().map(ToString::to_string).collect(),
+            http: None,
+            workers_wanted: u32::from(self.fleet.wanted()),
+            last_reload: self.last_reload.clone(),
+            totals: Counts { dropped: Some(dropped), ..Counts::default() },
+            strangers: Vec::new(),
+        }
+    }
+
+    fn worker(&self, view: &SlotView) -> Worker {
+        let Slot::Worker(id) = view.slot else { unreachable!("partitioned by kind of slot") };
+        let kept = self.kept.slots().find(|&(slot, _)| slot == view.slot);
+        let queue = kept.map(|(_, kept)| kept.queue());
+        let process = view.run.and_then(|run| self.children.get(run));
+        Worker {
+            id,
+            pid: process.map(|process| process.pid.as_raw().unsigned_abs()),
+            role: self.roles.worker.name.into(),
+            state: status(view.status).into(),
+            generation: view.generation.0,
+            restarts: view.restarts,
+            uptime_s: process.map(|process| seconds(process.born.elapsed())),
+            last_exit: self.last_exit(view.slot),
+            heir: view.heir.as_ref().map(|heir| Heir {
+                pid: self.children.get(heir.run).map(|process| process.pid.as_raw().unsigned_abs()),
+                state: status(heir.status).into(),
+                generation: heir.generation.0,
+            }),
+            memory_bytes: None,
+            cpu_percent: None,
+            counts: Counts { dropped: queue.map(|queue| queue.1), ..Counts::default() },
+            queue_bytes: queue.map(|queue| queue.0),
+            malformed_by_reason: Default::default(),
+        }
+    }
+
+    fn role(&self, view: &SlotView) -> RoleRow {
+        let process = view.run.and_then(|run| self.children.get(run));
+        RoleRow {
+            name: self.name(view.slot),
+            pid: process.map(|process| process.pid.as_raw().unsigned_abs()),
+            state: status(view.status).into(),
+            restarts: view.restarts,
+            uptime_s: process.map(|process| seconds(process.born.elapsed())),
+            last_exit: self.last_exit(view.slot),
+            memory_bytes: None,
+            cpu_percent: None,
+        }
+    }
+
+    fn last_exit(&self, slot: Slot) -> Option<crate::wire::LastExit> {
+        self.slots.get(&slot)?.last_exit.clone()
+    }
+}
+
+/// The names of interface and PM2.
+fn status(status: Status) -> &'static str {
+    match status {
+        Status::Launching | Status::Empty => "launching",
+        Status::Online => "online",
+        Status::Stopping => "stopping",
+        Status::WaitingRestart => "waiting restart",
+        Status::Errored => "errored",
+    }
+}
+
+/// Seconds, to the millisecond.
+fn seconds(time: std::time::Duration) -> f64 {
+    time.as_millis() as f64 / 1000.0
+}
+
+/// Addresses with commas between.
+pub(super) fn join(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
