@@ -8,7 +8,7 @@ mod exit;
 mod owners;
 mod roles;
 mod supervisor;
-mod wire;
+pub mod wire;
 
 use std::process::ExitCode;
 

@@ -4,16 +4,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::exit::{DONE, FAILED, NOT_RUNNING};
 use crate::wire::Trouble;
-
-/// Done.
-pub(super) const DONE: u8 = 0;
-/// It was tried and failed.
-pub(super) const FAILED: u8 = 1;
-/// Bad usage or bad configuration.
-pub(super) const USAGE: u8 = 2;
-/// No cluster is running in that runtime directory.
-pub(super) const NOT_RUNNING: u8 = 4;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +33,7 @@ pub(super) enum Error {
         source: io::Error,
     },
     /// Nothing came in time.
-    #[error("the supervisor in {} did not answer {verb:?} within {}", dir.display(), humantime::format_duration(*within))]
+    #[error("the supervisor in {} did not answer {verb:?} within {}", dir.display(), humantime::format_duration(whole_millis(*within)))]
     Silent {
         /// The runtime directory.
         dir: PathBuf,
@@ -87,10 +79,9 @@ impl Error {
     /// The way out, where there is one.
     pub(super) fn hint(&self) -> Option<String> {
         match self {
-            Error::NotRunning { .. } => Some(
-                "start one with `atlas-cluster --daemon`, or name its directory with --runtime-dir DIR"
-                    .into(),
-            ),
+            Error::NotRunning { .. } => {
+                Some("start one with `atlas-cluster`, or name its directory with --runtime-dir DIR".into())
+            }
             Error::Denied { .. } => Some(
                 "the control socket is for the cluster's user and root only: run this command as one of them"
                     .into(),
@@ -125,10 +116,15 @@ impl Error {
 
     /// The lines for standard error.
     pub(super) fn report(&self) -> String {
-        let mut report = format!("error: {}\n", super::text::clean_lines(&self.to_string()));
+        let mut report = format!("atlas-cluster: {}\n", super::text::clean_lines(&self.to_string()));
         if let Some(hint) = self.hint() {
             report.push_str(&format!("hint: {}\n", super::text::clean_lines(&hint)));
         }
         report
     }
+}
+
+/// What is left of a patience is odd to the nanosecond; nobody wants to read that.
+fn whole_millis(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_micros().div_ceil(1000)).unwrap_or(u64::MAX))
 }

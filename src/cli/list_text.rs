@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::terminal::{Look, Style};
 use super::text::{bytes, clean, clean_lines, coarse, grouped, left, right, seconds, width};
-use crate::wire::{Cluster, Counts, Heir, LastExit, List, Stranger};
+use crate::wire::{Cluster, Counts, Heir, LastExit, List, RoleRow, Stranger, Worker};
 
 /// Datagrams a second, by slot.
 pub(super) type Rates = BTreeMap<u8, f64>;
@@ -17,10 +17,10 @@ pub(super) type Rates = BTreeMap<u8, f64>;
 /// The list at `now`; with a column of rates if there are any to come.
 pub(super) fn draw(list: &List, rates: Option<&Rates>, now: Timestamp, look: &Look) -> String {
     let rows: Vec<Row> = rows(list, rates, now, look);
-    let mut columns: Vec<Column> =
+    let columns: Vec<Column> =
         Column::ALL.into_iter().filter(|c| *c != Column::Rate || rates.is_some()).collect();
     let mut text = heading(&list.cluster, look);
-    text.push_str(&if look.terminal { framed(&rows, &mut columns, look) } else { plain(&rows, &columns) });
+    text.push_str(&if look.terminal { framed(&rows, &columns, look) } else { plain(&rows, &columns) });
     text.push_str(&sums(&list.cluster.totals, look));
     text.push_str(&notices(&list.cluster, look));
     text
@@ -58,16 +58,16 @@ impl Column {
         ]
     };
 
-    /// What a narrow terminal does without, the first one first.
+    /// What a narrow terminal does without, the most useful first.
     const DISPENSABLE: [Column; 8] = [
-        Column::Role,
-        Column::Queue,
-        Column::Gen,
-        Column::Malformed,
-        Column::Cpu,
-        Column::LastExit,
-        Column::Memory,
         Column::Dropped,
+        Column::Memory,
+        Column::LastExit,
+        Column::Cpu,
+        Column::Malformed,
+        Column::Gen,
+        Column::Queue,
+        Column::Role,
     ];
 
     fn heading(self) -> &'static str {
@@ -99,56 +99,31 @@ impl Column {
 type Row = BTreeMap<Column, (String, Option<Style>)>;
 
 fn rows(list: &List, rates: Option<&Rates>, now: Timestamp, look: &Look) -> Vec<Row> {
-    let count = |number: Option<u64>| {
-        number.map(|number| if look.terminal { grouped(number) } else { number.to_string() })
-    };
-    let mut rows: Vec<Row> = Vec::new();
-    for worker in &list.workers {
-        let seat = Seat {
-            id: worker.id.to_string(),
-            role: &worker.role,
-            pid: worker.pid,
-            state: &worker.state,
-            heir: worker.heir.as_ref(),
-            restarts: worker.restarts,
-            uptime: worker.uptime_s,
-            last_exit: worker.last_exit.as_ref(),
-            memory: worker.memory_bytes,
-            cpu: worker.cpu_percent,
-        };
-        let mut row = seat.row(now);
-        let counts = &worker.counts;
-        let alarming = |number: Option<u64>| number.filter(|n| *n > 0).map(|_| Style::Yellow);
-        let rate = rates
-            .and_then(|rates| rates.get(&worker.id))
-            .map(|rate| format!("{}/s", grouped(rate.round() as u64)));
-        let cells = [
-            (Column::Gen, Some(worker.generation.to_string()), None),
-            (Column::Datagrams, count(counts.datagrams), None),
-            (Column::Rate, rate, None),
-            (Column::Malformed, count(counts.malformed), alarming(counts.malformed)),
-            (Column::Dropped, count(counts.dropped), alarming(counts.dropped)),
-            (Column::Queue, worker.queue_bytes.map(bytes), None),
-        ];
-        row.extend(cells.into_iter().filter_map(|(column, text, style)| Some((column, (text?, style)))));
-        rows.push(row);
-    }
-    rows.extend(list.roles.iter().map(|role| {
-        let seat = Seat {
-            id: clean(&role.name),
-            role: &role.name,
-            pid: role.pid,
-            state: &role.state,
-            heir: None,
-            restarts: role.restarts,
-            uptime: role.uptime_s,
-            last_exit: role.last_exit.as_ref(),
-            memory: role.memory_bytes,
-            cpu: role.cpu_percent,
-        };
-        seat.row(now)
-    }));
-    rows
+    let rate = |worker: &Worker| rates.and_then(|rates| rates.get(&worker.id)).copied();
+    let workers = list.workers.iter().map(|worker| worker_row(worker, rate(worker), now, look));
+    workers.chain(list.roles.iter().map(|role| Seat::of_role(role).row(now))).collect()
+}
+
+fn worker_row(worker: &Worker, rate: Option<f64>, now: Timestamp, look: &Look) -> Row {
+    let counts = &worker.counts;
+    let count = |amount: Option<u64>| amount.map(|amount| number(amount, look));
+    let alarming = |amount: Option<u64>| amount.filter(|amount| *amount > 0).map(|_| Style::Yellow);
+    let cells = [
+        (Column::Gen, Some(worker.generation.to_string()), None),
+        (Column::Datagrams, count(counts.datagrams), None),
+        (Column::Rate, rate.map(|rate| format!("{}/s", number(rate.round() as u64, look))), None),
+        (Column::Malformed, count(counts.malformed), alarming(counts.malformed)),
+        (Column::Dropped, count(counts.dropped), alarming(counts.dropped)),
+        (Column::Queue, worker.queue_bytes.map(bytes), None),
+    ];
+    let mut row = Seat::of_worker(worker).row(now);
+    row.extend(cells.into_iter().filter_map(|(column, text, style)| Some((column, (text?, style)))));
+    row
+}
+
+/// In groups of three for a person, whole for a program.
+fn number(number: u64, look: &Look) -> String {
+    if look.terminal { grouped(number) } else { number.to_string() }
 }
 
 /// What workers and roles have in common.
@@ -166,6 +141,36 @@ struct Seat<'a> {
 }
 
 impl Seat<'_> {
+    fn of_worker(worker: &Worker) -> Seat<'_> {
+        Seat {
+            id: worker.id.to_string(),
+            role: &worker.role,
+            pid: worker.pid,
+            state: &worker.state,
+            heir: worker.heir.as_ref(),
+            restarts: worker.restarts,
+            uptime: worker.uptime_s,
+            last_exit: worker.last_exit.as_ref(),
+            memory: worker.memory_bytes,
+            cpu: worker.cpu_percent,
+        }
+    }
+
+    fn of_role(role: &RoleRow) -> Seat<'_> {
+        Seat {
+            id: clean(&role.name),
+            role: &role.name,
+            pid: role.pid,
+            state: &role.state,
+            heir: None,
+            restarts: role.restarts,
+            uptime: role.uptime_s,
+            last_exit: role.last_exit.as_ref(),
+            memory: role.memory_bytes,
+            cpu: role.cpu_percent,
+        }
+    }
+
     fn row(&self, now: Timestamp) -> Row {
         let heir = if self.heir.is_some() { " +heir" } else { "" };
         let cells = [
@@ -217,15 +222,21 @@ fn heading(cluster: &Cluster, look: &Look) -> String {
     parts.join("  ") + "\n"
 }
 
-/// Framed, without the columns that a narrow terminal has no room for.
-fn framed(rows: &[Row], columns: &mut Vec<Column>, look: &Look) -> String {
+/// Framed, with as many of the dispensable columns as there is room for.
+fn framed(rows: &[Row], columns: &[Column], look: &Look) -> String {
+    let mut chosen: Vec<Column> = columns.to_vec();
+    chosen.retain(|column| !Column::DISPENSABLE.contains(column));
     for dispensable in Column::DISPENSABLE {
-        if frame(rows, columns, false).lines().all(|line| width(&line) <= look.columns) {
-            break;
+        let with: Vec<Column> = columns
+            .iter()
+            .copied()
+            .filter(|column| *column == dispensable || chosen.contains(column))
+            .collect();
+        if frame(rows, &with, false).lines().all(|line| width(&line) <= look.columns) {
+            chosen = with;
         }
-        columns.retain(|column| *column != dispensable);
     }
-    frame(rows, columns, look.colour).to_string() + "\n"
+    frame(rows, &chosen, look.colour).to_string() + "\n"
 }
 
 fn frame(rows: &[Row], columns: &[Column], colour: bool) -> Table {
@@ -282,7 +293,7 @@ fn plain(rows: &[Row], columns: &[Column]) -> String {
 
 /// What all slots together counted: the classes that occurred.
 fn sums(totals: &Counts, look: &Look) -> String {
-    let count = |number: u64| if look.terminal { grouped(number) } else { number.to_string() };
+    let count = |amount: u64| number(amount, look);
     let Some(datagrams) = totals.datagrams else { return "in all: not known\n".into() };
     let classes = [
         ("meter", totals.meter),

@@ -18,14 +18,17 @@ mod watch;
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
+mod list_tests;
+#[cfg(test)]
 mod tests;
 
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use crate::args::Command;
+use crate::exit::DONE;
 use client::Client;
-use error::{DONE, Error};
+use error::Error;
 
 /// Does what `command` asks of the cluster in `runtime_dir`; gives the exit code.
 pub(crate) fn run(command: &Command, runtime_dir: &Path) -> u8 {

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::client::{Client, PATIENCE, Reply};
-use super::error::{DONE, Error, FAILED, USAGE};
+use super::error::Error;
 use super::process::Identity;
 use super::snapshot::Snapshot;
 use super::terminal::print;
 use super::text::{clean, clean_lines};
 use super::{complain, json};
 use crate::args::Goal;
+use crate::exit::{DONE, FAILED, USAGE};
 use crate::wire::{LastReload, List, Request};
 
 /// How often what is waited for is looked at.
@@ -71,7 +72,7 @@ pub(super) fn reload(client: &Client, as_json: bool) -> Result<u8, Error> {
     match (code, as_json) {
         (DONE, false) => print(&format!("{line}\n"))?,
         (DONE, true) => {}
-        _ => complain(&format!("error: {line}\n")),
+        _ => complain(&format!("atlas-cluster: {line}\n")),
     }
     Ok(code)
 }

@@ -66,6 +66,7 @@ pub fn load(overrides: &Overrides, file: Option<&Path>) -> Result<Loaded, Config
         read_text(path, &file::read(path)?, &mut config, &mut origins)?;
     }
     overrides.apply(&mut config, &mut origins)?;
+    processors::welcome_demo(&mut config);
     Ok(Loaded { config, file, origins })
 }
 

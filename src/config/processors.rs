@@ -4,7 +4,7 @@ use super::fault::{Fault, Faults, Message, refused, wrong_type};
 use super::keys::PROCESSOR_KEYS;
 use super::kinds::Kind;
 use super::suggest;
-use super::types::{MAX_PROCESSORS, PROCESSOR_PORT, Processor};
+use super::types::{Config, MAX_PROCESSORS, PROCESSOR_PORT, Processor};
 use super::value::{Value, quoted};
 use super::walk;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,6 +16,17 @@ pub(super) struct Processors;
 
 /// The keys without default.
 const REQUIRED: &[&str] = &["name", "address"];
+
+/// Where the simulated processor of `--demo` sends from.
+const DEMO: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+/// With processors configured, others are strangers: the one that `--demo` brings along is not.
+pub(super) fn welcome_demo(config: &mut Config) {
+    let configured = &mut config.processor;
+    if config.demo && !configured.is_empty() && configured.iter().all(|processor| processor.address != DEMO) {
+        configured.push(Processor { name: "demo".into(), address: DEMO, tcp_port: PROCESSOR_PORT });
+    }
+}
 
 impl Kind for Processors {
     type Output = Vec<Processor>;

@@ -259,7 +259,7 @@ impl Fleet {
         top && self.seats[&slot].is_deserted() && !self.steered.names(slot)
     }
 
-    fn is_bound(&self, slot: Slot) -> bool {
+    pub(super) fn is_bound(&self, slot: Slot) -> bool {
         self.seats.get(&slot).is_some_and(|seat| seat.bound)
     }
 

@@ -15,7 +15,7 @@ impl Fleet {
         if self.errands.restarts.len() >= MAX_RESTARTS {
             return turn.answer(ticket, Outcome::Refused(Refusal::TooMany));
         }
-        let starting: BTreeSet<Slot> = if named.is_empty() {
+        let mut starting: BTreeSet<Slot> = if named.is_empty() {
             (0..self.wanted).map(Slot::Worker).collect()
         } else {
             named.iter().copied().collect()
@@ -23,7 +23,23 @@ impl Fleet {
         for &slot in &starting {
             self.restart_slot(turn, slot);
         }
+        starting.extend(self.unblock(&starting));
         self.errands.restarts.push(Errand { ticket, starting });
+    }
+
+    /// The slots without sockets below those named: they block them, so they get a fresh start as well.
+    fn unblock(&mut self, named: &BTreeSet<Slot>) -> Vec<Slot> {
+        let is_below = |slot: &Slot| match slot {
+            Slot::Worker(_) => named.iter().any(|other| slot < other && !matches!(other, Slot::Role(_))),
+            Slot::Role(_) => false,
+        };
+        let unbound = |slot: &Slot| !self.is_bound(*slot) && !named.contains(slot);
+        let blocking: Vec<Slot> =
+            self.wanted_slots().filter(|slot| is_below(slot) && unbound(slot)).collect();
+        for &slot in &blocking {
+            self.start_fresh(slot);
+        }
+        blocking
     }
 
     /// The replacement is the fleet's next step. It keeps the predecessor's place in the mask, if that

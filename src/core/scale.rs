@@ -32,8 +32,7 @@ impl Fleet {
         let mut starting = BTreeSet::new();
         for index in 0..self.wanted {
             let slot = Slot::Worker(index);
-            let bound = self.seats.get(&slot).is_some_and(|seat| seat.bound);
-            if index >= before || !bound || unreached.contains(&slot) {
+            if index >= before || !self.is_bound(slot) || unreached.contains(&slot) {
                 self.start_fresh(slot);
                 starting.insert(slot);
             }

@@ -128,7 +128,7 @@ impl Fleet {
         let process = seat.process();
         SlotView {
             slot,
-            status: seat.status(self.want(slot)),
+            status: self.blocker(slot).unwrap_or(seat).status(self.want(slot)),
             run: process.map(|(run, _, _)| run),
             generation: process.map_or(self.generation, |(_, generation, _)| generation),
             since: process.map(|(_, _, spawned)| spawned),
@@ -139,6 +139,15 @@ impl Fleet {
                 generation: heir.generation,
             }),
         }
+    }
+
+    /// The slot below that is not bound: until it is, this one waits, and is no better off.
+    fn blocker(&self, slot: Slot) -> Option<&Seat> {
+        let blocked =
+            self.want(slot) == Want::Holder && self.seats[&slot].is_deserted() && !self.may_start(slot);
+        let unbound =
+            self.seats.iter().find(|&(&below, seat)| matches!(below, Slot::Worker(_)) && !seat.bound);
+        unbound.filter(|&(&below, _)| blocked && below < slot).map(|(_, seat)| seat)
     }
 
     fn is_in_trouble(&self, slot: Slot) -> bool {

@@ -6,8 +6,8 @@ use super::{launcher, view};
 use crate::core::{Action, Event, Generation, Run, Slot};
 
 impl Shell {
-    pub(super) fn perform(&mut self, action: Action) {
-        match action {
+    pub(super) fn perform(&mut self, action: &Action) {
+        match *action {
             Action::Spawn { slot, run, generation, heir: _ } => self.spawn(slot, run, generation),
             Action::Signal(run, signal) => self.children.signal(run, signal),
             Action::Steer { bound, mask } => {

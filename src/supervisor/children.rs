@@ -16,7 +16,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
 use super::launcher;
-use super::notify::Line;
+use super::notify::{Line, Said};
 use crate::core::{Generation, Run, Sig, Slot};
 
 /// The first token of the children's notify lines; the run's number is added.
@@ -38,15 +38,11 @@ pub(super) struct Process {
     pub(super) generation: Generation,
     pub(super) pid: Pid,
     pub(super) born: Instant,
-    /// The last STATUS it sent.
-    pub(super) status: Option<String>,
+    /// Why it ends, as it said itself.
+    pub(super) last_words: Option<String>,
+    /// It may have said more than was read in the last turn.
+    unread: bool,
     line: Line,
-}
-
-impl Process {
-    pub(super) fn line(&self) -> &Line {
-        &self.line
-    }
 }
 
 /// How a process ended.
@@ -107,6 +103,19 @@ impl Children {
         self.processes.keys().copied().collect()
     }
 
+    /// Those that may have said more than was read in the last turn.
+    pub(super) fn unread(&self) -> Vec<Run> {
+        self.processes.iter().filter(|(_, process)| process.unread).map(|(&run, _)| run).collect()
+    }
+
+    /// What a child said since the last call, a bounded part of it; whether there may be more.
+    pub(super) fn read(&mut self, run: Run) -> Option<(Slot, Vec<Said>, bool)> {
+        let process = self.processes.get_mut(&run)?;
+        let (said, more) = process.line.read();
+        process.unread = more;
+        Some((process.slot, said, more))
+    }
+
     /// The run whose line has this token.
     pub(super) fn run_of(&self, token: Token) -> Option<Run> {
         let run = Run(u64::try_from(token.0.checked_sub(LINES)?).ok()?);
@@ -148,7 +157,8 @@ impl Children {
             input: self.input.as_fd(),
         })?;
         let born = Instant::now();
-        self.processes.insert(run, Process { slot, generation, pid, born, status: None, line });
+        self.processes
+            .insert(run, Process { slot, generation, pid, born, last_words: None, unread: false, line });
         Ok(pid)
     }
 

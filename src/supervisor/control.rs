@@ -164,7 +164,9 @@ impl Control {
         if self.clients.len() >= MAX_CLIENTS
             && let Some(longest) = self.longest_silent()
         {
-            log::warn!("control: more than {MAX_CLIENTS} clients; the one that was silent longest is dropped");
+            log::warn!(
+                "control: more than {MAX_CLIENTS} clients; the one that was silent longest is dropped"
+            );
             self.drop_client(longest);
         }
         let client = Client(self.next);

@@ -10,6 +10,9 @@ use super::notify::Said;
 use crate::core::{Event, Run, Slot};
 use crate::wire::LastExit;
 
+/// How often a dead child's socket is read before the rest is left.
+const MAX_LAST_TURNS: usize = 16;
+
 impl Shell {
     /// The child whose line has this token said something.
     pub(super) fn hear(&mut self, token: Token) {
@@ -18,14 +21,13 @@ impl Shell {
         }
     }
 
-    /// Reads what a child said; a bounded part of it in one turn.
-    pub(super) fn hear_run(&mut self, run: Run) {
-        let Some(process) = self.children.get(run) else { return };
-        let (slot, (said, more)) = (process.slot, process.line().read());
-        self.news.set_unread(run, more);
+    /// Reads what a child said, a bounded part of it in one turn; whether there may be more.
+    pub(super) fn hear_run(&mut self, run: Run) -> bool {
+        let Some((slot, said, more)) = self.children.read(run) else { return false };
         for word in said {
             self.take_word(run, slot, word);
         }
+        more
     }
 
     fn take_word(&mut self, run: Run, slot: Slot, word: Said) {
@@ -33,17 +35,20 @@ impl Shell {
             Said::Bound => {
                 if self.kept.is_bound(slot) {
                     self.events.push_back(Event::Bound(run));
-                    self.news.check_buffer(slot, &self.kept, &self.generations, self.fleet.generation());
+                    if slot == Slot::Worker(0) {
+                        self.size_buffers();
+                    }
                 } else {
                     self.news.garbage(&self.name(slot), "said X_BOUND=1 without handing up bound sockets");
                 }
             }
             Said::Ready => self.events.push_back(Event::Ready(run)),
             Said::Alive => self.events.push_back(Event::Alive(run)),
-            Said::Status(text, _) => {
-                self.news.status(&self.name(slot), &text);
+            Said::Status(text) => self.news.status(&self.name(slot), &text),
+            // Told when it has ended, in the line about that.
+            Said::LastWords(text) => {
                 if let Some(process) = self.children.get_mut(run) {
-                    process.status = Some(text);
+                    process.last_words = Some(text);
                 }
             }
             Said::Keep(name, fd) => {
@@ -58,10 +63,8 @@ impl Shell {
     /// Reaps everybody who died, each after its last words.
     pub(super) fn reap(&mut self) {
         while let Some(run) = self.children.poll_dead() {
-            while {
-                self.hear_run(run);
-                self.news.take_unread(run)
-            } {}
+            // What it said before it died waits in its socket; its descendants may go on for ever.
+            let _ = (0..MAX_LAST_TURNS).take_while(|_| self.hear_run(run)).count();
             let Some((process, ending)) = self.children.reap(run, self.poll.registry()) else { return };
             let slot = process.slot;
             // Its launcher may have died between the bind and the word about it.

@@ -90,6 +90,7 @@ pub(super) fn plan(config: &Config, roles: &Roles) -> Plan {
     };
     let wanted = roles.beside.iter().enumerate().filter(|(_, beside)| (beside.wanted)(config));
     let wanted = wanted.fold(0, |set, (index, _)| set | 1 << index);
-    let role = Policy { max_restarts: 0, ..policy.clone() };
-    Plan { workers: config.workers.clamp(1, MAX_WORKERS), roles: RoleSet(wanted), worker: policy, role }
+    let workers = config.workers.clamp(1, MAX_WORKERS);
+    let role = Policy { max_restarts: 0, ..policy };
+    Plan { workers, roles: RoleSet(wanted), worker: policy, role }
 }

@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use contract::{Lent, Role, SOCKET};
-use socket2::SockRef;
 use sys::group::Queue;
 
 use super::launcher::port_of;
@@ -132,7 +131,8 @@ impl Kept {
     /// Whether every socket of the slot is here and bound. Slot 0 then says which ports were taken.
     pub(super) fn is_bound(&mut self, slot: Slot) -> bool {
         let Some(kept) = self.slots.get(&slot) else { return false };
-        let bound = |fd: &Option<OwnedFd>| fd.as_ref().is_some_and(|fd| port_of(fd).is_ok_and(|port| port != 0));
+        let bound =
+            |fd: &Option<OwnedFd>| fd.as_ref().is_some_and(|fd| port_of(fd).is_ok_and(|port| port != 0));
         if kept.sockets.is_empty() || !kept.sockets.iter().all(bound) {
             return false;
         }
@@ -173,9 +173,11 @@ impl Kept {
         true
     }
 
-    /// The smallest receive buffer, in bytes, that the kernel granted the slot's sockets.
-    pub(super) fn receive_buffer(&self, slot: Slot) -> Option<u64> {
-        let granted = |fd: &OwnedFd| Some(SockRef::from(fd).recv_buffer_size().ok()? as u64 / 2);
-        self.slots.get(&slot)?.sockets.iter().flatten().filter_map(granted).min()
+    /// Asks for a receive buffer of `bytes` in every socket; answers the smallest that the kernel grants.
+    pub(super) fn set_receive_buffer(&self, bytes: u64) -> Option<u64> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let sockets = self.slots.values().flat_map(|kept| kept.sockets.iter().flatten());
+        let granted = sockets.filter_map(|fd| sys::group::receive_buffer(fd.as_fd(), bytes).ok());
+        granted.min().map(u64::from)
     }
 }

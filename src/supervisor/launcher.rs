@@ -50,8 +50,9 @@ fn become_role(role: &Role, mut contract: Contract) -> Result<(), (Failure, u8)>
     let failed = |failure| (failure, exit::FAILED);
     die_with_parent(&contract).map_err(failed)?;
     let config = contract.config().map_err(failed)?;
-    let config: Config = serde_json::from_str(&config)
-        .map_err(|e| failed(Failure { what: format!("the configuration segment makes no sense: {e}"), errno: 0 }))?;
+    let config: Config = serde_json::from_str(&config).map_err(|e| {
+        failed(Failure { what: format!("the configuration segment makes no sense: {e}"), errno: 0 })
+    })?;
     if role.sockets {
         bind_slot(&mut contract, &config).map_err(|failure| (failure, exit::PORT))?;
         contract.notify.bound();
@@ -78,8 +79,8 @@ fn die_with_parent(contract: &Contract) -> Result<(), Failure> {
 fn bind_slot(contract: &mut Contract, config: &Config) -> Result<(), Failure> {
     let listen = std::env::var(LISTEN).unwrap_or_default();
     let addresses: Result<Vec<SocketAddr>, _> = listen.split(',').map(str::parse).collect();
-    let addresses =
-        addresses.map_err(|e| Failure { what: format!("cannot understand {LISTEN}={listen}: {e}"), errno: 0 })?;
+    let addresses = addresses
+        .map_err(|e| Failure { what: format!("cannot understand {LISTEN}={listen}: {e}"), errno: 0 })?;
     for (i, address) in addresses.into_iter().enumerate() {
         let name = format!("{SOCKET}{i}");
         let socket = match contract.take(&name) {
@@ -141,7 +142,8 @@ pub(super) fn port_of<S: AsFd>(socket: &S) -> io::Result<u16> {
 fn refused(address: SocketAddr, why: &io::Error) -> Failure {
     let mut failure = Failure::of(format_args!("cannot bind UDP {address}"), why);
     if why.kind() == io::ErrorKind::AddrInUse {
-        let owners: Vec<String> = owners::on_port(&[address]).iter().map(name_of).collect();
+        let mut owners: Vec<String> = owners::on_port(&[address]).iter().map(name_of).collect();
+        owners.dedup(); // one process may hold many sockets
         if !owners.is_empty() {
             failure.what.push_str(&format!("; it is held by {}", owners.join(", ")));
         }

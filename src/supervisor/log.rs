@@ -95,7 +95,8 @@ fn write(waiting: &Receiver<Message>, lost: &AtomicU64) {
             Message::Line(line) => {
                 let lost = lost.swap(0, Ordering::Relaxed);
                 if lost > 0 {
-                    let _ = writeln!(io::stderr(), "{lost} log lines were left out: standard error was too slow");
+                    let _ =
+                        writeln!(io::stderr(), "{lost} log lines were left out: standard error was too slow");
                 }
                 let _ = io::stderr().write_all(&line);
             }

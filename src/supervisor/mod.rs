@@ -81,7 +81,10 @@ pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
         exit: exit::FAILED,
     })?;
     match verdict {
-        Verdict::Stopped => Ok(exit::DONE),
+        Verdict::Stopped => {
+            ::log::info!("cluster stopped after {}", news::Short(shell.epoch.elapsed()));
+            Ok(exit::DONE)
+        }
         Verdict::NeverOnline(failure) => Err(shell.first_start_failed(failure)),
     }
 }
@@ -94,7 +97,8 @@ fn cannot_start(why: &io::Error) -> Trouble {
 fn config_trouble(why: &crate::config::ConfigError) -> Trouble {
     let text = why.render();
     let text = text.trim_end().trim_start_matches("atlas-cluster: ");
-    let (message, hint) = text.rsplit_once("\nhint: ").map_or((text, None), |(text, hint)| (text, Some(hint)));
+    let (message, hint) =
+        text.rsplit_once("\nhint: ").map_or((text, None), |(text, hint)| (text, Some(hint)));
     Trouble { message: message.into(), hint: hint.map(str::to_owned), exit: exit::USAGE }
 }
 
@@ -130,16 +134,15 @@ struct Shell {
     /// To systemd, or to an outer cluster.
     upward: contract::Notify,
     /// Last to go: its files say that we are here.
-    runtime: RuntimeDir,
+    _runtime: RuntimeDir,
 }
 
 impl Shell {
     fn new(runtime: RuntimeDir, source: Source, config: Config, roles: &'static Roles) -> io::Result<Shell> {
         raise_descriptor_limit();
         let poll = Poll::new()?;
-        let mut signals = Signals::new([
-            SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2,
-        ])?;
+        let mut signals =
+            Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let plan = generations::plan(&config, roles);
         Ok(Shell {
@@ -162,8 +165,11 @@ impl Shell {
             next_memory_look: Instant::now(),
             epoch: Instant::now(),
             started: jiff::Timestamp::now(),
-            upward: contract::Notify::from_environment().map_err(io::Error::other)?,
-            runtime,
+            upward: contract::Notify::from_environment().unwrap_or_else(|failure| {
+                ::log::warn!("whoever started us cannot be told how we are: {failure}");
+                contract::Notify::nobody()
+            }),
+            _runtime: runtime,
         })
     }
 
@@ -188,6 +194,9 @@ impl Shell {
                     token => self.hear(token),
                 }
             }
+            for run in self.children.unread() {
+                self.hear_run(run);
+            }
             self.reap();
             if signalled {
                 self.take_signals();
@@ -204,9 +213,10 @@ impl Shell {
             let now = self.now();
             let mut actions = std::mem::take(&mut self.actions);
             self.fleet.handle(now, event, &mut actions);
-            for action in actions.drain(..) {
+            for action in &actions {
                 self.perform(action);
             }
+            actions.clear();
             self.actions = actions;
         }
     }
@@ -219,10 +229,9 @@ impl Shell {
     fn wait(&self) -> Duration {
         let now = self.now();
         let deadline = self.fleet.deadline().map(|deadline| deadline.since(now));
-        let memory = self
-            .memory_limit()
-            .map(|_| self.next_memory_look.saturating_duration_since(Instant::now()));
-        let more = (self.control.has_more() || self.news.has_unread()).then_some(Duration::ZERO);
+        let memory =
+            self.memory_limit().map(|_| self.next_memory_look.saturating_duration_since(Instant::now()));
+        let more = (self.control.has_more() || !self.children.unread().is_empty()).then_some(Duration::ZERO);
         [deadline, memory, more].into_iter().flatten().min().unwrap_or(Duration::from_secs(3600))
     }
 
@@ -254,6 +263,17 @@ impl Shell {
             {
                 self.events.push_back(Event::TooFat(run));
             }
+        }
+    }
+
+    /// Gives every kept socket the receive buffer of the generation in force. Launchers do it for new ones; a kept one
+    /// follows a reload only once that is committed.
+    fn size_buffers(&mut self) {
+        let frozen = self.generations.get(self.fleet.generation());
+        if let Some(wanted) = frozen.map(|frozen| frozen.config.receive_buffer)
+            && let Some(granted) = self.kept.set_receive_buffer(wanted)
+        {
+            self.news.short_buffer(granted, wanted);
         }
     }
 

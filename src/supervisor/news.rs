@@ -1,14 +1,12 @@
 //! What the log tells: one line for each event of a lifecycle, what repeats at a limited rate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
 use super::Shell;
 use super::children::{Ending, Process};
-use super::generations::Generations;
-use super::kept::Kept;
 use crate::core::{Generation, News, Run, Slot};
 use crate::exit;
 
@@ -24,7 +22,7 @@ pub(super) struct Death {
     pid: Option<i32>,
     ending: Result<Ending, String>,
     lived: Duration,
-    status: Option<String>,
+    last_words: Option<String>,
     was_bound: bool,
 }
 
@@ -32,7 +30,7 @@ impl Death {
     /// What a launcher said whose bind the kernel refused.
     pub(super) fn refused_to_bind(&self) -> Option<&str> {
         let refused = self.ending == Ok(Ending::Code(i32::from(exit::PORT))) && !self.was_bound;
-        self.status.as_deref().filter(|_| refused)
+        self.last_words.as_deref().filter(|_| refused)
     }
 }
 
@@ -48,15 +46,12 @@ impl fmt::Display for Death {
             Ok(ending) => write!(f, "{ending} after {}", Short(self.lived))?,
             Err(why) => write!(f, "could not be started: {why}")?,
         }
-        match (&self.status, &self.ending) {
-            (Some(status), Ok(Ending::Code(code))) if *code != 0 => write!(f, ": {status}"),
-            _ => Ok(()),
-        }
+        self.last_words.as_ref().map_or(Ok(()), |words| write!(f, ": {words}"))
     }
 }
 
 /// A time as people say it: `312 ms`, `4.2 s`, `1h 2m 3s`.
-struct Short(Duration);
+pub(super) struct Short(pub(super) Duration);
 
 impl fmt::Display for Short {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,28 +67,15 @@ impl fmt::Display for Short {
 #[derive(Default)]
 pub(super) struct Reporter {
     deaths: BTreeMap<Run, Death>,
-    unread: BTreeSet<Run>,
     /// Lines in the window that began then.
     window: Option<(Instant, u32)>,
     left_out: u64,
     garbage: u64,
-    buffer_checked: bool,
+    /// The size that was asked for when the kernel last granted less.
+    buffer_missed: u64,
 }
 
 impl Reporter {
-    /// Whether a child may have said more than was read.
-    pub(super) fn set_unread(&mut self, run: Run, more: bool) {
-        if more {
-            self.unread.insert(run);
-        } else {
-            self.unread.remove(&run);
-        }
-    }
-
-    pub(super) fn take_unread(&mut self, run: Run) -> bool {
-        self.unread.remove(&run)
-    }
-
     pub(super) fn note_death(&mut self, run: Run, process: &Process, ending: Ending, was_bound: bool) {
         self.remember(
             run,
@@ -102,7 +84,7 @@ impl Reporter {
                 pid: Some(process.pid.as_raw()),
                 ending: Ok(ending),
                 lived: process.born.elapsed(),
-                status: process.status.clone(),
+                last_words: process.last_words.clone(),
                 was_bound,
             },
         );
@@ -111,7 +93,10 @@ impl Reporter {
     pub(super) fn note_unborn(&mut self, run: Run, why: &io::Error) {
         let ending = Err(why.to_string());
         let lived = Duration::ZERO;
-        self.remember(run, Death { generation: None, pid: None, ending, lived, status: None, was_bound: false });
+        self.remember(
+            run,
+            Death { generation: None, pid: None, ending, lived, last_words: None, was_bound: false },
+        );
     }
 
     fn remember(&mut self, run: Run, death: Death) {
@@ -162,24 +147,15 @@ impl Reporter {
         }
     }
 
-    /// Says once if the kernel grants less than the configured receive buffer.
-    pub(super) fn check_buffer(&mut self, slot: Slot, kept: &Kept, generations: &Generations, generation: Generation) {
-        if std::mem::replace(&mut self.buffer_checked, true) {
-            return;
-        }
-        let wanted = generations.get(generation).map(|frozen| frozen.config.receive_buffer);
-        if let (Some(wanted), Some(granted)) = (wanted, kept.receive_buffer(slot))
-            && granted < wanted
-        {
+    /// Says, once for each size, that the kernel grants less than the configured receive buffer.
+    pub(super) fn short_buffer(&mut self, granted: u64, wanted: u64) {
+        if granted < wanted && self.buffer_missed != wanted {
+            self.buffer_missed = wanted;
             log::warn!(
                 "the kernel grants {granted} of the {wanted} bytes of receive_buffer; \
                  allow it: sysctl -w net.core.rmem_max={wanted}"
             );
         }
-    }
-
-    pub(super) fn has_unread(&self) -> bool {
-        !self.unread.is_empty()
     }
 }
 
@@ -201,7 +177,11 @@ impl Shell {
                 self.upward.ready();
             }
             News::Waiting { slot, run, delay, unstable } => {
-                let times = if unstable > 1 { format!(" ({unstable} unstable runs in a row)") } else { String::new() };
+                let times = if unstable > 1 {
+                    format!(" ({unstable} unstable runs in a row)")
+                } else {
+                    String::new()
+                };
                 log::warn!("{}; restart in {}{times}", self.death_line(slot, run), Short(delay));
             }
             News::RestartNow { slot, run } => log::warn!("{}; restart at once", self.death_line(slot, run)),
@@ -210,7 +190,11 @@ impl Shell {
                 self.name(slot)
             ),
             News::Silent { slot, run } => {
-                log::error!("{} pid {} gave no sign of life within worker.watchdog; killed", self.name(slot), self.pid(run));
+                log::error!(
+                    "{} pid {} gave no sign of life within worker.watchdog; killed",
+                    self.name(slot),
+                    self.pid(run)
+                );
             }
             News::TooLate { slot, run } => log::error!(
                 "{} pid {} was not ready within worker.listen_timeout; killed",
@@ -232,6 +216,7 @@ impl Shell {
             }
             News::ReloadCommitted(generation) => {
                 log::info!("reload to gen {} done: all successors are ready and take over", generation.0);
+                self.size_buffers();
             }
             News::ReloadFailed(_) => {} // said with its reason when the order is answered
             News::Retired(slot) => log::info!("{} retired", self.name(slot)),

@@ -19,8 +19,10 @@ pub(super) enum Said {
     Ready,
     /// `WATCHDOG=1`.
     Alive,
-    /// `STATUS=…`, and `ERRNO=…` beside it (0 without).
-    Status(String, i32),
+    /// `STATUS=…`.
+    Status(String),
+    /// `STATUS=…` with `ERRNO=…` beside it: why it ends.
+    LastWords(String),
     /// `FDSTORE=1` with its `FDNAME=` and one descriptor.
     Keep(String, OwnedFd),
     /// Not a message of the contract.
@@ -84,8 +86,8 @@ fn parse(message: &[u8], mut fds: impl Iterator<Item = OwnedFd>, said: &mut Vec<
         }
     }
     if let Some(status) = value("STATUS") {
-        let errno = value("ERRNO").and_then(|errno| errno.parse().ok()).unwrap_or(0);
-        said.push(Said::Status(status.chars().filter(|c| !c.is_control()).collect(), errno));
+        let status = status.chars().filter(|c| !c.is_control()).collect();
+        said.push(if value("ERRNO").is_some() { Said::LastWords(status) } else { Said::Status(status) });
     }
     for (name, what) in [("X_BOUND", Said::Bound), ("READY", Said::Ready), ("WATCHDOG", Said::Alive)] {
         if value(name) == Some("1") {
@@ -107,7 +109,8 @@ mod tests {
         parse(message.as_bytes(), (0..fds).map(|_| fd()), &mut said);
         let short = |said: &Said| match said {
             Said::Keep(name, _) => format!("Keep {name}"),
-            Said::Status(text, errno) => format!("Status {text} {errno}"),
+            Said::Status(text) => format!("Status {text}"),
+            Said::LastWords(text) => format!("LastWords {text}"),
             Said::Bound | Said::Ready | Said::Alive | Said::Garbage => format!("{said:?}"),
         };
         said.iter().map(short).collect()
@@ -118,9 +121,8 @@ mod tests {
         for (message, fds, expected) in [
             ("READY=1", 0, &["Ready"][..]),
             ("X_BOUND=1\nREADY=1\nWATCHDOG=1\n", 0, &["Bound", "Ready", "Alive"]),
-            ("STATUS=all well", 0, &["Status all well 0"]),
-            ("STATUS=no\u{1b}[31m port\nERRNO=98", 0, &["Status no[31m port 98"]),
-            ("ERRNO=x\nSTATUS=s", 0, &["Status s 0"]),
+            ("STATUS=all well", 0, &["Status all well"]),
+            ("STATUS=no\u{1b}[31m port\nERRNO=98", 0, &["LastWords no[31m port"]),
             ("FDSTORE=1\nFDNAME=udp0\nFDPOLL=0", 1, &["Keep udp0"]),
             ("FDSTORE=1\nFDNAME=udp0", 0, &["Garbage"]),
             ("FDSTORE=1\nFDNAME=udp0", 2, &["Garbage"]),

@@ -11,12 +11,12 @@ use crate::wire::{Answer, LastReload, Request, Trouble};
 impl Shell {
     pub(super) fn take_requests(&mut self) {
         for (client, request) in self.control.poll_requests(self.poll.registry()) {
-            self.take_request(client, request);
+            self.take_request(client, &request);
             self.settle();
         }
     }
 
-    fn take_request(&mut self, client: Client, request: Request) {
+    fn take_request(&mut self, client: Client, request: &Request) {
         match request.verb.as_str() {
             "ping" => {
                 let answer = Answer { pid: Some(std::process::id()), ..Answer::default() };
@@ -34,7 +34,8 @@ impl Shell {
             "stop" => self.order_stop(Asker::Client(client), request.now),
             verb => {
                 let message = format!("`{verb}` is unsupported by version {}", env!("CARGO_PKG_VERSION"));
-                let hint = "this cluster is older than your atlas-cluster command: restart it with the new one";
+                let hint =
+                    "this cluster is older than your atlas-cluster command: restart it with the new one";
                 self.refuse(client, message, Some(hint.into()), exit::FAILED);
             }
         }
@@ -64,7 +65,11 @@ impl Shell {
                 return Err(Trouble { message, hint, exit: exit::USAGE });
             }
             let plan = generations::plan(&loaded.config, self.roles);
-            let failed = |e| Trouble { message: format!("cannot freeze the configuration: {e}"), hint: None, exit: exit::FAILED };
+            let failed = |e| Trouble {
+                message: format!("cannot freeze the configuration: {e}"),
+                hint: None,
+                exit: exit::FAILED,
+            };
             Ok((self.generations.add(loaded.config).map_err(failed)?, plan))
         });
         match prepared {
@@ -82,24 +87,24 @@ impl Shell {
                     generation: self.fleet.generation().0,
                     error: Some(first_line),
                 };
-                self.finish_reload(askers, report, Some(trouble));
+                self.finish_reload(&askers, report, Some(&trouble));
             }
         }
     }
 
-    fn finish_reload(&mut self, askers: Vec<Asker>, report: LastReload, error: Option<Trouble>) {
-        self.last_reload = Some(report.clone());
+    fn finish_reload(&mut self, askers: &[Asker], report: LastReload, error: Option<&Trouble>) {
         for asker in askers {
-            if let Asker::Client(client) = asker {
-                let answer = Answer { reload: Some(report.clone()), error: error.clone(), ..Answer::default() };
+            if let Asker::Client(client) = *asker {
+                let answer =
+                    Answer { reload: Some(report.clone()), error: error.cloned(), ..Answer::default() };
                 self.control.answer(client, answer, Vec::new());
             }
         }
+        self.last_reload = Some(report);
     }
 
     fn order_restart(&mut self, client: Client, ids: &[String]) {
-        let slots: Result<Vec<Slot>, &String> =
-            ids.iter().map(|id| self.slot_named(id).ok_or(id)).collect();
+        let slots: Result<Vec<Slot>, &String> = ids.iter().map(|id| self.slot_named(id).ok_or(id)).collect();
         match slots {
             Ok(slots) => {
                 let ticket = self.desk.open(Errand::Restart, vec![Asker::Client(client)]);
@@ -153,13 +158,17 @@ impl Shell {
                 match &trouble {
                     None => self.generations.commit(generation),
                     Some(trouble) => {
-                        log::error!("reload to gen {} failed, nothing was changed: {}", generation.0, trouble.message);
+                        log::error!(
+                            "reload to gen {} failed, nothing was changed: {}",
+                            generation.0,
+                            trouble.message
+                        );
                         self.generations.discard(generation);
                     }
                 }
                 let error = trouble.as_ref().map(|trouble| trouble.message.clone());
                 let report = LastReload { result: result.into(), generation: generation.0, error };
-                self.finish_reload(askers, report, trouble);
+                self.finish_reload(&askers, report, trouble.as_ref());
                 let folded = self.desk.take_folded();
                 if !folded.is_empty() {
                     self.reload(folded);
@@ -180,11 +189,17 @@ impl Shell {
         let (message, hint) = match outcome {
             Outcome::Done => return None,
             Outcome::Failed(failure) => (self.describe(failure), "`atlas-cluster list` shows the workers"),
-            Outcome::Refused(Refusal::NoSuchSlot(slot)) => (format!("there is no {}", self.name(slot)), "see `atlas-cluster list`"),
+            Outcome::Refused(Refusal::NoSuchSlot(slot)) => {
+                (format!("there is no {}", self.name(slot)), "see `atlas-cluster list`")
+            }
             Outcome::Refused(Refusal::TooMany) => ("too many orders wait already".into(), "wait for them"),
             Outcome::Refused(Refusal::Stopping) => ("the cluster is stopping".into(), "start it again"),
-            Outcome::Refused(Refusal::OutOfRange) => ("there can be 1 to 64 workers".into(), "choose a number in that range"),
-            Outcome::Superseded => ("a later order came first".into(), "`atlas-cluster list` shows what is under way"),
+            Outcome::Refused(Refusal::OutOfRange) => {
+                ("there can be 1 to 64 workers".into(), "choose a number in that range")
+            }
+            Outcome::Superseded => {
+                ("a later order came first".into(), "`atlas-cluster list` shows what is under way")
+            }
         };
         Some(Trouble { message, hint: Some(hint.into()), exit: exit::FAILED })
     }
@@ -212,7 +227,7 @@ impl Shell {
             return Trouble { message: said.to_owned(), hint: Some(hint.into()), exit: exit::PORT };
         }
         let message = format!("the cluster did not come up: {}", self.describe(failure));
-        let hint = Some("--log-level debug tells more".into());
+        let hint = Some("mend that and start again; --log-level debug shows each step".into());
         Trouble { message, hint, exit: exit::FAILED }
     }
 }

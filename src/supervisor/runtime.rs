@@ -33,7 +33,11 @@ impl RuntimeDir {
     pub(super) fn claim(folder: &Path) -> Result<RuntimeDir, Trouble> {
         let too_long = folder.join(NOTIFY).as_os_str().len() + 1 + MAX_LINE_NAME > MAX_SOCKET_PATH;
         if too_long {
-            return Err(trouble(folder, "its path is too long for a socket below it", "choose a shorter --runtime-dir"));
+            return Err(trouble(
+                folder,
+                "its path is too long for a socket below it",
+                "choose a shorter --runtime-dir",
+            ));
         }
         let failed = |e: io::Error| {
             let hint = "choose a directory of your own with --runtime-dir";

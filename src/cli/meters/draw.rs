@@ -13,7 +13,7 @@ const FLOOR: f64 = -80.0;
 const LOUD: f64 = -20.0;
 const CLOSE_TO_CLIPPING: f64 = -3.0;
 /// The shortest bar that tells something.
-const LEAST_BAR: usize = 10;
+const LEAST_BAR: usize = 6;
 /// The longest one that is still looked at as a whole.
 const MOST_BAR: usize = 80;
 /// `-80.0 dB`.
@@ -22,6 +22,10 @@ const LEVEL: usize = 8;
 const MARK: usize = 5;
 /// What stands behind a bar: level and mark, a space before each.
 const TAIL: usize = 1 + LEVEL + 1 + MARK;
+/// Room that a label always has: enough for a parameter.
+const LEAST_LABEL: usize = 15;
+/// The most columns of bars.
+const MOST_COLUMNS: usize = 8;
 /// Between two columns of bars.
 const GAP: usize = 3;
 /// Said in place of meters.
@@ -64,24 +68,32 @@ pub(super) fn frame(meters: &Meters, look: &Look) -> String {
     if meters.processors.is_empty() {
         return format!("{title}\n{NOTHING}\n");
     }
-    // Labels may take a third of the line.
-    let labels = Labels::of(meters, look.columns / 3);
-    let least = labels.width + 1 + LEAST_BAR + TAIL;
-    let most = ((look.columns + GAP) / (least + GAP)).max(1);
     // As few columns of bars as the height allows, so that the bars are as long as they can be.
-    let drawn = |columns: usize| {
-        let blocks = meters.processors.iter().map(|processor| block(processor, &labels, columns, look));
-        blocks.collect::<String>()
-    };
     let fits = |text: &String| text.lines().count() < look.rows;
-    title + &(1..most).map(drawn).find(fits).unwrap_or_else(|| drawn(most))
+    let mut bodies = (1..=MOST_COLUMNS).map_while(|columns| body(meters, columns, look)).peekable();
+    while let Some(body) = bodies.next() {
+        if fits(&body) || bodies.peek().is_none() {
+            return title + &body;
+        }
+    }
+    title
+}
+
+/// All processors in so many columns of bars; None if that leaves too little for a bar. One column is always drawn.
+fn body(meters: &Meters, columns: usize, look: &Look) -> Option<String> {
+    let room = ((look.columns + GAP) / columns).saturating_sub(GAP);
+    let labels = Labels::of(meters, (room / 3).max(LEAST_LABEL));
+    let bar = room.saturating_sub(labels.width + 1 + TAIL);
+    if columns > 1 && bar < LEAST_BAR {
+        return None;
+    }
+    let bar = bar.clamp(1, MOST_BAR);
+    Some(meters.processors.iter().map(|processor| block(processor, &labels, bar, columns, look)).collect())
 }
 
 /// A processor's bars, read downwards; an empty line before them.
-fn block(processor: &ProcessorRow, labels: &Labels, columns: usize, look: &Look) -> String {
+fn block(processor: &ProcessorRow, labels: &Labels, bar_width: usize, columns: usize, look: &Look) -> String {
     let mut text = format!("\n{}\n", heading(processor, look));
-    let room = ((look.columns + GAP) / columns).saturating_sub(GAP);
-    let bar_width = room.saturating_sub(labels.width + 1 + TAIL).clamp(1, MOST_BAR);
     let cell = |meter: &MeterRow| {
         let tail = format!("{} {}", level(meter), left(mark(meter), MARK));
         let (label, tail) = (dimmed(&labels.label(meter), meter, look), dimmed(&tail, meter, look));
@@ -118,7 +130,7 @@ fn heading(processor: &ProcessorRow, look: &Look) -> String {
 
 /// The parameters' names with the names people gave them: all of one width, so that the bars stand in line.
 struct Labels {
-    /// Width of the parameters; None if nothing has another name.
+    /// Width of the parameters; None if no names are shown.
     params: Option<usize>,
     width: usize,
 }

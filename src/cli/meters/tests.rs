@@ -1,1 +1,147 @@
+//! Meters, from words to text.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use table::{Reader, Writer};
+
+use super::draw::{frame, listing};
+use super::shape::Meters;
+use crate::cli::terminal::Look;
+use crate::cli::text::width;
+use crate::wire::Configured;
+
+const PIPE: Look = Look { terminal: false, colour: false, columns: 80, rows: 24 };
+const TERMINAL: Look = Look { terminal: true, colour: false, columns: 80, rows: 24 };
+const NOW: u64 = 100_000_000;
+
+fn words() -> Vec<AtomicU64> {
+    let head = table::head([3, 4]);
+    let mut words: Vec<AtomicU64> = head
+        .chunks_exact(8)
+        .map(|word| AtomicU64::new(u64::from_ne_bytes(word.try_into().unwrap())))
+        .collect();
+    words.resize_with(table::BYTES / 8, AtomicU64::default);
+    words
+}
+
+/// A processor of the configuration that is heard, one that is not, and a stranger.
+fn made_up() -> Meters {
+    let words = words();
+    let writer = Writer::new(&words).unwrap();
+    let bar = writer.place("::ffff:192.168.5.101".parse().unwrap()).unwrap();
+    writer.heard(bar, NOW - 31_000);
+    writer.store(bar, 2, 0, NOW - 31_000, -2350);
+    writer.store(bar, 2, 1, NOW - 4_000_000, -100);
+    writer.store(bar, 0, 10, NOW - 3_000_000, -8000);
+    let stranger = writer.place("10.0.0.9".parse().unwrap()).unwrap();
+    writer.store(stranger, 1, 14, NOW + 5, 0);
+    // As link will write it.
+    let link = 17_408 + bar.index() * 2560;
+    words[link + 512 + (2 * 64) * 8].store(u64::from_ne_bytes(*b"Patio\0\0\0"), Ordering::Relaxed);
+    words[link + 8 + 2].store(1, Ordering::Relaxed);
+    words[link + 1].store(2, Ordering::Relaxed);
+    words[link].store(2, Ordering::Relaxed);
+    let configured = [("bar", "192.168.5.101"), ("attic", "192.168.5.102")]
+        .map(|(name, address)| Configured { name: name.into(), address: address.parse().unwrap() });
+    Meters::read(&configured, 3000, &Reader::new(&words[..]).unwrap(), NOW)
+}
+
+#[test]
+fn the_json_is_as_promised() {
+    let json = serde_json::to_value(made_up()).unwrap();
+    let expected = serde_json::json!({
+        "schema": 1,
+        "processors": [
+            {"name": "bar", "address": "192.168.5.101", "connection": "connecting", "last_heard_ms": 31, "meters": [
+                {"param": "SourceMeter_10", "kind": "source", "index": 10, "name": null, "level_db": -80.0,
+                 "muted": null, "age_ms": 3000, "fresh": true},
+                {"param": "ZoneMeter_0", "kind": "zone", "index": 0, "name": "Patio", "level_db": -23.5,
+                 "muted": false, "age_ms": 31, "fresh": true},
+                {"param": "ZoneMeter_1", "kind": "zone", "index": 1, "name": null, "level_db": -1.0,
+                 "muted": null, "age_ms": 4000, "fresh": false},
+            ]},
+            {"name": "attic", "address": "192.168.5.102", "connection": "disconnected", "last_heard_ms": null,
+             "meters": []},
+            {"name": "10.0.0.9", "address": "10.0.0.9", "connection": "not configured", "last_heard_ms": null,
+             "meters": [
+                {"param": "MixMeter_14", "kind": "mix", "index": 14, "name": null, "level_db": 0.0, "muted": null,
+                 "age_ms": 0, "fresh": true},
+            ]},
+        ]
+    });
+    assert_eq!(json, expected);
+}
+
+#[test]
+fn the_listing_reads_well() {
+    let expected = "\
+bar  192.168.5.101  connecting  heard 31ms ago
+  SourceMeter_10         -80.0 dB      3s
+  ZoneMeter_0     Patio  -23.5 dB    31ms
+  ZoneMeter_1             -1.0 dB      4s  stale
+
+attic  192.168.5.102  disconnected  never heard
+
+10.0.0.9  not configured  never heard
+  MixMeter_14              0.0 dB     0ms
+";
+    assert_eq!(listing(&made_up(), &PIPE), expected);
+}
+
+#[test]
+fn a_frame_shows_bars_that_stand_in_line_and_no_stale_one_looks_alive() {
+    let expected = "\
+atlas-cluster meters  3 processors  4 meters  1 stale  bars -80 … 0 dB  Ctrl-C ends
+
+bar  192.168.5.101  connecting  heard 31ms ago
+SourceMeter_10        ··········································· -80.0 dB
+ZoneMeter_0     Patio ██████████████████████████████▌············ -23.5 dB
+ZoneMeter_1           ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  -1.0 dB stale
+
+attic  192.168.5.102  disconnected  never heard
+
+10.0.0.9  not configured  never heard
+MixMeter_14           ███████████████████████████████████████████   0.0 dB
+";
+    assert_eq!(frame(&made_up(), &TERMINAL), expected);
+}
+
+#[test]
+fn a_frame_fits_the_terminal_s_width_and_uses_more_columns_where_it_is_low() {
+    let words = words();
+    let writer = Writer::new(&words).unwrap();
+    let place = writer.place("10.0.0.1".parse().unwrap()).unwrap();
+    (0..40).for_each(|index| assert!(writer.store(place, 0, index, NOW, -4000)));
+    let meters = Meters::read(&[], 3000, &Reader::new(&words[..]).unwrap(), NOW);
+    let drawn = |columns, rows| frame(&meters, &Look { columns, rows, ..TERMINAL });
+    for (columns, rows, lines) in [(80, 60, 43), (80, 24, 23), (120, 24, 23), (200, 12, 11), (40, 10, 43)] {
+        let text = drawn(columns, rows);
+        assert_eq!(text.lines().count(), lines, "{columns} x {rows}\n{text}");
+        assert!(text.lines().skip(1).all(|line| width(line) <= columns), "{columns} x {rows}\n{text}");
+    }
+    for size in [(0, 0), (1, 1), (10, 3), (65_535, 65_535)] {
+        assert!(drawn(size.0, size.1).lines().count() > 3, "however odd the size");
+    }
+}
+
+#[test]
+fn colours_change_no_width() {
+    let plain = |text: &str| {
+        let mut plain = String::new();
+        for (at, part) in text.split('\u{1b}').enumerate() {
+            plain.push_str(if at == 0 { part } else { part.split_once('m').unwrap().1 });
+        }
+        plain
+    };
+    let meters = made_up();
+    let coloured = frame(&meters, &Look { colour: true, ..TERMINAL });
+    assert!(coloured.contains("\u{1b}[32m█"), "{coloured}");
+    assert_eq!(plain(&coloured).replace("  \n", "\n"), frame(&meters, &TERMINAL).replace("  \n", "\n"));
+}
+
+#[test]
+fn an_empty_table_says_so() {
+    let meters = Meters { schema: 1, processors: Vec::new() };
+    assert_eq!(listing(&meters, &PIPE), "no processor is configured, and none was heard yet\n");
+    assert!(frame(&meters, &TERMINAL).ends_with("\nno processor is configured, and none was heard yet\n"));
+}

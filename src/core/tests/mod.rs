@@ -2,5 +2,10 @@
 
 mod invariants;
 mod random;
+mod reloads;
+mod restarts;
+mod scaling;
+mod stopping;
 mod table;
+mod time;
 mod world;

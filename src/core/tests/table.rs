@@ -4,33 +4,84 @@
 //! `K` KILL, `M` another mask, `C` close; `D` an order is done, `F` failed, `X` superseded; `G` gone. `·` is
 //! nothing at all, `-` cannot be. Slots read `holder + heir + leavers`; an heir that is READY is an HEIR.
 
-use super::super::event::{Action, Event, Order, Outcome, RoleSet, Run, Sig, Slot};
 use super::super::slot::{Grace, Holder, Proc, Seat};
-use super::super::{Plan, Scale};
-use super::world::{World, plan};
+use super::super::{Action, Event, Order, Outcome, Plan, Run, Sig, Slot};
+use super::world::{World, ms, plan};
 
-/// The subject is worker 2, above two workers that are online. Its own process speaks, or its heir, or its
-/// leaver: the last one in the row's name.
-const TABLE: &str = "
+/// The subject is worker 2, above two workers that are online. Who speaks is its process: the one that the
+/// row's name ends with.
+const CHILDREN: &str = "
+                 | bound          | ready          | alive          | too fat        | exited         | clock
+empty            | -              | -              | -              | -              | -              | -
+launch, unbound  | M              | ·              | ·              | ·              | waiting F      | waiting+k KF
+launch           | ·              | online MD      | ·              | ·              | waiting F      | waiting+k KF
+online           | ·              | ·              | ·              | online+heir H  | waiting M      | launch+k KS
+stable           | ·              | ·              | ·              | online+heir H  | launch S       | launch+k KS
+waiting          | -              | -              | -              | -              | -              | launch S
+errored          | -              | -              | -              | -              | -              | -
+leaver           | ·              | ·              | ·              | ·              | closing C      | empty+k K
+leaver, killed   | ·              | ·              | ·              | ·              | closing C      | -
+closing          | -              | -              | -              | -              | -              | -
+drain            | ·              | empty+l T      | ·              | ·              | waiting F      | waiting+k KF
+drain, waiting   | -              | -              | -              | -              | -              | drain S
+heir             | ·              | online+HEIR    | ·              | ·              | online F       | online+l TF
+last heir        | ·              | online+l TD    | ·              | ·              | online F       | online+k KF
+HEIR             | ·              | ·              | ·              | ·              | online F       | -
+new heir         | M              | ·              | ·              | ·              | closing FC     | empty+l TF
+fat heir         | ·              | online+l T     | ·              | ·              | online         | online+k K
+errored+heir     | ·              | errored+HEIR   | ·              | ·              | errored F      | errored+l TF
+stopping         | ·              | ·              | ·              | ·              | empty          | empty+k K
 ";
+const CHILDREN_SAY: [&str; 6] = ["bound", "ready", "alive", "too fat", "exited", "clock"];
 
-const COLUMNS: [&str; 11] =
-    ["bound", "ready", "alive", "too fat", "exited", "clock", "restart", "scale 2", "reload", "stop", "answer"];
+/// Orders name worker 2, or the number of workers; `Close` is answered where it is asked.
+const ORDERS: &str = "
+                 | restart        | scale 2        | scale 3        | reload         | stop           | closed         | queued
+empty            | ·              | closing XC     | X              | ·              | X              | -              | -
+launch, unbound  | empty+l T      | empty+l XT     | X              | ·              | empty+l XT     | -              | -
+launch           | launch+l TS    | empty+l XT     | X              | launch+heir H  | empty+l XT     | -              | -
+online           | launch+l TS    | empty+l MT     | D              | online+heir H  | empty+l T      | -              | -
+stable           | launch+l TS    | empty+l MT     | D              | online+heir H  | empty+l T      | -              | -
+waiting          | launch S       | closing C      | D              | waiting+heir H | empty          | -              | -
+errored          | launch S       | closing C      | D              | errored+heir H | empty          | -              | -
+leaver           | R              | X              | launch+l XS    | ·              | X              | -              | -
+leaver, killed   | R              | X              | launch+k XS    | ·              | X              | -              | -
+closing          | R              | X              | X              | ·              | X              | gone MD        | drain S
+drain            | R              | X              | launch X       | ·              | empty+l XT     | -              | -
+drain, waiting   | R              | closing C      | launch S       | ·              | empty          | -              | -
+heir             | ·              | ·              | ·              | ·              | empty+l+l XTT  | -              | -
+last heir        | ·              | ·              | ·              | ·              | empty+l+l XTT  | -              | -
+HEIR             | ·              | ·              | ·              | ·              | empty+l+l XTT  | -              | -
+new heir         | ·              | ·              | ·              | ·              | empty+l XT     | -              | -
+fat heir         | launch+l+l TTS | empty+l+l MTT  | D              | online+heir+l TH| empty+l+l TT   | -              | -
+errored+heir     | ·              | ·              | ·              | ·              | empty+l XT     | -              | -
+stopping         | R              | R              | R              | R              | empty+k XK     | -              | -
+";
+const OTHERS_SAY: [&str; 7] = ["restart", "scale 2", "scale 3", "reload", "stop", "closed", "queued"];
 
 #[test]
-fn every_event_in_every_state_does_what_the_table_says() {
-    let mut lines = TABLE.lines().filter(|line| !line.trim().is_empty());
-    let header: Vec<&str> = cells(lines.next().unwrap_or_default());
-    let mut actual = vec![format!("{:<20}| {}", "", COLUMNS.map(|name| format!("{name:<15}")).join("| "))];
-    let mut same = header[1..] == COLUMNS;
-    let expected: Vec<Vec<&str>> = lines.map(cells).collect();
+fn whatever_a_child_does_the_table_says_what_follows() {
+    expect(CHILDREN, &CHILDREN_SAY);
+}
+
+#[test]
+fn whatever_is_ordered_the_table_says_what_follows() {
+    expect(ORDERS, &OTHERS_SAY);
+}
+
+#[track_caller]
+fn expect(table: &str, columns: &[&str]) {
+    let row = |name: &str, cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|cell| format!("{cell:<15}")).collect();
+        format!("{name:<17}| {}", cells.join("| ")).trim_end().to_string()
+    };
+    let mut actual = vec![row("", &columns.iter().map(ToString::to_string).collect::<Vec<_>>())];
     for state in STATES {
-        let row: Vec<String> = COLUMNS.iter().map(|column| cell(state, column)).collect();
-        same &= expected.iter().any(|cells| cells[0] == state && cells[1..] == row);
-        actual.push(format!("{state:<20}| {}", row.iter().map(|c| format!("{c:<15}")).collect::<Vec<_>>().join("| ")));
+        actual.push(row(state, &columns.iter().map(|column| cell(state, column)).collect::<Vec<_>>()));
     }
-    let actual: Vec<&str> = actual.iter().map(|line| line.trim_end()).collect();
-    assert!(same && expected.len() == STATES.len(), "the table would be\n{}\n", actual.join("\n"));
+    let expected: Vec<Vec<&str>> = table.trim_matches('\n').lines().map(cells).collect();
+    let same = actual.iter().map(|line| cells(line)).eq(expected);
+    assert!(same, "the table would be\n{}\n", actual.join("\n"));
 }
 
 fn cells(line: &str) -> Vec<&str> {
@@ -39,75 +90,63 @@ fn cells(line: &str) -> Vec<&str> {
 
 const SUBJECT: Slot = Slot::Worker(2);
 
-const STATES: [&str; 17] = [
+const STATES: [&str; 19] = [
     "empty",
-    "launching, unbound",
-    "launching",
+    "launch, unbound",
+    "launch",
     "online",
+    "stable",
     "waiting",
     "errored",
     "leaver",
     "leaver, killed",
     "closing",
-    "draining",
-    "draining, online",
+    "drain",
+    "drain, waiting",
     "heir",
+    "last heir",
     "HEIR",
     "new heir",
     "fat heir",
-    "errored + heir",
+    "errored+heir",
     "stopping",
 ];
 
 /// Brings the subject into a state; tells who will speak.
 fn prepare(state: &str) -> (World, Option<Run>) {
-    let mut plan = plan(2);
+    let mut plan = plan(if state == "empty" { 1 } else { 2 });
     plan.worker.max_restarts = u32::from(state.starts_with("errored"));
     let mut world = World::online(plan.clone());
-    let reload = |world: &mut World, workers: u8| {
-        let plan = Plan { workers, ..plan.clone() };
-        world.reload(plan);
-        world.heir(SUBJECT)
-    };
     if state == "new heir" {
-        let heir = reload(&mut world, 3);
+        world.reload(Plan { workers: 3, ..plan });
+        let heir = world.heir(SUBJECT);
         return (world, Some(heir));
     }
+    world.scale(3);
     if state == "empty" {
-        // The slot below has no sockets, and no process that makes them: it waits to be restarted.
-        world.scale(2);
-        world.scale(3);
-        let below = world.holder(SUBJECT);
-        world.scale(4);
-        world.exit(below);
         return (world, None);
     }
-    world.scale(3);
     let run = world.holder(SUBJECT);
-    if state == "launching, unbound" {
-        return (world, Some(run));
+    match state {
+        "launch, unbound" => {}
+        "launch" => {
+            for _ in ["bind", "say so"] {
+                world.try_step(run).expect("a step");
+            }
+        }
+        _ => world.come_up(run),
     }
-    world.try_step(run).and_then(|()| world.try_step(run)).expect("bound");
-    if state == "launching" {
-        return (world, Some(run));
-    }
-    world.come_up(run);
     let speaker = match state {
-        "waiting" | "errored" => {
+        "stable" => {
+            world.pass(ms(1000));
+            Some(run)
+        }
+        "waiting" | "errored" | "errored+heir" => {
             world.exit(run);
             None
         }
-        "errored + heir" => {
-            world.exit(run);
-            Some(reload(&mut world, 3))
-        }
-        "leaver" | "leaver, killed" | "closing" | "draining" | "draining, online" => retire(&mut world, state, run),
-        "heir" | "HEIR" => {
-            let heir = reload(&mut world, 3);
-            if state == "HEIR" {
-                world.come_up(heir);
-            }
-            Some(heir)
+        "leaver" | "leaver, killed" | "closing" | "drain" | "drain, waiting" => {
+            retire(&mut world, state, run)
         }
         "fat heir" => {
             world.event(Event::TooFat(run));
@@ -119,7 +158,13 @@ fn prepare(state: &str) -> (World, Option<Run>) {
         }
         _ => Some(run),
     };
-    (world, speaker)
+    match state {
+        "heir" | "last heir" | "HEIR" | "errored+heir" => {
+            let heir = reload(&mut world, state, &plan);
+            (world, Some(heir))
+        }
+        _ => (world, speaker),
+    }
 }
 
 fn retire(world: &mut World, state: &str, run: Run) -> Option<Run> {
@@ -137,20 +182,36 @@ fn retire(world: &mut World, state: &str, run: Run) -> Option<Run> {
     }
     world.answer_close(SUBJECT, true);
     let drainer = world.holder(SUBJECT);
-    if state == "draining, online" {
-        // Online it would leave at once: it is caught in between.
-        world.scale(3);
-        world.come_up(drainer);
+    if state == "drain" {
+        return Some(drainer);
     }
-    Some(drainer)
+    world.exit(drainer);
+    None
+}
+
+fn reload(world: &mut World, state: &str, plan: &Plan) -> Run {
+    world.reload(Plan { workers: 3, ..plan.clone() });
+    match state {
+        "last heir" => {
+            for slot in [Slot::Worker(0), Slot::Worker(1)] {
+                world.come_up(world.heir(slot));
+            }
+        }
+        "HEIR" => world.come_up(world.heir(SUBJECT)),
+        _ => {}
+    }
+    world.heir(SUBJECT)
 }
 
 fn cell(state: &str, column: &str) -> String {
     let (mut world, speaker) = prepare(state);
     let before = seat(&world);
-    let due = world.fleet.seats.get(&SUBJECT).and_then(Seat::deadline);
+    let due = world.fleet.seats.get(&SUBJECT).and_then(Seat::deadline).filter(|_| state != "HEIR");
     match (column, speaker) {
-        ("bound", Some(run)) => world.try_say_bound(run).expect("bound"),
+        ("bound", Some(run)) => {
+            let _bound_already = world.sockets.insert(2);
+            world.try_say_bound(run).expect("bound");
+        }
         ("ready", Some(run)) => world.try_say_ready(run).expect("ready"),
         ("alive", Some(run)) => world.event(Event::Alive(run)),
         ("too fat", Some(run)) => world.event(Event::TooFat(run)),
@@ -160,10 +221,12 @@ fn cell(state: &str, column: &str) -> String {
             world.clock();
         }
         ("restart", _) => drop(world.order(Order::Restart(vec![SUBJECT]))),
-        ("scale 2", _) => drop(world.order(Order::Scale(Scale::To(2)))),
-        ("reload", _) => drop(world.reload(Plan { roles: RoleSet(0), ..world.fleet.plan().clone() })),
+        ("scale 2", _) => drop(world.scale(2)),
+        ("scale 3", _) => drop(world.scale(3)),
+        ("reload", _) => drop(world.reload(world.fleet.plan().clone())),
         ("stop", _) => drop(world.order(Order::Stop { now: false })),
-        ("answer", _) if world.closing.contains(&SUBJECT) => world.answer_close(SUBJECT, false),
+        ("closed", _) if world.closing.contains(&SUBJECT) => world.answer_close(SUBJECT, false),
+        ("queued", _) if world.closing.contains(&SUBJECT) => world.answer_close(SUBJECT, true),
         _ => return "-".into(),
     }
     let after = seat(&world);
@@ -202,8 +265,8 @@ fn seat(world: &World) -> String {
         Holder::Empty(_) => "empty",
         Holder::Waiting { .. } => "waiting",
         Holder::Errored => "errored",
-        Holder::Held(proc) => name(proc, "launching", "online"),
-        Holder::Draining(proc) => name(proc, "draining", "drained"),
+        Holder::Held(proc) => name(proc, "launch", "online"),
+        Holder::Draining(proc) => name(proc, "drain", "drained"),
         Holder::Closing => "closing",
     });
     if let Some(heir) = &seat.heir {

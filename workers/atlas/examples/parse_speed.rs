@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use atlas::{CentiDb, Kind, MeterId, Parser, message};
 
-const ROUNDS: u32 = 1_000_000;
-const TRIALS: u32 = 7;
+const ROUNDS: u32 = 100_000;
+const TRIALS: u32 = 50;
 
 fn main() {
     let many: Vec<_> = (0..30).map(|index| (MeterId { kind: Kind::Source, index }, CentiDb(-2345))).collect();

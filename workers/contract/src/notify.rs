@@ -28,7 +28,7 @@ impl Notify {
     /// When there is an address and nobody can be reached there.
     pub fn from_environment() -> Result<Notify, Failure> {
         let Some(address) = std::env::var_os("NOTIFY_SOCKET") else {
-            return Ok(Notify { socket: None });
+            return Ok(Notify::nobody());
         };
         let connect = || {
             let bytes = address.as_encoded_bytes();
@@ -43,6 +43,12 @@ impl Notify {
         let socket =
             connect().map_err(|e| Failure::of(format_args!("cannot reach {}", address.display()), &e))?;
         Ok(Notify { socket: Some(socket) })
+    }
+
+    /// A line to nobody: all messages go nowhere.
+    #[must_use]
+    pub fn nobody() -> Notify {
+        Notify { socket: None }
     }
 
     /// `READY=1`: what can be prepared is prepared.

@@ -1,0 +1,44 @@
+#!/bin/sh
+# The whole gate: formatting, lints, all tests, documentation, a short soak. Installs what it needs on Debian.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+
+# What the build and the tests call, and the Debian package that brings it.
+need=""
+for pair in cc:gcc ps:procps unshare:util-linux setpriv:util-linux; do
+    command -v "${pair%%:*}" >/dev/null || need="$need ${pair##*:}"
+done
+[ -e /usr/include/stdlib.h ] || need="$need libc6-dev"
+if [ -n "$need" ]; then
+    say "installing$need"
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "test.sh: missing, and only root can install:$need" >&2
+        echo "hint: sudo apt-get install$need" >&2
+        exit 1
+    fi
+    apt-get update -qq
+    # shellcheck disable=SC2086 # a list of packages
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $need
+fi
+for tool in rustfmt cargo-clippy; do
+    if ! command -v "$tool" >/dev/null; then
+        echo "test.sh: $tool is missing" >&2
+        echo "hint: rustup component add rustfmt clippy" >&2
+        exit 1
+    fi
+done
+
+say "format"
+cargo fmt --all --check
+say "lints"
+cargo clippy --workspace --all-targets --quiet -- -D warnings
+cargo clippy --workspace --all-targets --features ledger --quiet -- -D warnings
+say "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
+say "tests"
+cargo test --workspace --features ledger
+say "soak"
+scripts/soak.sh --seconds 30 --seed 1
+say "all is well"
