@@ -27,7 +27,7 @@ fn run_command() -> u8 {
     let invocation = match args::parse(std::env::args_os()) {
         Ok(invocation) => invocation,
         Err(e) => {
-            eprintln!("{e}");
+            eprint!("{}", e.render());
             return exit::USAGE;
         }
     };

@@ -9,6 +9,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::error::Error;
 
+/// Exit code of what had to be interrupted twice: a shell's 128 + SIGINT.
+const INTERRUPTED: i32 = 130;
+
 /// How an answer shall look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Look {
@@ -78,7 +81,10 @@ impl Screen {
     pub(super) fn enter() -> Result<Screen, Error> {
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
-            signal_hook::flag::register(signal, Arc::clone(&interrupted)).map_err(Error::Output)?;
+            // A second one ends this at once: the terminal may be what does not answer.
+            signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&interrupted))
+                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&interrupted)))
+                .map_err(Error::Output)?;
         }
         // The guard comes first: what was written half is undone too.
         let screen = Screen { interrupted };

@@ -81,7 +81,8 @@ pub(crate) struct Fleet {
     pub(super) errands: Errands,
     /// What was last said in `Steer`.
     pub(super) steered: Steering,
-    last_run: u64,
+    /// The highest run given to any process.
+    pub(super) last_run: u64,
 }
 
 impl Fleet {
@@ -297,82 +298,6 @@ impl Fleet {
     /// The state of a slot whose name came from `find` or `slot_names`.
     pub(super) fn seat(&mut self, slot: Slot) -> &mut Seat {
         self.seats.get_mut(&slot).expect("a slot that is there")
-    }
-}
-
-/// Steps the decisions take.
-impl Fleet {
-    /// A new process, launching.
-    pub(super) fn launch(&mut self, turn: &mut Turn, slot: Slot, start: Start, of: &Of) -> Proc {
-        self.last_run += 1;
-        let (run, generation) = (Run(self.last_run), of.generation);
-        turn.act(Action::Spawn { slot, run, generation, heir: of.heir });
-        let until = turn.now.after(of.listen_timeout);
-        Proc { run, generation, spawned: turn.now, phase: Phase::Launching { until, start } }
-    }
-
-    fn spawn_holder(&mut self, turn: &mut Turn, slot: Slot, start: Start) -> bool {
-        let of =
-            Of { generation: self.generation, listen_timeout: self.policy(slot).listen_timeout, heir: false };
-        let proc = self.launch(turn, slot, start, &of);
-        let seat = self.seat(slot);
-        seat.restarts += u32::from(start.is_restart());
-        (seat.holder, seat.drains) = (Holder::Held(proc), 0);
-        true
-    }
-
-    pub(super) fn spawn_drainer(&mut self, turn: &mut Turn, slot: Slot) {
-        let of =
-            Of { generation: self.generation, listen_timeout: self.policy(slot).listen_timeout, heir: false };
-        let proc = self.launch(turn, slot, Start::Cold, &of);
-        let seat = self.seat(slot);
-        (seat.holder, seat.drains) = (Holder::Draining(proc), seat.drains.saturating_add(1));
-    }
-
-    /// The slot is wanted again, and a worker is there already.
-    fn keep_drainer(&mut self, slot: Slot, proc: Proc) -> bool {
-        let seat = self.seat(slot);
-        (seat.holder, seat.drains) = (Holder::Held(proc), 0);
-        true
-    }
-
-    fn forget_failures(&mut self, slot: Slot) -> bool {
-        self.seat(slot).holder = Holder::Empty(Start::Cold);
-        true
-    }
-
-    /// Holder and heir of a slot that is not wanted any more, or a drainer of a generation that is not.
-    fn dismiss(&mut self, turn: &mut Turn, slot: Slot) -> bool {
-        let kill_timeout = self.policy(slot).kill_timeout;
-        let seat = self.seat(slot);
-        for proc in seat.vacate() {
-            seat.term(turn, &proc, kill_timeout);
-        }
-        true
-    }
-
-    fn close(&mut self, turn: &mut Turn, slot: Slot) -> bool {
-        self.seat(slot).holder = Holder::Closing;
-        turn.act(Action::Close(slot));
-        true
-    }
-
-    pub(super) fn policy(&self, slot: Slot) -> &Policy {
-        policy(&self.plan, slot)
-    }
-}
-
-/// Whose child a new process is.
-pub(super) struct Of {
-    pub(super) generation: Generation,
-    pub(super) listen_timeout: Duration,
-    pub(super) heir: bool,
-}
-
-pub(super) fn policy(plan: &Plan, slot: Slot) -> &Policy {
-    match slot {
-        Slot::Worker(_) => &plan.worker,
-        Slot::Role(_) => &plan.role,
     }
 }
 

@@ -35,6 +35,7 @@ mod restart;
 mod scale;
 mod slot;
 mod steering;
+mod steps;
 mod stop;
 mod succession;
 mod view;

@@ -3,8 +3,9 @@
 //! Before the commit no holder is touched, so there is nothing to bring back when an heir fails.
 
 use super::event::{Failure, Generation, News, Outcome, Plan, Slot, Ticket};
-use super::fleet::{Fleet, Of, Op, Turn, policy};
+use super::fleet::{Fleet, Op, Turn};
 use super::slot::{Holder, Phase, Proc, Seat, Start};
+use super::steps::{Of, policy};
 
 /// A reload between its start and its commit.
 #[derive(Debug)]

@@ -1,8 +1,9 @@
 //! Stopping: everybody is told to leave, those who do not are killed, and when nobody is left the fleet is gone.
 
 use super::event::{Action, Outcome, Refusal, Sig, Ticket, Verdict};
-use super::fleet::{Fleet, Op, Turn, policy};
+use super::fleet::{Fleet, Op, Turn};
 use super::slot::{Grace, Seat};
+use super::steps::policy;
 
 /// A stop under way.
 #[derive(Debug)]

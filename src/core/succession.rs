@@ -2,8 +2,9 @@
 
 use super::backoff;
 use super::event::{News, Run, Slot};
-use super::fleet::{Fleet, Of, Op, Turn};
+use super::fleet::{Fleet, Op, Turn};
 use super::slot::Start;
+use super::steps::Of;
 use super::view::Place;
 
 impl Fleet {

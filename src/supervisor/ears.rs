@@ -74,7 +74,7 @@ impl Shell {
             } else {
                 self.kept.forget_unbound(slot);
             }
-            let at = jiff::Timestamp::now().to_string();
+            let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
             let last_exit = match ending {
                 Ending::Code(code) => LastExit { code: Some(code), signal: None, at },
                 Ending::Signal(signal) => LastExit { code: None, signal: Some(signal.to_string()), at },

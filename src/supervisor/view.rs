@@ -66,7 +66,7 @@ impl Shell {
             generation: self.fleet.generation().0,
             upgrades: 0,
             uptime_s: seconds(self.epoch.elapsed()),
-            started_at: self.started.to_string(),
+            started_at: self.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             listen: self.kept.listen().iter().map(ToString::to_string).collect(),
             http: None,
             workers_wanted: u32::from(self.fleet.wanted()),

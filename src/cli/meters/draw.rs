@@ -27,7 +27,7 @@ const LEAST_LABEL: usize = 15;
 /// The most columns of bars.
 const MOST_COLUMNS: usize = 8;
 /// Between two columns of bars.
-const GAP: usize = 3;
+const GAP: usize = 2;
 /// Said in place of meters.
 const NOTHING: &str = "no processor is configured, and none was heard yet";
 

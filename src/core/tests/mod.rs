@@ -6,6 +6,7 @@ mod reloads;
 mod restarts;
 mod scaling;
 mod stopping;
+mod story;
 mod table;
 mod time;
 mod world;

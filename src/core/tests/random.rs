@@ -3,7 +3,8 @@
 use super::super::*;
 use super::world::{World, ms, plan};
 use proptest::prelude::*;
-use proptest::test_runner::FileFailurePersistence;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{FileFailurePersistence, RngAlgorithm, TestRng, TestRunner};
 
 /// Where a world begins.
 #[derive(Clone, Debug)]
@@ -212,6 +213,23 @@ fn config() -> ProptestConfig {
         max_shrink_iters: 20_000,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("proptest-regressions"))),
         ..ProptestConfig::default()
+    }
+}
+
+/// Any seed replays, and can be read.
+#[test]
+#[ignore = "prints a story: CORE_SEED=7 cargo test tell_a_story -- --ignored --nocapture"]
+fn tell_a_story() {
+    let seed: u64 = std::env::var("CORE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut runner =
+        TestRunner::new_with_rng(ProptestConfig::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let strategy = (setup(), prop::collection::vec(any_move(), 40..120));
+    let (setup, moves) = strategy.new_tree(&mut runner).expect("a world").current();
+    match play(&setup, &moves) {
+        Ok(world) => println!("{setup:?}\n{}", world.story.join("\n")),
+        Err(story) => panic!("{setup:?}\n{story}"),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::super::slot::MAX_PROCESSES;
 use super::super::*;
+use super::story;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -117,13 +118,10 @@ impl World {
         self.scaling = open.iter().any(|order| matches!(order, Order::Scale(_)));
         self.restarting = open.iter().any(|order| matches!(order, Order::Restart(_)));
         let clock = event == Event::Clock;
-        let dull = matches!(event, Event::Alive(_) | Event::Clock);
-        let line = format!("{:>9.3} {event:?}", self.now.0 as f64 / 1e9);
+        let cause = story::cause(&event);
         let mut actions = Vec::new();
         self.fleet.handle(self.now, event, &mut actions);
-        if !dull || !actions.is_empty() {
-            self.story.push(format!("{line}  ->  {actions:?}"));
-        }
+        self.story.extend(story::line(self.now, &cause, &actions));
         for action in &actions {
             self.perform(action, &before).map_err(|broken| self.tell(&broken))?;
         }
@@ -133,7 +131,7 @@ impl World {
 
     fn tell(&self, broken: &str) -> String {
         let from = self.story.len().saturating_sub(30);
-        let rows: Vec<String> = self.fleet.slots().map(|view| format!("{view:?}")).collect();
+        let rows: Vec<String> = self.fleet.slots().map(|view| story::row(&view)).collect();
         format!("{broken}\n{}\n{}\n", self.story[from..].join("\n"), rows.join("\n"))
     }
 

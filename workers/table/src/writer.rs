@@ -43,10 +43,7 @@ impl<'a> Writer<'a> {
             let cell = &self.words[place.fingerprint()];
             let mut found = cell.load(Ordering::Relaxed);
             if found == 0 {
-                // Who loses the race takes what won it: it may be this very address.
-                found = cell
-                    .compare_exchange(0, fingerprint, Ordering::Relaxed, Ordering::Relaxed)
-                    .map_or_else(|theirs| theirs, |_| fingerprint);
+                found = claim(cell, fingerprint);
             }
             if found == fingerprint {
                 self.write_address(place, bits);
@@ -81,6 +78,15 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Writes the fingerprint to a free place; gives the one that stands there now. Who loses the race gets what won it:
+/// it may be the same address.
+fn claim(cell: &AtomicU64, fingerprint: u64) -> u64 {
+    match cell.compare_exchange(0, fingerprint, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => fingerprint,
+        Err(theirs) => theirs,
+    }
+}
+
 /// The address as 128 bits, IPv4 in its mapped form.
 fn canonical(address: IpAddr) -> u128 {
     match address {
@@ -94,4 +100,24 @@ fn fingerprint(key: [u64; 2], bits: u128) -> u64 {
     let mut hasher = SipHasher24::new_with_keys(key[0], key[1]);
     hasher.write(&bits.to_be_bytes());
     hasher.finish().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_loses_the_race_for_a_place_gets_what_won_it() {
+        let cell = AtomicU64::new(0);
+        assert_eq!((claim(&cell, 7), claim(&cell, 8), claim(&cell, 7)), (7, 7, 7));
+        assert_eq!(cell.into_inner(), 7);
+    }
+
+    #[test]
+    fn a_fingerprint_depends_on_the_key_and_on_the_whole_address() {
+        let base = fingerprint([1, 2], 5);
+        let others = [fingerprint([1, 3], 5), fingerprint([2, 2], 5), fingerprint([1, 2], 6)];
+        assert!(others.into_iter().chain([fingerprint([1, 2], 5 | 1 << 127)]).all(|other| other != base));
+        assert_eq!(canonical("::ffff:1.2.3.4".parse().unwrap()), canonical("1.2.3.4".parse().unwrap()));
+    }
 }

@@ -1,0 +1,81 @@
+//! The steps that decisions are made of: spawn, dismiss, close.
+
+use super::event::{Action, Generation, Plan, Policy, Run, Slot};
+use super::fleet::{Fleet, Turn};
+use super::slot::{Holder, Phase, Proc, Start};
+use std::time::Duration;
+
+/// Whose child a new process is.
+pub(super) struct Of {
+    pub(super) generation: Generation,
+    pub(super) listen_timeout: Duration,
+    pub(super) heir: bool,
+}
+
+pub(super) fn policy(plan: &Plan, slot: Slot) -> &Policy {
+    match slot {
+        Slot::Worker(_) => &plan.worker,
+        Slot::Role(_) => &plan.role,
+    }
+}
+
+impl Fleet {
+    /// A new process, launching.
+    pub(super) fn launch(&mut self, turn: &mut Turn, slot: Slot, start: Start, of: &Of) -> Proc {
+        self.last_run += 1;
+        let (run, generation) = (Run(self.last_run), of.generation);
+        turn.act(Action::Spawn { slot, run, generation, heir: of.heir });
+        let until = turn.now.after(of.listen_timeout);
+        Proc { run, generation, spawned: turn.now, phase: Phase::Launching { until, start } }
+    }
+
+    pub(super) fn spawn_holder(&mut self, turn: &mut Turn, slot: Slot, start: Start) -> bool {
+        let of =
+            Of { generation: self.generation, listen_timeout: self.policy(slot).listen_timeout, heir: false };
+        let proc = self.launch(turn, slot, start, &of);
+        let seat = self.seat(slot);
+        seat.restarts += u32::from(start.is_restart());
+        (seat.holder, seat.drains) = (Holder::Held(proc), 0);
+        true
+    }
+
+    pub(super) fn spawn_drainer(&mut self, turn: &mut Turn, slot: Slot) {
+        let of =
+            Of { generation: self.generation, listen_timeout: self.policy(slot).listen_timeout, heir: false };
+        let proc = self.launch(turn, slot, Start::Cold, &of);
+        let seat = self.seat(slot);
+        (seat.holder, seat.drains) = (Holder::Draining(proc), seat.drains.saturating_add(1));
+    }
+
+    /// The slot is wanted again, and a worker is there already.
+    pub(super) fn keep_drainer(&mut self, slot: Slot, proc: Proc) -> bool {
+        let seat = self.seat(slot);
+        (seat.holder, seat.drains) = (Holder::Held(proc), 0);
+        true
+    }
+
+    pub(super) fn forget_failures(&mut self, slot: Slot) -> bool {
+        self.seat(slot).holder = Holder::Empty(Start::Cold);
+        true
+    }
+
+    /// Holder and heir of a slot that is not wanted any more, or a drainer of a generation that is not.
+    pub(super) fn dismiss(&mut self, turn: &mut Turn, slot: Slot) -> bool {
+        let kill_timeout = self.policy(slot).kill_timeout;
+        let seat = self.seat(slot);
+        for proc in seat.vacate() {
+            seat.term(turn, &proc, kill_timeout);
+        }
+        true
+    }
+
+    pub(super) fn close(&mut self, turn: &mut Turn, slot: Slot) -> bool {
+        self.seat(slot).holder = Holder::Closing;
+        turn.act(Action::Close(slot));
+        true
+    }
+
+    pub(super) fn policy(&self, slot: Slot) -> &Policy {
+        policy(&self.plan, slot)
+    }
+}
