@@ -247,7 +247,8 @@ impl Fleet {
             Slot::Worker(index) => {
                 seat.bound || (seat.is_deserted() && self.is_bound(Slot::Worker(index - 1)))
             }
-            Slot::Role(_) => true,
+            // Once the group exists: a role may need to know which port was taken.
+            Slot::Role(_) => self.is_bound(Slot::Worker(0)),
         }
     }
 

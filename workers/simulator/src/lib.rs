@@ -81,6 +81,9 @@ fn target(listen: &str) -> Result<SocketAddr, Failure> {
     let mut target: SocketAddr = first
         .parse()
         .map_err(|e| Failure { what: format!("cannot understand {LISTEN}={listen}: {e}"), errno: 0 })?;
+    if target.port() == 0 {
+        return Err(Failure { what: format!("{LISTEN}={listen} names no port yet"), errno: 0 });
+    }
     if target.ip().is_unspecified() {
         target.set_ip(Ipv4Addr::LOCALHOST.into()); // [::] takes IPv4 too
     }
@@ -102,5 +105,6 @@ mod tests {
             assert_eq!(target(listen).unwrap().to_string(), expected);
         }
         assert!(target("").is_err());
+        assert!(target("127.0.0.1:0").is_err());
     }
 }
