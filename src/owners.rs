@@ -39,6 +39,12 @@ pub(crate) fn strangers(supervisor: u32, addresses: &[SocketAddr]) -> Vec<Owner>
     Proc::here().strangers(supervisor, addresses)
 }
 
+/// Whether a process is a worker of some atlas-cluster whose supervisor is gone, or is itself gone by now: the kernel
+/// is about to kill it, or has. The children of a supervisor run the supervisor's own image.
+pub(crate) fn is_orphan_of_ours(pid: u32) -> bool {
+    Proc::here().is_orphan_of_ours(pid)
+}
+
 /// Where /proc is mounted.
 struct Proc(PathBuf);
 
@@ -99,6 +105,19 @@ impl Proc {
                 }
             }
         }
+    }
+
+    fn is_orphan_of_ours(&self, pid: u32) -> bool {
+        let process = self.0.join(pid.to_string());
+        // Empty for a zombie, an error for one that is reaped.
+        let Ok(title) = fs::read(process.join("cmdline")) else { return true };
+        if !title.is_empty() && !title.starts_with(contract::TITLE.as_bytes()) {
+            return false;
+        }
+        let status = fs::read_to_string(process.join("status")).unwrap_or_default();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).map(str::trim);
+        let exe = |process: &str| fs::read_link(self.0.join(process).join("exe")).ok();
+        parent.is_none_or(|parent| exe(parent).is_none_or(|parent| exe(&pid.to_string()) != Some(parent)))
     }
 
     fn pids(&self) -> Vec<u32> {
@@ -270,6 +289,28 @@ mod tests {
             assert_eq!(owners[0].address, socket.local_addr().unwrap());
             assert!(owners[0].pid.is_some_and(|pid| pid == std::process::id()));
             assert!(strangers(std::process::id(), &[socket.local_addr().unwrap()]).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_worker_is_an_orphan_once_its_parent_is_another_program() {
+        let title = "atlas-cluster: meter 2 gen 7\0";
+        for (title, parent, orphan) in [
+            (title, "PPid:\t100\n", false),
+            (title, "PPid:\t1\n", true),
+            ("", "PPid:\t1\n", true),
+            ("node\0", "PPid:\t1\n", false),
+            ("./atlas-cluster\0--workers\x004\0", "PPid:\t1\n", false),
+        ] {
+            let files = [("200/cmdline", title), ("200/status", parent)];
+            let links = [
+                ("100/exe", "/opt/atlas-cluster"),
+                ("200/exe", "/opt/atlas-cluster"),
+                ("1/exe", "/sbin/init"),
+            ];
+            let (_folder, proc) = proc(&files, &links);
+            assert_eq!(proc.is_orphan_of_ours(200), orphan, "{title:?} {parent:?}");
+            assert!(proc.is_orphan_of_ours(300), "gone");
         }
     }
 

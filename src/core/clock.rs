@@ -10,11 +10,12 @@ impl Fleet {
         self.seats.values().filter_map(Seat::deadline).min()
     }
 
+    /// The heir comes before the holder: whoever replaces a holder that failed has been judged himself.
     pub(super) fn on_clock(&mut self, turn: &mut Turn) {
         for slot in self.slot_names() {
             self.kill_overdue(turn, slot);
-            self.judge_holder(turn, slot);
             self.judge_heir(turn, slot);
+            self.judge_holder(turn, slot);
         }
     }
 
@@ -29,6 +30,20 @@ impl Fleet {
                 }
                 Grace::Until(_) | Grace::Killed => {}
             }
+        }
+    }
+
+    fn judge_heir(&mut self, turn: &mut Turn, slot: Slot) {
+        let seat = self.seat(slot);
+        let Some(heir) = seat.heir else { return };
+        match heir.phase {
+            Phase::Launching { until, .. } if until <= turn.now => {
+                seat.heir = None;
+                turn.tell(News::TooLate { slot, run: heir.run });
+                seat.kill(turn, &heir);
+                self.on_heir_lost(turn, slot, Failure::TooLate { slot, run: heir.run });
+            }
+            Phase::Launching { .. } | Phase::Online { .. } => {}
         }
     }
 
@@ -62,20 +77,6 @@ impl Fleet {
         match self.want(slot) {
             Want::Nothing if self.may_start(slot) => self.spawn_drainer(turn, slot),
             Want::Holder | Want::Newcomer | Want::Nothing | Want::Stopped => {}
-        }
-    }
-
-    fn judge_heir(&mut self, turn: &mut Turn, slot: Slot) {
-        let seat = self.seat(slot);
-        let Some(heir) = seat.heir else { return };
-        match heir.phase {
-            Phase::Launching { until, .. } if until <= turn.now => {
-                seat.heir = None;
-                turn.tell(News::TooLate { slot, run: heir.run });
-                seat.kill(turn, &heir);
-                self.on_heir_lost(turn, slot, Failure::TooLate { slot, run: heir.run });
-            }
-            Phase::Launching { .. } | Phase::Online { .. } => {}
         }
     }
 }

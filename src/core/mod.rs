@@ -20,8 +20,10 @@
 //!             Stopping ──nobody left──▶ Over
 //! ```
 //!
-//! The shell owes the core three things: every spawned run is reported `Exited` exactly once; what a run
-//! said comes before its `Exited`; every `Close` is answered by `Closed` or `StillQueued`.
+//! The shell owes the core four things: every spawned run is reported `Exited` exactly once; what a run said
+//! comes before its `Exited`; a socket whose maker is reaped before its slot was `Bound` is closed; every
+//! `Close` is answered, by `Closed` or by `StillQueued`. What breaks that is the shell's mistake, and ends in a
+//! panic; what a child says, twice, late or never, is no mistake.
 
 mod backoff;
 mod children;

@@ -4,7 +4,7 @@
 
 use super::event::{Failure, Generation, News, Outcome, Plan, Slot, Ticket};
 use super::fleet::{Fleet, Op, Turn};
-use super::slot::{Holder, Phase, Proc, Seat, Start};
+use super::slot::{Holder, Proc, Start};
 use super::steps::{Of, policy};
 
 /// A reload between its start and its commit.
@@ -124,26 +124,5 @@ impl Fleet {
                 None
             }
         }
-    }
-}
-
-impl Seat {
-    /// A new holder with a clean record.
-    pub(super) fn inherit(&mut self, heir: Proc) {
-        self.holder = Holder::Held(heir);
-        self.unstable = 0;
-        self.drains = 0;
-        self.fat_failures = 0;
-    }
-}
-
-impl Proc {
-    /// The heir of a holder that died: launching still, it is the replacement now.
-    pub(super) fn promoted(mut self, start: Start) -> Proc {
-        match &mut self.phase {
-            Phase::Launching { start: old, .. } => *old = start,
-            Phase::Online { .. } => {}
-        }
-        self
     }
 }

@@ -97,6 +97,15 @@ impl Proc {
         self.phase = Phase::Online { since: now, silent_at };
     }
 
+    /// The heir of a holder that died: launching still, it is the replacement now.
+    pub(super) fn promoted(mut self, start: Start) -> Proc {
+        match &mut self.phase {
+            Phase::Launching { start: old, .. } => *old = start,
+            Phase::Online { .. } => {}
+        }
+        self
+    }
+
     fn deadline(&self) -> Option<Tick> {
         match self.phase {
             Phase::Launching { until, .. } => Some(until),
@@ -254,6 +263,14 @@ impl Seat {
     fn leave(&mut self, proc: &Proc, grace: Grace) {
         let Proc { run, generation, spawned, .. } = *proc;
         self.leavers.push(Leaver { run, generation, spawned, grace });
+    }
+
+    /// A new holder with a clean record.
+    pub(super) fn inherit(&mut self, heir: Proc) {
+        self.holder = Holder::Held(heir);
+        self.unstable = 0;
+        self.drains = 0;
+        self.fat_failures = 0;
     }
 
     /// Takes heir and holder out of their places and says who they were; what waits, waits no more.

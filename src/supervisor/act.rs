@@ -2,13 +2,13 @@
 
 use super::Shell;
 use super::children::Birth;
-use super::{launcher, view};
+use super::view;
 use crate::core::{Action, Event, Generation, Run, Slot};
 
 impl Shell {
     pub(super) fn perform(&mut self, action: &Action) {
         match *action {
-            Action::Spawn { slot, run, generation, heir: _ } => self.spawn(slot, run, generation),
+            Action::Spawn { slot, run, generation, heir } => self.spawn(slot, run, generation, heir),
             Action::Signal(run, signal) => self.children.signal(run, signal),
             Action::Steer { bound, mask } => {
                 if let Err(e) = self.kept.steer(bound, mask) {
@@ -25,7 +25,7 @@ impl Shell {
         }
     }
 
-    fn spawn(&mut self, slot: Slot, run: Run, generation: Generation) {
+    fn spawn(&mut self, slot: Slot, run: Run, generation: Generation, heir: bool) {
         let role = match slot {
             Slot::Worker(_) => self.roles.worker,
             Slot::Role(index) => self.roles.beside[usize::from(index)].role,
@@ -42,11 +42,12 @@ impl Shell {
             descriptors.push((contract::CONFIG.into(), frozen.segment()));
             let own = frozen.config.worker.env.iter().map(|(name, value)| (name.into(), value.into()));
             let mut environment: Vec<_> = if role.sockets { own.collect() } else { Vec::new() };
-            environment.push((launcher::LISTEN.into(), listen.into()));
+            environment.push((contract::LISTEN.into(), listen.into()));
             let birth = Birth {
                 slot,
                 run,
                 generation,
+                heir,
                 name: &name,
                 descriptors,
                 environment,

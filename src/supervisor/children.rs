@@ -15,7 +15,6 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
-use super::launcher;
 use super::notify::{Line, Said};
 use crate::core::{Generation, Run, Sig, Slot};
 
@@ -38,6 +37,8 @@ pub(super) struct Process {
     pub(super) generation: Generation,
     pub(super) pid: Pid,
     pub(super) born: Instant,
+    /// It has, or had, its slot: an heir that never took over has not.
+    pub(super) in_charge: bool,
     /// Why it ends, as it said itself.
     pub(super) last_words: Option<String>,
     /// It may have said more than was read in the last turn.
@@ -57,6 +58,8 @@ pub(super) struct Birth<'a> {
     pub(super) slot: Slot,
     pub(super) run: Run,
     pub(super) generation: Generation,
+    /// Prepared beside a holder.
+    pub(super) heir: bool,
     /// `meter 2`, `simulator`.
     pub(super) name: &'a str,
     /// Its descriptors, by name.
@@ -124,7 +127,7 @@ impl Children {
 
     /// Starts a process; its line is watched from before its first word.
     pub(super) fn spawn(&mut self, birth: Birth<'_>, registry: &Registry) -> io::Result<Pid> {
-        let Birth { slot, run, generation, name, mut descriptors, environment, watchdog } = birth;
+        let Birth { slot, run, generation, heir, name, mut descriptors, environment, watchdog } = birth;
         let address = match slot {
             Slot::Worker(number) => format!("{number}.{}", run.0),
             Slot::Role(_) => format!("{name}.{}", run.0),
@@ -151,14 +154,16 @@ impl Children {
         let fds: Vec<BorrowedFd<'_>> = descriptors.iter().map(|&(_, fd)| fd).collect();
         let pid = sys::process::spawn(&sys::process::Child {
             image: self.image.as_fd(),
-            arguments: &[format!("{}{name} gen {}", launcher::TITLE, generation.0)],
+            arguments: &[format!("{}{name} gen {}", contract::TITLE, generation.0)],
             environment: &variables.into_iter().collect::<Vec<_>>(),
             descriptors: &fds,
             input: self.input.as_fd(),
         })?;
         let born = Instant::now();
-        self.processes
-            .insert(run, Process { slot, generation, pid, born, last_words: None, unread: false, line });
+        self.processes.insert(
+            run,
+            Process { slot, generation, pid, born, in_charge: !heir, last_words: None, unread: false, line },
+        );
         Ok(pid)
     }
 

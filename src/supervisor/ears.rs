@@ -79,7 +79,9 @@ impl Shell {
                 Ending::Code(code) => LastExit { code: Some(code), signal: None, at },
                 Ending::Signal(signal) => LastExit { code: None, signal: Some(signal.to_string()), at },
             };
-            self.slots.entry(slot).or_default().last_exit = Some(last_exit);
+            if process.in_charge {
+                self.slots.entry(slot).or_default().last_exit = Some(last_exit);
+            }
             self.news.note_death(run, &process, ending, was_bound);
             self.events.push_back(Event::Exited(run));
             self.settle();

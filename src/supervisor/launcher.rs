@@ -6,18 +6,18 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
-use contract::{Contract, Failure, PARENT, Role, SOCKET};
+use contract::{Contract, Failure, LISTEN, PARENT, Role, SOCKET, TITLE};
 use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::config::Config;
 use crate::{exit, owners};
 
-/// Variable with the listen addresses, separated by commas: with port 0 the port that slot 0 was given.
-pub(super) const LISTEN: &str = "X_ATLAS_LISTEN";
-/// What argv[0] of a child begins with, before the name of its role.
-pub(super) const TITLE: &str = "atlas-cluster: ";
+/// How often, and how far apart, a launcher looks whether orphans are gone: half a second in all.
+const ORPHAN_LOOKS: u32 = 50;
+const ORPHAN_WAIT: Duration = Duration::from_millis(10);
 
 /// The name of the role that a process with this argv[0] is to become; None for one that a user started.
 pub(crate) fn role_of(title: &str) -> Option<&str> {
@@ -27,6 +27,7 @@ pub(crate) fn role_of(title: &str) -> Option<&str> {
 /// Becomes `role`; answers the exit code.
 pub(crate) fn run(role: &Role) -> u8 {
     sys::process::set_name(c"atlas-cluster");
+    sys::process::die_of_faults();
     let contract = match Contract::from_environment() {
         Ok(contract) => contract,
         Err(failure) => {
@@ -124,6 +125,24 @@ fn bind(socket: &Socket, address: SocketAddr, slot: u8) -> io::Result<()> {
     } else {
         socket.set_reuse_port(true)?;
         socket.set_reuse_address(true)?;
+    }
+    bind_after_orphans(socket, address)
+}
+
+/// Workers whose supervisor was killed are being killed by the kernel: a cluster that starts in that very moment waits
+/// for them. Anybody else on the port is a refusal, at once.
+fn bind_after_orphans(socket: &Socket, address: SocketAddr) -> io::Result<()> {
+    for _ in 0..ORPHAN_LOOKS {
+        match socket.bind(&address.into()) {
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+                let owners = owners::on_port(&[address]);
+                if !owners.iter().all(|owner| owner.pid.is_some_and(owners::is_orphan_of_ours)) {
+                    return Err(e);
+                }
+            }
+            bound => return bound,
+        }
+        std::thread::sleep(ORPHAN_WAIT);
     }
     socket.bind(&address.into())
 }

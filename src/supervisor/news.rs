@@ -164,8 +164,10 @@ impl Shell {
     pub(super) fn tell(&mut self, news: News) {
         match news {
             News::Online { slot, run, generation } => {
-                let pid = self.children.get(run).map_or(0, |process| process.pid.as_raw());
-                log::info!("{} gen {} pid {pid} online", self.name(slot), generation.0);
+                if let Some(process) = self.children.get_mut(run) {
+                    process.in_charge = true;
+                }
+                log::info!("{} gen {} pid {} online", self.name(slot), generation.0, self.pid(run));
             }
             News::AllOnline => {
                 log::info!(

@@ -207,7 +207,7 @@ fn play(setup: &Setup, moves: &[Move]) -> Result<World, String> {
 }
 
 fn config() -> ProptestConfig {
-    let cases = std::env::var("CORE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1000);
+    let cases = std::env::var("CORE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(4000);
     ProptestConfig {
         cases,
         max_shrink_iters: 20_000,

@@ -168,6 +168,19 @@ fn the_heir_of_a_fat_one_that_dies_is_its_replacement() {
     assert_eq!(world.view(FIRST).status, Status::WaitingRestart);
 }
 
+/// Found by the random orders: the late heir was promoted after the clock had looked for late heirs.
+#[test]
+fn an_heir_that_is_late_when_its_holder_falls_silent_does_not_replace_it() {
+    let (mut world, holder, _) = fat(1);
+    world.jump();
+    world.now = world.now.after(ms(10_000 - 3000 - 3000));
+    world.event(Event::TooFat(holder));
+    let heir = world.heir(FIRST);
+    assert_eq!(world.jump(), ms(3000));
+    assert!(world.children[&holder].killed && world.children[&heir].killed);
+    assert!(![holder, heir].contains(&world.holder(FIRST)));
+}
+
 #[test]
 fn a_reload_sends_the_heir_of_a_fat_one_away() {
     let (mut world, _, heir) = fat(1);

@@ -26,6 +26,11 @@ pub const SEAT: &str = "seat";
 /// Prefix of the names of the slot's sockets: `udp0`, `udp1`, … in the order of the listen addresses.
 pub const SOCKET: &str = "udp";
 
+/// What argv[0] of every worker begins with, before the name of its role: what `ps` shows.
+pub const TITLE: &str = "atlas-cluster: ";
+/// Variable with the cluster's listen addresses, separated by commas; a port that the kernel chose stands in it.
+pub const LISTEN: &str = "X_ATLAS_LISTEN";
+
 /// How a role ends that cannot go on: one line, and the errno if a system call said it (`ERRNO=`).
 #[derive(Debug, thiserror::Error)]
 #[error("{what}")]

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use atlas::message;
-use contract::{Contract, Failure, Lent, Life, Role, SEAT, Seat, clock};
+use contract::{Contract, Failure, LISTEN, Lent, Life, Role, SEAT, Seat, clock};
 use mio::{Events, Poll};
 use music::Azm8;
 
@@ -18,9 +18,6 @@ use music::Azm8;
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// Between two readings of one meter.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// Variable with the cluster's listen addresses.
-const LISTEN: &str = "X_ATLAS_LISTEN";
-
 /// What the cluster knows of this role.
 pub const ROLE: Role = Role {
     name: "simulator",

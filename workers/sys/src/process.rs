@@ -190,6 +190,15 @@ pub fn own_image() -> io::Result<OwnedFd> {
     Ok(open("/proc/self/exe", OFlag::O_RDONLY | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())?)
 }
 
+/// Lets SIGSEGV and SIGBUS end the process as they do in any other program. Rust's runtime handles them, to say that a
+/// stack overflowed, and lets one pass that was merely sent.
+pub fn die_of_faults() {
+    for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        // SAFETY: SIG_DFL is no handler that could run, and nobody's handler is relied on.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// The name that `ps -e`, `top` and /proc/PID/comm show (at most 15 bytes).
 pub fn set_name(name: &CStr) {
     let _ = nix::sys::prctl::set_name(name);
