@@ -111,6 +111,16 @@ fn the_first_start_is_over_when_workers_and_roles_were_online_together() {
 }
 
 #[test]
+fn roles_start_once_the_group_exists() {
+    let mut world = World::new(Plan { roles: RoleSet(1), ..plan(1) });
+    world.clock();
+    assert_eq!(world.in_place(Slot::Role(0), Place::Holder), None, "it could not know the port");
+    world.come_up(world.holder(SLOTS[0]));
+    world.come_up(world.holder(Slot::Role(0)));
+    assert_eq!(world.fleet.state(), ClusterState::Online);
+}
+
+#[test]
 fn a_worker_that_dies_in_the_first_start_ends_it() {
     let mut world = World::new(plan(3));
     world.clock();
