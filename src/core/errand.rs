@@ -26,6 +26,7 @@ pub(super) struct Errands {
 }
 
 impl Errands {
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.scale.is_none() && self.restarts.is_empty()
     }

@@ -130,6 +130,7 @@ pub(crate) enum Event {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Order {
     /// More or fewer workers.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no verb gives this order yet"))]
     Scale(Scale),
     /// A new generation takes over, or nothing changes.
     Reload {
@@ -148,6 +149,7 @@ pub(crate) enum Order {
 }
 
 /// How many workers; relative to the number in force when the order's turn comes.
+#[cfg_attr(not(test), expect(dead_code, reason = "no verb gives this order yet"))]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Scale {
     /// Exactly so many.

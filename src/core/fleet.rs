@@ -2,16 +2,15 @@
 
 use super::errand::Errands;
 use super::event::{
-    Action, Event, Generation, MAX_WORKERS, News, Outcome, Plan, Policy, RoleSet, Run, Slot, Tick, Ticket,
+    Action, Event, Generation, MAX_WORKERS, News, Outcome, Plan, RoleSet, Run, Slot, Tick, Ticket,
 };
 use super::orders::Queue;
 use super::reload::Reload;
-use super::slot::{Holder, MAX_PROCESSES, Phase, Proc, Seat, Start};
+use super::slot::{Holder, MAX_PROCESSES, Seat};
 use super::steering::Steering;
 use super::stop::Stopping;
 use super::view::Place;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// The most passes `reconcile` may need. Each pass that changes something takes one of at most
 /// `orders::MAX_WAITING` orders, or a step that cannot be undone without another event (spawn, dismiss,

@@ -47,7 +47,9 @@ mod tests;
 
 pub(crate) use self::event::{
     Action, Event, Failure, Generation, MAX_WORKERS, News, Order, Outcome, Plan, Policy, Refusal, RoleSet,
-    Run, Scale, Sig, Slot, Tick, Ticket, Verdict,
+    Run, Sig, Slot, Tick, Ticket, Verdict,
 };
 pub(crate) use self::fleet::Fleet;
-pub(crate) use self::view::{ClusterState, HeirView, Place, SlotView, Status};
+pub(crate) use self::view::{ClusterState, SlotView, Status};
+#[cfg(test)]
+pub(crate) use self::{event::Scale, view::Place};

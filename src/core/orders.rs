@@ -37,6 +37,7 @@ impl Waiting {
 pub(super) struct Queue(VecDeque<(Ticket, Waiting)>);
 
 impl Queue {
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

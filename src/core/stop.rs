@@ -2,7 +2,7 @@
 
 use super::event::{Action, Outcome, Refusal, Sig, Ticket, Verdict};
 use super::fleet::{Fleet, Op, Turn};
-use super::slot::{Grace, Seat};
+use super::slot::Grace;
 use super::steps::policy;
 
 /// A stop under way.
@@ -84,6 +84,6 @@ impl Fleet {
 
     #[cfg(test)]
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.op, Op::Over) && self.seats.values().all(Seat::is_deserted)
+        matches!(self.op, Op::Over) && self.seats.values().all(|seat| seat.is_deserted())
     }
 }

@@ -1,6 +1,8 @@
 //! The view: what `list` shows, read from the state and never kept beside it.
 
-use super::event::{Generation, Plan, Run, Slot, Tick};
+#[cfg(test)]
+use super::event::Plan;
+use super::event::{Generation, Run, Slot, Tick};
 use super::fleet::{Fleet, Op, Want};
 use super::slot::{Holder, Phase, Proc, Seat};
 
@@ -100,21 +102,25 @@ impl Fleet {
     }
 
     /// The plan in force.
+    #[cfg(test)]
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }
 
     /// Whom datagrams go to, as last said in `Steer`.
+    #[cfg(test)]
     pub(crate) fn mask(&self) -> u64 {
         self.steered.mask
     }
 
     /// An operation is under way (first start, reload, stop), or an order waits or is not reached yet.
+    #[cfg(test)]
     pub(crate) fn busy(&self) -> bool {
         !matches!(self.op, Op::Steady | Op::Over) || !self.queue.is_empty() || !self.errands.is_empty()
     }
 
     /// Where a process is; none that has exited.
+    #[cfg(test)]
     pub(crate) fn place(&self, run: Run) -> Option<(Slot, Place)> {
         self.find(run)
     }
