@@ -1,0 +1,84 @@
+//! Generations: what a reload brings is in force, and what the disk says meanwhile is not.
+
+use harness::{Cluster, Ledger, cluster, wait_until};
+use nix::sys::signal::Signal;
+
+fn variable(cluster: &Cluster, slot: usize, name: &str) -> Option<String> {
+    let pid = cluster.worker(slot).pid.expect("a process");
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).expect("its environment");
+    let text = String::from_utf8(environment).expect("text");
+    text.split('\0').find_map(|entry| entry.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
+}
+
+#[test]
+fn a_new_environment_is_in_force_after_a_reload() {
+    let cluster = cluster!().config("[worker.env]\nCOLOUR = \"blue\"\n").start();
+    assert_eq!(variable(&cluster, 0, "COLOUR").as_deref(), Some("blue"));
+    cluster.place().write_config("[worker.env]\nCOLOUR = \"red\"\n");
+    cluster.command(["reload"]).expect_code(0);
+    for slot in 0..2 {
+        assert_eq!(variable(&cluster, slot, "COLOUR").as_deref(), Some("red"));
+    }
+}
+
+#[test]
+fn a_new_stale_after_is_in_force_after_a_reload() {
+    let ledger = Ledger::new(10);
+    let cluster = cluster!().ledger(&ledger).config("stale_after = \"1h\"\n").start();
+    ledger.send_to(&cluster, "");
+    ledger.settle(&cluster);
+    let fresh = || cluster.meters().processors[0].meters[0].fresh;
+    assert!(fresh());
+    cluster.place().write_config("stale_after = \"100ms\"\n");
+    cluster.command(["reload"]).expect_code(0);
+    wait_until("the reading is stale", || !fresh());
+}
+
+#[test]
+fn new_processors_are_in_force_after_a_reload() {
+    let ledger = Ledger::new(10);
+    let cluster = cluster!().ledger(&ledger).config("").start();
+    let unknown = || cluster.list().cluster.totals.unknown_sender;
+    ledger.send_to(&cluster, "");
+    ledger.settle(&cluster);
+    assert_eq!(unknown(), Some(0));
+    cluster.place().write_config("[[processor]]\nname = \"bar\"\naddress = \"127.9.9.9\"\n");
+    cluster.command(["reload"]).expect_code(0);
+    ledger.send_to(&cluster, "");
+    ledger.settle(&cluster);
+    assert_eq!(unknown(), Some(1));
+    assert_eq!(cluster.meters().processor("127.9.9.9").expect("the new one").name, "bar");
+}
+
+#[test]
+fn a_crash_after_the_file_was_changed_restarts_what_was_started() {
+    let cluster = cluster!().config("[worker.env]\nCOLOUR = \"blue\"\n").start();
+    cluster.place().write_config("[worker.env]\nCOLOUR = \"red\"\n");
+    cluster.kill_worker(0).expect_replaced_after("SIGKILL");
+    assert_eq!(variable(&cluster, 0, "COLOUR").as_deref(), Some("blue"));
+    cluster.place().write_config("this is no configuration [[[");
+    cluster.kill_worker(1).expect_replaced_after("SIGKILL");
+    assert_eq!((variable(&cluster, 1, "COLOUR").as_deref(), cluster.worker(1).generation), (Some("blue"), 1));
+    std::fs::remove_file(cluster.place().config_file()).expect("the file");
+    cluster.kill_worker(1).expect_replaced_after("SIGKILL");
+    assert_eq!(variable(&cluster, 1, "COLOUR").as_deref(), Some("blue"));
+}
+
+#[test]
+fn counters_go_on_over_crashes_and_reloads() {
+    let ledger = Ledger::new(1000);
+    let cluster = cluster!().workers(1).ledger(&ledger).start();
+    for round in 1..=4_u64 {
+        for _ in 0..50 {
+            ledger.send_to(&cluster, "");
+        }
+        ledger.settle(&cluster);
+        let row = cluster.worker(0);
+        assert_eq!((row.counts.datagrams, row.counts.readings), (Some(50 * round), Some(50 * round)));
+        if round % 2 == 0 {
+            cluster.command(["reload"]).expect_code(0);
+        } else {
+            cluster.signal_worker(0, Signal::SIGKILL).expect_replaced_after("SIGKILL");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What integration tests and the soak share: real clusters, real loads, and a ledger of what became of them.
+//!
+//! ```text
+//!   Load ──datagrams──▶ Cluster (processes) ──marks──▶ Ledger ──▶ Verdict: lost, doubled
+//!                        │ list, meters, commands, signals
+//!                        ▼
+//!                   wait_for: the one place that sleeps
+//! ```
+//! The binary must be built with the feature `ledger`. A cluster that is dropped leaves no process behind, whatever
+//! became of the test.
+
+mod builder;
+mod cluster;
+mod command;
+mod faults;
+mod heavy;
+mod kill;
+mod ledger;
+mod load;
+mod log;
+mod meters;
+mod place;
+mod port;
+pub mod process;
+pub mod shape;
+mod user;
+mod wait;
+
+pub use builder::Builder;
+pub use cluster::Cluster;
+pub use command::{Output, run};
+pub use faults::Faults;
+pub use heavy::{Heavy, heavy};
+pub use kill::Killed;
+pub use ledger::{Ledger, Verdict};
+pub use load::{BATCHED_SENDERS, Load, datagram, sender};
+pub use meters::{Meter, Meters};
+pub use place::Place;
+pub use port::{Options, free_port};
+pub use user::{as_user, need_root};
+pub use wait::{PATIENCE, try_for, wait_for, wait_until};
+
+/// A builder for clusters of the binary that cargo built for this test.
+///
+/// `ATLAS_CLUSTER_TEST_BINARY` puts another one in its place: to see that the tests notice what is broken.
+#[macro_export]
+macro_rules! cluster {
+    () => {
+        $crate::Builder::new(env!("CARGO_BIN_EXE_atlas-cluster"))
+    };
+}

@@ -1,0 +1,61 @@
+//! Where a cluster lives: a folder of its own with its configuration file and its runtime directory.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+/// A temporary folder with a short path; it goes with the last of its clones. Two clusters in one place share
+/// configuration file and runtime directory.
+#[derive(Clone, Debug)]
+pub struct Place {
+    folder: Arc<TempDir>,
+}
+
+impl Place {
+    /// A new folder.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "it makes a folder")]
+    pub fn new() -> Place {
+        // Others can look in: a test that plays another user finds what that user would find.
+        let folder = tempfile::Builder::new()
+            .prefix("ac-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .tempdir_in("/tmp");
+        Place { folder: Arc::new(folder.expect("a folder in /tmp")) }
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// `--runtime-dir`.
+    #[must_use]
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.folder().join("run")
+    }
+
+    /// `--config`.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.folder().join("cluster.toml")
+    }
+
+    /// Writes the configuration file: what the next start or reload reads.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write_config(&self, text: &str) {
+        std::fs::write(self.config_file(), text).expect("the configuration file");
+    }
+
+    /// What every process of a cluster here has in its environment.
+    pub(crate) fn mark(&self) -> String {
+        format!("ATLAS_CLUSTER_RUNTIME_DIR={}", self.runtime_dir().display())
+    }
+}

@@ -1,0 +1,72 @@
+//! Processes as /proc shows them.
+
+use std::fs;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A process that has not been reaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: i32,
+    /// Its arguments with spaces between: what `ps` shows.
+    pub title: String,
+    /// `R`, `S`, `T`, `Z`, …
+    pub state: char,
+    /// Its parent's number.
+    pub parent: i32,
+}
+
+/// The process of that number.
+#[must_use]
+pub fn find(pid: i32) -> Option<Process> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?; // a command's name may contain anything
+    let mut fields = rest.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let parent = fields.next()?.parse().ok()?;
+    let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let title = String::from_utf8_lossy(&arguments).trim_end_matches('\0').replace('\0', " ");
+    Some(Process { pid, title, state, parent })
+}
+
+/// Whether it runs: not gone, and no zombie.
+#[must_use]
+pub fn lives(pid: i32) -> bool {
+    find(pid).is_some_and(|process| process.state != 'Z')
+}
+
+/// Every process whose environment holds `variable` (`NAME=value`), this one left out.
+#[must_use]
+pub fn with_variable(variable: &str) -> Vec<Process> {
+    let Ok(folder) = fs::read_dir("/proc") else { return Vec::new() };
+    let numbers = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let others = numbers.filter(|&pid| pid.unsigned_abs() != std::process::id());
+    let matching = others.filter(|pid| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|entry| entry == variable.as_bytes())
+    });
+    matching.filter_map(find).collect()
+}
+
+/// Children of `pid`, zombies too.
+#[must_use]
+pub fn children(pid: i32) -> Vec<Process> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|child| find(child.parse().ok()?)).collect()
+}
+
+/// What the open descriptors of `pid` are: `socket:[77]`, `/dev/null`, …
+#[must_use]
+pub fn descriptors(pid: i32) -> Vec<String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let targets = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+    targets.map(|target| target.display().to_string()).collect()
+}
+
+/// Sends a signal; one that is gone misses it.
+pub fn signal(pid: i32, signal: Signal) {
+    assert!(pid > 1, "nobody sends {signal} to pid {pid}");
+    let _ = kill(Pid::from_raw(pid), signal);
+}

@@ -1,0 +1,77 @@
+//! What a cluster uses: it must be the same at the end.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::Duration;
+
+use harness::{Cluster, process, try_for};
+
+/// Growth that is no leak, of the supervisor or a worker: buffers that found their size, an allocator's slack.
+const SLACK_KIB: u64 = 2048;
+const MOMENT: Duration = Duration::from_millis(200);
+
+/// One look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Health {
+    pub(crate) restarts: u64,
+    /// Supervisor, workers, and whoever else belongs to them; those not reaped too.
+    pub(crate) processes: u64,
+    /// Of the supervisor.
+    pub(crate) descriptors: u64,
+    /// Resident memory of the supervisor.
+    pub(crate) supervisor_kib: u64,
+    /// Anonymous resident memory of the largest worker: the rest is segments of a fixed size, and the ledger.
+    pub(crate) worker_kib: u64,
+}
+
+impl Health {
+    #[track_caller]
+    pub(crate) fn of(cluster: &Cluster) -> Health {
+        let (list, supervisor) = (cluster.list(), cluster.pid());
+        let workers = list.pids().into_iter().flatten();
+        Health {
+            restarts: u64::from(list.restarts()),
+            processes: processes(cluster) as u64,
+            descriptors: descriptors(supervisor),
+            supervisor_kib: memory(supervisor, "VmRSS:"),
+            worker_kib: workers.map(|pid| memory(pid, "RssAnon:")).max().unwrap_or(0),
+        }
+    }
+
+    /// What it may be at the end, restarts aside, if it was `self` at the start and nothing leaks.
+    pub(crate) fn bound(&self) -> Health {
+        Health {
+            restarts: self.restarts,
+            processes: self.processes,
+            descriptors: self.descriptors,
+            supervisor_kib: self.supervisor_kib + SLACK_KIB,
+            worker_kib: self.worker_kib + SLACK_KIB,
+        }
+    }
+}
+
+fn processes(cluster: &Cluster) -> usize {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let children = pids.filter_map(process::find).filter(|process| process.parent == cluster.pid());
+    let all: BTreeSet<i32> =
+        cluster.processes().into_iter().chain(children).map(|process| process.pid).collect();
+    all.len()
+}
+
+/// The fewest that are seen for a moment: the connection of the last command may not be closed yet.
+fn descriptors(pid: i32) -> u64 {
+    let mut fewest = u64::MAX;
+    let _: Option<()> = try_for(MOMENT, || {
+        let now = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64);
+        fewest = fewest.min(now);
+        None
+    });
+    fewest
+}
+
+fn memory(pid: i32, field: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}

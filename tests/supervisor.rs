@@ -1,0 +1,155 @@
+//! The supervisor itself: stopped, killed, its binary broken, as PID 1.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use harness::{Cluster, Ledger, Load, Place, cluster, process, wait_for, wait_until};
+use nix::sys::signal::Signal;
+
+#[test]
+fn a_supervisor_that_was_stopped_for_longer_than_the_watchdog_kills_nobody() {
+    let ledger = Ledger::new(1_000_000);
+    let cluster = cluster!().workers(3).ledger(&ledger).config("[worker]\nwatchdog = \"400ms\"\n").start();
+    let load = Load::start(&cluster.targets(), 32, 2_000, &ledger);
+    let before = cluster.list();
+    for _ in 0..2 {
+        cluster.signal(Signal::SIGSTOP);
+        // 2 seconds at this pace: the workers' lines to the supervisor fill up meanwhile.
+        ledger.wait_for_more(4_000);
+        let sent = ledger.sent();
+        wait_until("the workers go on reading", || ledger.verdict().seen > sent);
+        cluster.signal(Signal::SIGCONT);
+        ledger.wait_for_more(2_000);
+        let after = cluster.expect_state("online");
+        assert_eq!(before.pids(), after.pids(), "no healthy worker dies");
+        assert_eq!(after.restarts(), 0);
+    }
+    load.stop();
+    ledger.settle(&cluster);
+}
+
+#[test]
+fn a_worker_that_dies_while_the_supervisor_is_stopped_is_replaced_afterwards() {
+    let ledger = Ledger::new(1_000_000);
+    let cluster = cluster!().workers(3).ledger(&ledger).start();
+    let load = Load::start(&cluster.targets(), 32, 2_000, &ledger);
+    let row = cluster.worker(1);
+    let pid = row.pid.expect("a pid");
+    cluster.signal(Signal::SIGSTOP);
+    process::signal(pid, Signal::SIGKILL);
+    wait_until("it is dead", || !process::lives(pid));
+    ledger.wait_for_more(1_000);
+    cluster.signal(Signal::SIGCONT);
+    let after =
+        cluster.expect("it is replaced", |list| list.restarts() == 1 && list.cluster.state == "online");
+    assert_ne!(after.workers[1].pid, Some(pid));
+    load.stop();
+    ledger.settle(&cluster);
+}
+
+#[test]
+fn workers_do_not_outlive_their_supervisor_and_a_new_one_starts_in_its_place() {
+    let (place, port) = (Place::new(), harness::free_port());
+    let ledger = Ledger::new(1_000_000);
+    let start = || {
+        let listen = format!("127.0.0.1:{port}");
+        cluster!().workers(4).listen(listen).place(&place).ledger(&ledger).start()
+    };
+    for _ in 0..3 {
+        let cluster = start();
+        let load = Load::start(&cluster.targets(), 32, 5_000, &ledger);
+        ledger.wait_for_more(500);
+        cluster.signal(Signal::SIGKILL);
+        assert_eq!(cluster.wait_for_end(), -1);
+        load.stop();
+        assert!(!cluster.files_left().is_empty(), "it had no time to clean up");
+    }
+    let cluster = start();
+    let before = ledger.sent();
+    let seq = ledger.send_to(&cluster, "");
+    ledger.wait_for_reader_of(seq);
+    assert_eq!(seq, before);
+}
+
+#[test]
+fn stopped_workers_do_not_outlive_their_supervisor_either() {
+    let cluster = cluster!().workers(2).config("[worker]\nwatchdog = \"0s\"\n").start();
+    let _ = cluster.signal_worker(0, Signal::SIGSTOP);
+    cluster.signal(Signal::SIGKILL);
+    assert_eq!(cluster.wait_for_end(), -1);
+}
+
+/// Puts `bytes` in the place of a binary, as an installer does.
+fn replace(binary: &Path, bytes: &[u8]) {
+    let new = binary.with_extension("new");
+    fs::write(&new, bytes).expect("the new file");
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("its mode");
+    fs::rename(&new, binary).expect("the new file takes the place");
+}
+
+#[test]
+fn a_binary_that_is_replaced_by_a_broken_one_breaks_no_restart() {
+    let place = Place::new();
+    let original = cluster!().binary_path().to_owned();
+    let copy = place.folder().join("atlas-cluster");
+    let whole = fs::read(&original).expect("the binary");
+    replace(&copy, &whole);
+    let ledger = Ledger::new(1_000_000);
+    let start = cluster!().workers(3).place(&place).binary(&copy).ledger(&ledger).start();
+    let cluster: Cluster = start.asked_by(&original);
+    let load = Load::start(&cluster.targets(), 32, 2_000, &ledger);
+    let half = &whole[..whole.len() / 2];
+    for (slot, broken) in [&b"#!/bin/false\n"[..], half, b""].into_iter().enumerate() {
+        replace(&copy, broken);
+        cluster.kill_worker(slot).expect_replaced_after("SIGKILL");
+    }
+    fs::remove_file(&copy).expect("the binary is removed");
+    cluster.kill_worker(0).expect_replaced_after("SIGKILL");
+    cluster.command(["reload"]).expect_code(0);
+    load.stop();
+    ledger.settle(&cluster);
+    assert!(!cluster.log().contains("could not be executed"));
+}
+
+/// The process that runs inside of the wrapper.
+fn inner(cluster: &Cluster) -> i32 {
+    let inside =
+        |one: &process::Process| one.title.contains("atlas-cluster start") && one.pid != cluster.pid();
+    wait_for("the supervisor inside runs", || {
+        cluster
+            .processes()
+            .into_iter()
+            .find(|one| inside(one) && !one.title.starts_with("unshare"))
+            .map(|one| one.pid)
+    })
+}
+
+#[test]
+fn as_pid_1_it_starts_reaps_orphans_restarts_and_stops() {
+    harness::need_root();
+    let unshare = std::process::Command::new("unshare").arg("--version").output();
+    assert!(unshare.is_ok(), "this test needs unshare: apt-get install util-linux");
+    // The shell leaves an orphan behind and becomes the supervisor.
+    let script = "(sleep 1000 &); exec \"$@\"";
+    let wrapper = ["unshare", "-pf", "--mount-proc", "--kill-child", "sh", "-c", script, "sh"];
+    let cluster = cluster!().workers(2).wrapped_in(&wrapper).start();
+    assert_eq!(cluster.list().cluster.pid, 1);
+    let orphan = wait_for("the orphan is found", || {
+        cluster.processes().into_iter().find(|one| one.title == "sleep 1000")
+    });
+    let supervisor = inner(&cluster);
+    assert_eq!(orphan.parent, supervisor, "PID 1 is its parent now");
+    process::signal(orphan.pid, Signal::SIGKILL);
+    wait_until("the orphan is reaped", || process::find(orphan.pid).is_none());
+    let victim = wait_for("worker 1 is found", || {
+        cluster.processes().into_iter().find(|one| one.title.starts_with("atlas-cluster: meter 1"))
+    });
+    process::signal(victim.pid, Signal::SIGKILL);
+    let list =
+        cluster.expect("it is restarted", |list| list.restarts() == 1 && list.cluster.state == "online");
+    assert_eq!(list.workers[1].restarts, 1);
+    process::signal(supervisor, Signal::SIGTERM);
+    assert_eq!(cluster.wait_for_end(), 0);
+    assert_eq!(cluster.files_left(), Vec::<String>::new());
+}
