@@ -128,7 +128,7 @@ fn what_a_worker_started_is_gone_with_it() {
     let mut of_killed = in_group_of(cluster.worker(0).pid.expect("a pid"));
     let mut of_stopped = in_group_of(cluster.worker(1).pid.expect("a pid"));
     cluster.kill_worker(0).expect_replaced_after("SIGKILL");
-    let mut is_killed = |child: &mut Child| {
+    let is_killed = |child: &mut Child| {
         let ended = wait_for("the grandchild ends", || child.try_wait().expect("our child"));
         std::os::unix::process::ExitStatusExt::signal(&ended)
     };

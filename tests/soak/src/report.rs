@@ -179,7 +179,8 @@ impl fmt::Display for Report {
         if !missing.is_empty() {
             writeln!(f, "\nnot done in the time: {}", missing.join(", "))?;
         }
-        if self.failures.is_empty() {
+        let looked_at = self.start.is_some() && self.end.is_some();
+        if self.failures.is_empty() && looked_at {
             writeln!(f, "\nnothing was lost, nothing doubled, and everything is as it was")?;
         }
         Ok(())
