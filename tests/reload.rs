@@ -71,7 +71,7 @@ fn a_successor_that_fails_changes_nothing_and_tells_why() {
     failed.expect_said(&["worker 1", "exited with code 7", "hint: "]);
     let after = cluster.expect_state("online");
     assert_untouched(&before, &after);
-    let reload = after.cluster.last_reload.clone().expect("a last reload");
+    let reload = after.cluster.last_reload.expect("a last reload");
     assert_eq!(
         (reload.result.as_str(), reload.generation, reload.error.as_deref()),
         ("failed", 2, Some(error))
