@@ -122,18 +122,67 @@ fn a_successor_that_dies_between_ready_and_commit_changes_nothing() {
 }
 
 #[test]
-fn a_successor_that_dies_right_after_the_commit_is_an_ordinary_crash() {
+fn successors_that_die_around_the_commit_cost_nothing_whichever_came_first() {
     let (ledger, faults) = (Ledger::new(1_000_000), Faults::new());
-    let cluster = cluster!().ledger(&ledger).faults(&faults).start();
+    let cluster = cluster!().workers(3).ledger(&ledger).faults(&faults).start();
     let load = Load::start(&cluster.targets(), 32, 5_000, &ledger);
-    let reload = thread::scope(|scope| {
-        let reload = scope.spawn(|| cluster.command(["reload", "--json"]));
-        reload.join().expect("the command ends")
-    });
-    reload.expect_code(0);
-    cluster.kill_worker(0).expect_replaced_after("SIGKILL");
-    assert_eq!(cluster.worker(0).generation, 2);
+    for slot in 0..3 {
+        faults.order(slot, "after-ready", "exit");
+        let code = cluster.command(["reload"]).code;
+        faults.clear();
+        assert!(matches!(code, Some(0 | 1)), "{code:?}");
+        cluster.expect_state("online");
+    }
+    assert!(cluster.log().contains("exited with code 7"), "the successors did die");
     load.stop();
+    ledger.settle(&cluster);
+}
+
+#[test]
+fn a_successor_that_hangs_after_the_commit_is_killed_by_the_watchdog_and_nothing_is_lost() {
+    let (ledger, faults) = (Ledger::new(1_000_000), Faults::new());
+    let config = "[worker]\nwatchdog = \"500ms\"\nkill_timeout = \"300ms\"\n";
+    let cluster = cluster!().ledger(&ledger).faults(&faults).config(config).start();
+    let load = Load::start(&cluster.targets(), 32, 2_000, &ledger);
+    faults.order(1, "after-ready", "hang");
+    cluster.command(["reload"]).expect_code(0);
+    faults.clear();
+    let list = cluster.expect("another took its place", |list| {
+        list.workers[1].restarts == 1 && list.cluster.state == "online"
+    });
+    let exit = list.workers[1].last_exit.as_ref().and_then(|exit| exit.signal.as_deref());
+    assert_eq!((exit, list.workers[1].generation), (Some("SIGKILL"), 2));
+    cluster.expect_log("gave no sign of life within worker.watchdog");
+    load.stop();
+    ledger.settle(&cluster);
+}
+
+#[test]
+fn a_holder_that_stands_still_is_killed_after_kill_timeout_and_its_successor_reads_on() {
+    let ledger = Ledger::new(1_000_000);
+    let cluster = cluster!().ledger(&ledger).config("[worker]\nkill_timeout = \"300ms\"\n").start();
+    let load = Load::start(&cluster.targets(), 32, 2_000, &ledger);
+    let stopped = cluster.signal_worker(0, Signal::SIGSTOP);
+    cluster.command(["reload"]).expect_code(0);
+    cluster.expect_log(&format!("worker 0 pid {} did not leave within worker.kill_timeout", stopped.pid));
+    stopped.expect_gone();
+    load.stop();
+    ledger.settle(&cluster);
+    assert_eq!(cluster.list().restarts(), 0);
+}
+
+#[test]
+fn sixty_four_workers_reload_under_load_and_lose_nothing() {
+    let _heavy = heavy();
+    let ledger = Ledger::new(8_000_000);
+    let cluster = cluster!().workers(64).ledger(&ledger).start();
+    let load = Load::start(&cluster.targets(), 256, 10_000, &ledger);
+    for _ in 0..2 {
+        cluster.command(["reload"]).expect_code(0);
+    }
+    load.stop();
+    let list = cluster.expect_state("online");
+    assert_eq!((list.cluster.generation, list.restarts(), list.workers.len()), (3, 0, 64));
     ledger.settle(&cluster);
 }
 

@@ -1,10 +1,11 @@
 //! The supervisor itself: stopped, killed, its binary broken, as PID 1.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use harness::{Cluster, Ledger, Load, Place, cluster, process, wait_for, wait_until};
+use harness::{Cluster, Faults, Ledger, Load, Place, cluster, process, wait_for, wait_until};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -78,6 +79,43 @@ fn stopped_workers_do_not_outlive_their_supervisor_either() {
     let _ = cluster.signal_worker(0, Signal::SIGSTOP);
     cluster.signal(Signal::SIGKILL);
     assert_eq!(cluster.wait_for_end(), -1);
+}
+
+#[test]
+fn successors_in_every_state_do_not_outlive_their_supervisor() {
+    let faults = Faults::new();
+    let config = "[worker]\nlisten_timeout = \"1h\"\n";
+    let cluster = cluster!().workers(3).faults(&faults).config(config).start();
+    faults.order(2, "before-ready", "hang");
+    cluster.signal(Signal::SIGHUP);
+    cluster.expect("two heirs wait for their locks, one hangs", |list| {
+        let state = |slot: usize| list.workers[slot].heir.as_ref().map(|heir| heir.state.as_str());
+        [state(0), state(1), state(2)] == [Some("online"), Some("online"), Some("launching")]
+    });
+    cluster.signal(Signal::SIGKILL);
+    assert_eq!(cluster.wait_for_end(), -1);
+}
+
+#[test]
+fn standard_error_that_nobody_reads_holds_up_nothing() {
+    let place = Place::new();
+    let pipe = place.folder().join("stderr");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let nonblocking = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let mut full =
+        fs::File::options().read(true).write(true).custom_flags(nonblocking).open(&pipe).expect("open");
+    while full.write(&[b'\n'; 4096]).is_ok() {}
+    while full.write(b"\n").is_ok() {}
+    let script = format!("exec \"$@\" 2>{}", pipe.display());
+    let cluster = cluster!().place(&place).wrapped_in(&["sh", "-c", &script, "sh"]).start();
+    for slot in [0, 1] {
+        cluster.kill_worker(slot).expect_replaced_after("SIGKILL");
+    }
+    for _ in 0..20 {
+        cluster.command(["reload"]).expect_code(0);
+    }
+    cluster.command(["stop"]).expect_code(0);
+    assert_eq!(cluster.wait_for_end(), 0);
 }
 
 /// Puts `bytes` in the place of a binary, as an installer does.
