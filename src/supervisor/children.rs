@@ -1,7 +1,7 @@
 //! Birth and death of the processes.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -142,9 +142,9 @@ impl Children {
         };
         let mut variables: BTreeMap<OsString, OsString> = self.inherited.iter().cloned().collect();
         variables.extend(environment);
+        variables.remove(OsStr::new("LISTEN_PID"));
         let mut set = |name: &str, value: OsString| variables.insert(name.into(), value);
         set("LISTEN_FDS", descriptors.len().to_string().into());
-        set("LISTEN_PID", sys::process::OWN_PID.into());
         set("LISTEN_FDNAMES", names.join(":").into());
         set("NOTIFY_SOCKET", line.path().into());
         set("NODE_APP_INSTANCE", instance.to_string().into());
@@ -156,6 +156,7 @@ impl Children {
             image: self.image.as_fd(),
             arguments: &[format!("{}{name} gen {}", contract::TITLE, generation.0)],
             environment: &variables.into_iter().collect::<Vec<_>>(),
+            pid_variable: "LISTEN_PID",
             descriptors: &fds,
             input: self.input.as_fd(),
         })?;
@@ -220,6 +221,9 @@ impl std::fmt::Display for Ending {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Ending::Code(sys::process::EXIT_NO_EXEC) => f.write_str("could not be executed"),
+            Ending::Code(sys::process::EXIT_NO_ROOM) => {
+                f.write_str("had no room for its descriptors (LimitNOFILE)")
+            }
             Ending::Code(code) => write!(f, "exited with code {code}"),
             Ending::Signal(signal) => write!(f, "killed by {signal}"),
         }

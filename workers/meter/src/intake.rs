@@ -45,10 +45,7 @@ impl<S: Sink> Intake<S> {
         if self.senders.judge(sender) == Sender::Unknown {
             return Counter::UnknownSender;
         }
-        let parsed = match self.parser.parse(entry.payload) {
-            _ if entry.truncated => Err(Malformed::TooLong),
-            parsed => parsed,
-        };
+        let parsed = if entry.truncated { Err(Malformed::TooLong) } else { self.parser.parse(entry.payload) };
         let micros = self.moment.boot_time_of(entry.stamp).as_micros() as u64;
         match parsed {
             Err(why) => {

@@ -44,9 +44,10 @@ impl<'m> Ring<'m> {
     ///
     /// # Errors
     /// What is wrong with the segment.
-    pub(crate) fn new(mapping: &'m Mapping) -> Result<Ring<'m>, Foreign> {
-        let faces = Faces::new(mapping.words(), BYTES)?;
-        Ok(Ring { faces, batch: Batch::new(mapping, page::PAGE_BYTES), counters: faces.counters() })
+    pub(crate) fn new(mapping: &'m mut Mapping) -> Result<Ring<'m>, Foreign> {
+        let (words, batch) = Batch::split(mapping, page::PAGE_BYTES);
+        let faces = Faces::new(words, BYTES)?;
+        Ok(Ring { faces, batch, counters: faces.counters() })
     }
 
     /// Finishes what the predecessor left unfinished; answers how many datagrams that were.
@@ -103,7 +104,7 @@ impl<'m> Ring<'m> {
 mod tests {
     use super::*;
     use std::net::UdpSocket;
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, OwnedFd};
 
     /// Notes payloads, and panics at one that says so, as a worker dies in the middle of a batch.
     #[derive(Default)]
@@ -120,8 +121,21 @@ mod tests {
         }
     }
 
-    fn segment() -> Mapping {
-        Mapping::new(sys::map::segment("ring", &head(), BYTES, false).unwrap().as_fd(), BYTES).unwrap()
+    /// A slot's segment; each mapping of it is as another process's.
+    struct Segment(OwnedFd);
+
+    impl Segment {
+        fn new() -> Segment {
+            Segment(sys::map::segment("ring", &head(), BYTES, false).unwrap())
+        }
+
+        fn map(&self) -> Mapping {
+            Mapping::new(self.0.as_fd(), BYTES).unwrap()
+        }
+
+        fn counted(&self, counter: Counter) -> u64 {
+            table::counters::read(self.map().words()).unwrap().1.get(counter)
+        }
     }
 
     fn sockets() -> (UdpSocket, UdpSocket) {
@@ -131,21 +145,18 @@ mod tests {
         (receiver, sender)
     }
 
-    fn counted(mapping: &Mapping, counter: Counter) -> u64 {
-        table::counters::read(mapping.words()).unwrap().1.get(counter)
-    }
-
     #[test]
     fn a_batch_whose_owner_died_in_the_middle_is_finished_by_the_next_one_and_counted_once() {
         let (receiver, sender) = sockets();
-        let mapping = segment();
+        let segment = Segment::new();
         for payload in [&b"one"[..], b"", b"die", b"four"] {
             sender.send(payload).unwrap();
         }
-        let mut first = Ring::new(&mapping).unwrap();
+        let mut mapping = segment.map();
+        let mut first = Ring::new(&mut mapping).unwrap();
         let dies = std::panic::AssertUnwindSafe(|| first.receive(receiver.as_fd(), &mut Notebook::default()));
         assert!(std::panic::catch_unwind(dies).is_err());
-        assert_eq!(counted(&mapping, Counter::Datagrams), 0, "nothing was committed");
+        assert_eq!(segment.counted(Counter::Datagrams), 0, "nothing was committed");
 
         struct Braver(Notebook);
         impl Taker for Braver {
@@ -157,7 +168,8 @@ mod tests {
                 counters.add(Counter::Other, 1);
             }
         }
-        let mut second = Ring::new(&mapping).unwrap();
+        let mut mapping = segment.map();
+        let mut second = Ring::new(&mut mapping).unwrap();
         let mut taker = Braver(Notebook::default());
         assert_eq!(second.replay(&mut taker), 4);
         let payloads: Vec<_> = taker.0.0.iter().map(|(_, payload)| &payload[..]).collect();
@@ -166,42 +178,45 @@ mod tests {
         for (counter, n) in
             [(Counter::Datagrams, 4), (Counter::Other, 4), (Counter::Replayed, 4), (Counter::Bytes, 10)]
         {
-            assert_eq!(counted(&mapping, counter), n, "{counter:?}");
+            assert_eq!(segment.counted(counter), n, "{counter:?}");
         }
     }
 
     #[test]
     fn an_owner_that_died_between_batches_left_nothing_to_replay() {
         let (receiver, sender) = sockets();
-        let mapping = segment();
+        let segment = Segment::new();
         let mut taker = Notebook::default();
         {
-            let mut first = Ring::new(&mapping).unwrap();
+            let mut mapping = segment.map();
+            let mut first = Ring::new(&mut mapping).unwrap();
             assert_eq!(first.replay(&mut taker), 0, "a fresh ring");
             sender.send(b"one").unwrap();
             assert_eq!(first.receive(receiver.as_fd(), &mut taker).unwrap(), 1);
         }
-        assert_eq!(Ring::new(&mapping).unwrap().replay(&mut taker), 0, "died after the commit");
+        assert_eq!(Ring::new(&mut segment.map()).unwrap().replay(&mut taker), 0, "died after the commit");
         {
-            let mut second = Ring::new(&mapping).unwrap();
+            let mut mapping = segment.map();
+            let mut second = Ring::new(&mut mapping).unwrap();
             assert_eq!(second.receive(receiver.as_fd(), &mut taker).unwrap(), 0);
         }
         assert_eq!(
-            Ring::new(&mapping).unwrap().replay(&mut taker),
+            Ring::new(&mut segment.map()).unwrap().replay(&mut taker),
             0,
             "died waiting: armed, nothing received"
         );
-        assert_eq!((taker.0.len(), counted(&mapping, Counter::Datagrams)), (1, 1));
+        assert_eq!((taker.0.len(), segment.counted(Counter::Datagrams)), (1, 1));
     }
 
     #[test]
     fn more_than_a_batch_is_taken_in_several_with_numbers_of_their_own() {
         let (receiver, sender) = sockets();
-        let mapping = segment();
+        let segment = Segment::new();
         for i in 0..100u8 {
             sender.send(&[i]).unwrap();
         }
-        let (mut ring, mut taker) = (Ring::new(&mapping).unwrap(), Notebook::default());
+        let mut mapping = segment.map();
+        let (mut ring, mut taker) = (Ring::new(&mut mapping).unwrap(), Notebook::default());
         assert_eq!(ring.receive(receiver.as_fd(), &mut taker).unwrap(), 64);
         assert_eq!(ring.receive(receiver.as_fd(), &mut taker).unwrap(), 36);
         let expected: Vec<_> = (0..100u8).map(|i| (1 + u64::from(i / 64), vec![i])).collect();
@@ -210,10 +225,11 @@ mod tests {
 
     #[test]
     fn a_receive_error_is_counted_and_survived() {
-        let mapping = segment();
-        let mut ring = Ring::new(&mapping).unwrap();
+        let segment = Segment::new();
+        let mut mapping = segment.map();
+        let mut ring = Ring::new(&mut mapping).unwrap();
         let (pipe, _writer) = io::pipe().unwrap();
         assert!(ring.receive(pipe.as_fd(), &mut Notebook::default()).is_err(), "not a socket");
-        assert_eq!(counted(&mapping, Counter::ReceiveErrors), 1);
+        assert_eq!(segment.counted(Counter::ReceiveErrors), 1);
     }
 }

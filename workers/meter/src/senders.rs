@@ -23,6 +23,8 @@ pub(crate) struct Senders {
     /// Configured addresses, sorted; consulted unless anybody may come.
     configured: Vec<IpAddr>,
     anybody: bool,
+    /// Configured processors that found no place.
+    pub(crate) homeless: usize,
     /// Places by a hash of the address, one sender on each line: the last one remembered.
     places: Box<[Option<(IpAddr, Place)>; LINES]>,
 }
@@ -31,10 +33,14 @@ impl Senders {
     /// Claims a place for each configured processor, so that strangers can't crowd one out.
     pub(crate) fn new(settings: &Settings, table: &Writer<'_>) -> Senders {
         let mut configured: Vec<IpAddr> = settings.processors().collect();
-        let mut senders =
-            Senders { configured: Vec::new(), anybody: settings.anybody(), places: Box::new([None; LINES]) };
+        let mut senders = Senders {
+            configured: Vec::new(),
+            anybody: settings.anybody(),
+            homeless: 0,
+            places: Box::new([None; LINES]),
+        };
         for &address in &configured {
-            senders.place(address, table);
+            senders.homeless += usize::from(senders.place(address, table).is_none());
         }
         configured.sort_unstable();
         senders.configured = configured;
@@ -120,5 +126,7 @@ mod tests {
         }
         assert_eq!(senders.place("10.9.9.9".parse().unwrap(), &writer), None, "the 65th");
         assert_eq!(senders.known_place("10.9.9.9".parse().unwrap()), None);
+        let configured = settings(r#"{"processor":[{"address":"10.9.9.9"},{"address":"10.0.0.1"}]}"#);
+        assert_eq!(Senders::new(&configured, &writer).homeless, 1, "told, not passed over");
     }
 }

@@ -27,14 +27,13 @@ const DRAIN: Duration = Duration::from_millis(500);
 pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     let settings = Settings::parse(&contract.config()?)?;
     let (seat, table) = (contract.take(SEAT)?, contract.take(crate::TABLE.name)?);
-    let segment = map(&seat, ring::BYTES)?;
+    let mut segment = map(&seat, ring::BYTES)?;
     let table = map(&table, table::STORE_BYTES)?;
     let writer = Writer::new(table.words()).map_err(|e| strange("the meter table", e))?;
     #[cfg(feature = "ledger")]
     let sink = crate::ledger::Ledger::open(writer, contract.instance)?;
     #[cfg(not(feature = "ledger"))]
     let sink = writer;
-    let mut intake = Intake::new(Senders::new(&settings, &writer), sink);
     let mut sockets = Sockets::register(contract.take_sockets())?;
     if let Err(e) = segment.lock_pages() {
         contract
@@ -48,8 +47,17 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     crate::ledger::fault(contract.instance, "after-ready");
 
     let _seat = Seat::wait(seat.as_fd()).map_err(|e| Failure::of("cannot wait for the slot's lock", &e))?;
-    let mut ring = Ring::new(&segment).map_err(|e| strange("the receive ring", e))?;
+    // Only now: what an heir claims in the table before a commit would outlive a reload that fails.
+    let senders = Senders::new(&settings, &writer);
+    let homeless = senders.homeless;
+    let mut intake = Intake::new(senders, sink);
+    let mut ring = Ring::new(&mut segment).map_err(|e| strange("the receive ring", e))?;
     let mut life = Life::begin(contract, sockets.poll.registry(), clock::boot())?;
+    if homeless > 0 {
+        let full = "the meter table is full of earlier senders";
+        life.notify()
+            .status(&format!("{full}: no place for {homeless} configured processors until a restart"));
+    }
     let replayed = ring.replay(&mut intake);
     if replayed > 0 {
         life.notify().status(&format!("finished {replayed} datagrams that the predecessor had taken"));

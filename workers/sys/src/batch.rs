@@ -8,8 +8,10 @@
 //! longer [`NOT_RECEIVED`] (not zero: a datagram of length 0 is valid).
 
 use std::io;
+use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use libc::{iovec, mmsghdr};
@@ -46,36 +48,38 @@ pub struct Entry<'b> {
     pub truncated: bool,
 }
 
-/// The batch of one segment. Only the holder of the segment's lock may make one.
+/// The batch of one segment. In this process nobody else reaches its memory while it lives; that no other process does
+/// is what the segment's lock is for.
 pub struct Batch<'m> {
-    mapping: &'m Mapping,
-    offset: usize,
+    base: *mut u8,
+    _mapping: PhantomData<&'m mut Mapping>,
     /// Entries below this one may have been written since they were reset.
     dirty: usize,
 }
 
 impl<'m> Batch<'m> {
-    /// The batch at `offset` of `mapping`. What an earlier owner received stays readable until [`Batch::reset`];
-    /// its pointers, which meant something in its address space alone, are replaced.
+    /// The words of `mapping` before `offset`, and the batch at `offset`. What an earlier owner received stays readable
+    /// until [`Batch::reset`]; its pointers, which meant something in its address space alone, are replaced.
     ///
     /// # Panics
     /// If the batch would not lie inside the mapping, page-aligned.
-    pub fn new(mapping: &'m Mapping, offset: usize) -> Batch<'m> {
+    pub fn split(mapping: &'m mut Mapping, offset: usize) -> (&'m [AtomicU64], Batch<'m>) {
         assert!(
             offset.is_multiple_of(4096) && offset + BYTES <= mapping.bytes(),
             "a batch outside its segment"
         );
-        let mut batch = Batch { mapping, offset, dirty: LEN };
+        let base = mapping.base().wrapping_add(offset);
+        let mapping: &'m Mapping = mapping;
+        let mut batch = Batch { base, _mapping: PhantomData, dirty: LEN };
         for i in 0..LEN {
             batch.link(i);
         }
-        batch
+        (&mapping.words()[..offset / 8], batch)
     }
 
     fn at(&self, part: usize) -> *mut u8 {
-        debug_assert!(part < BYTES);
-        // SAFETY: `new` asserted that BYTES bytes from `offset` lie inside the mapping, and `part` is below BYTES.
-        unsafe { self.mapping.base().add(self.offset + part) }
+        assert!(part < BYTES);
+        self.base.wrapping_add(part) // inside the mapping: `split` asserted that BYTES bytes from `base` are
     }
 
     fn header(&self, i: usize) -> *mut mmsghdr {
@@ -152,9 +156,9 @@ impl<'m> Batch<'m> {
     }
 
     fn bytes(&self, part: usize, len: usize) -> &[u8] {
-        debug_assert!(part + len <= BYTES);
-        // SAFETY: `part + len` is inside the batch (the callers clamp), bytes have no invalid value, and only the
-        // kernel writes here, in `receive`, which borrows the batch mutably.
+        assert!(part + len <= BYTES);
+        // SAFETY: inside the mapping (asserted), bytes have no invalid value, and only the kernel writes here, in
+        // `receive`, which borrows the batch mutably.
         unsafe { std::slice::from_raw_parts(self.at(part), len) }
     }
 }
@@ -210,8 +214,8 @@ mod tests {
     fn a_batch_holds_what_was_sent_and_who_sent_it() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
             let (socket, sender) = (socket(address), UdpSocket::bind(address).unwrap());
-            let mapping = mapping();
-            let mut batch = Batch::new(&mapping, 0);
+            let mut mapping = mapping();
+            let (_, mut batch) = Batch::split(&mut mapping, 0);
             batch.reset();
             assert_eq!(batch.receive(socket.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
             let long = vec![b'x'; PAYLOAD + 1];
@@ -237,14 +241,14 @@ mod tests {
         let (socket, sender) = (socket("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0").unwrap());
         let fd = crate::map::segment("batch", &[], BYTES, false).unwrap();
         {
-            let mapping = Mapping::new(fd.as_fd(), BYTES).unwrap();
-            let mut batch = Batch::new(&mapping, 0);
+            let mut mapping = Mapping::new(fd.as_fd(), BYTES).unwrap();
+            let (_, mut batch) = Batch::split(&mut mapping, 0);
             batch.reset();
             sender.send_to(b"left behind", socket.local_addr().unwrap()).unwrap();
             batch.receive(socket.as_fd()).unwrap();
         }
-        let mapping = Mapping::new(fd.as_fd(), BYTES).unwrap();
-        let mut batch = Batch::new(&mapping, 0);
+        let mut mapping = Mapping::new(fd.as_fd(), BYTES).unwrap();
+        let (_, mut batch) = Batch::split(&mut mapping, 0);
         assert_eq!(batch.entry(0).unwrap().payload, b"left behind");
         batch.reset();
         sender.send_to(b"next", socket.local_addr().unwrap()).unwrap();
@@ -254,11 +258,11 @@ mod tests {
 
     #[test]
     fn a_segment_full_of_nonsense_is_read_without_harm() {
-        let mapping = mapping();
+        let mut mapping = mapping();
         for word in mapping.words() {
             word.store(u64::MAX / 3, std::sync::atomic::Ordering::Relaxed);
         }
-        let batch = Batch::new(&mapping, 0);
+        let (_, batch) = Batch::split(&mut mapping, 0);
         let entry = batch.entry(LEN - 1).unwrap();
         assert_eq!((entry.payload.len(), entry.sender, entry.stamp), (PAYLOAD, None, None));
     }

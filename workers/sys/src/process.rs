@@ -12,10 +12,10 @@ use nix::unistd::Pid;
 
 /// The first descriptor of a child's own set (sd_listen_fds(3)).
 pub const FIRST_FD: RawFd = 3;
-/// Exit code of a child whose descriptors could not be laid out or whose image could not be executed.
+/// Exit code of a child whose descriptors could not be laid out: RLIMIT_NOFILE is too low.
+pub const EXIT_NO_ROOM: i32 = 126;
+/// Exit code of a child whose image could not be executed.
 pub const EXIT_NO_EXEC: i32 = 127;
-/// A variable of this value becomes the child's pid.
-pub const OWN_PID: &str = "\u{1}own pid";
 
 /// What a child is made of.
 pub struct Child<'a> {
@@ -23,8 +23,10 @@ pub struct Child<'a> {
     pub image: BorrowedFd<'a>,
     /// argv, argv[0] included: what `ps` shows.
     pub arguments: &'a [String],
-    /// The whole environment. A value of [`OWN_PID`] becomes the child's pid (LISTEN_PID).
+    /// The whole environment, but for `pid_variable`.
     pub environment: &'a [(OsString, OsString)],
+    /// The name of a variable that tells the child its own pid (`LISTEN_PID`).
+    pub pid_variable: &'a str,
     /// Become descriptors 3, 4, … of the child.
     pub descriptors: &'a [BorrowedFd<'a>],
     /// Becomes descriptor 0.
@@ -32,7 +34,7 @@ pub struct Child<'a> {
 }
 
 /// Starts `child` as the leader of a process group of its own, with every signal at its default and none blocked.
-/// Standard output and error are inherited. An image that cannot be executed shows as exit code [`EXIT_NO_EXEC`].
+/// Standard output and error are inherited. What goes wrong in the child shows as [`EXIT_NO_ROOM`] or [`EXIT_NO_EXEC`].
 ///
 /// Call it from the main thread alone: the parent-death signal fires when the *thread* that forked ends (prctl(2)).
 ///
@@ -68,7 +70,7 @@ struct Plan {
     argv: Vec<*const libc::c_char>,
     envp: Vec<*const libc::c_char>,
     /// Digits of the child's pid go here.
-    own_pid: Option<*mut libc::c_char>,
+    own_pid: *mut libc::c_char,
     // What the pointers above point into.
     _strings: Vec<CString>,
     _pid_variable: Box<[u8]>,
@@ -88,20 +90,16 @@ impl Plan {
         };
         let mut argv = child.arguments.iter().map(|a| pointer(a.as_ref())).collect::<io::Result<Vec<_>>>()?;
         argv.push(std::ptr::null());
-        let mut pid_variable: Box<[u8]> = Box::default();
-        let (mut envp, mut own_pid) = (Vec::new(), None);
+        let mut envp = Vec::new();
         for (name, value) in child.environment {
-            if value == OWN_PID {
-                let start = name.len() + 1;
-                pid_variable = [name.as_bytes(), b"=", &[0; 24]].concat().into_boxed_slice();
-                let variable = pid_variable.as_mut_ptr();
-                envp.push(variable.cast_const().cast());
-                own_pid = Some(variable.wrapping_add(start).cast());
-            } else {
-                envp.push(pointer(OsStr::from_bytes(&[name.as_bytes(), b"=", value.as_bytes()].concat()))?);
-            }
+            envp.push(pointer(OsStr::from_bytes(&[name.as_bytes(), b"=", value.as_bytes()].concat()))?);
         }
+        let name = child.pid_variable.as_bytes();
+        let mut pid_variable = [name, b"=", &[0; 24]].concat().into_boxed_slice();
+        let variable = pid_variable.as_mut_ptr();
+        envp.push(variable.cast_const().cast());
         envp.push(std::ptr::null());
+        let own_pid = variable.wrapping_add(name.len() + 1).cast();
         Ok(Plan {
             image: child.image.as_raw_fd(),
             input: child.input.as_raw_fd(),
@@ -141,7 +139,7 @@ impl Plan {
             // Whatever else is open, inherited by us from who knows whom, ends here.
             libc::syscall(libc::SYS_close_range, above, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             if !ok {
-                libc::_exit(EXIT_NO_EXEC);
+                libc::_exit(EXIT_NO_ROOM);
             }
             for signal in 1..=64 {
                 libc::signal(signal, libc::SIG_DFL); // KILL, STOP and the C library's own refuse: as it should be
@@ -149,9 +147,7 @@ impl Plan {
             let mut none = std::mem::zeroed();
             libc::sigemptyset(&mut none);
             libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-            if let Some(place) = self.own_pid {
-                write_decimal(libc::getpid(), place);
-            }
+            write_decimal(libc::getpid(), self.own_pid);
             let (empty, flags) = (c"".as_ptr(), libc::AT_EMPTY_PATH);
             libc::syscall(libc::SYS_execveat, image, empty, self.argv.as_ptr(), self.envp.as_ptr(), flags);
             libc::_exit(EXIT_NO_EXEC)
@@ -246,6 +242,7 @@ mod tests {
             image: image.as_fd(),
             arguments: &arguments,
             environment,
+            pid_variable: "LISTEN_PID",
             descriptors: fds,
             input: null.as_fd(),
         };
@@ -256,7 +253,7 @@ mod tests {
     fn a_child_gets_its_descriptors_its_environment_and_its_own_pid() {
         let (mut mine, theirs) = UnixStream::pair().unwrap();
         let (mut second, other) = UnixStream::pair().unwrap();
-        let environment = [("LISTEN_PID".into(), OWN_PID.into()), ("COLOUR".into(), "blue".into())];
+        let environment = [("COLOUR".into(), "blue".into())];
         let script = "test $LISTEN_PID = $$ && test $(ps -o pgid= -p $$) = $$ && echo \"$COLOUR $0\" >&3 && echo two >&4; \
                       ls /proc/$$/fd | tr '\\n' ' ' >&3";
         let status = run("/bin/sh", script, &environment, &[theirs.as_fd(), other.as_fd()]);
