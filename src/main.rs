@@ -31,6 +31,12 @@ fn run_command() -> u8 {
             return exit::USAGE;
         }
     };
+    let length = invocation.runtime_dir.as_os_str().len();
+    if length > wire::MAX_RUNTIME_DIR {
+        let message = format!("--runtime-dir: a path of {length} bytes is too long for the sockets below it");
+        let hint = Some(format!("choose one of at most {} bytes", wire::MAX_RUNTIME_DIR));
+        return report(&Trouble { message, hint, exit: exit::USAGE });
+    }
     match invocation.command {
         Command::Start(overrides, file) => {
             let start = supervisor::Start {

@@ -131,7 +131,12 @@ pub fn usable_cpus() -> u8 {
 /// Addresses are compared as configured, so port 0 equals port 0. (`share` and the runtime directory,
 /// which need a restart too, are flags, and flags do not change at a reload.)
 pub fn unchangeable(old: &Config, new: &Config) -> Option<&'static str> {
-    (old.listen != new.listen).then_some("listen")
+    let sorted = |config: &Config| {
+        let mut listen = config.listen.clone();
+        listen.sort_unstable();
+        listen
+    };
+    (sorted(old) != sorted(new)).then_some("listen")
 }
 
 /// Durations as strings that humantime reads.

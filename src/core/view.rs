@@ -15,7 +15,7 @@ pub(crate) enum ClusterState {
     Reloading,
     /// Not everybody was online yet, once.
     Launching,
-    /// A slot that is wanted waits to be restarted, or is errored.
+    /// A worker that is wanted waits to be restarted, or is errored. (A role's row tells of itself.)
     Degraded,
     /// None of these.
     Online,
@@ -86,7 +86,9 @@ impl Fleet {
             Op::Stopping(_) | Op::Over => ClusterState::Stopping,
             Op::Reloading(_) => ClusterState::Reloading,
             Op::Starting => ClusterState::Launching,
-            Op::Steady if self.wanted_slots().any(|slot| self.is_in_trouble(slot)) => ClusterState::Degraded,
+            Op::Steady if (0..self.wanted).any(|index| self.is_in_trouble(Slot::Worker(index))) => {
+                ClusterState::Degraded
+            }
             Op::Steady => ClusterState::Online,
         }
     }

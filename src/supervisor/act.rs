@@ -41,7 +41,10 @@ impl Shell {
         let born = self.kept.lend(slot, role).and_then(|mut descriptors| {
             descriptors.push((contract::CONFIG.into(), frozen.segment()));
             let own = frozen.config.worker.env.iter().map(|(name, value)| (name.into(), value.into()));
-            let mut environment: Vec<_> = if role.sockets { own.collect() } else { Vec::new() };
+            let mut environment: Vec<_> = match slot {
+                Slot::Worker(_) => own.collect(),
+                Slot::Role(_) => Vec::new(),
+            };
             environment.push((contract::LISTEN.into(), listen.into()));
             let birth = Birth {
                 slot,

@@ -39,8 +39,8 @@ pub(super) struct Process {
     pub(super) born: Instant,
     /// It has, or had, its slot: an heir that never took over has not.
     pub(super) in_charge: bool,
-    /// Why it ends, as it said itself.
-    pub(super) last_words: Option<String>,
+    /// Why it ends, as it said itself, and the errno behind it.
+    pub(super) last_words: Option<(String, i32)>,
     /// It may have said more than was read in the last turn.
     unread: bool,
     line: Line,

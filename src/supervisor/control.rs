@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener as StdListener;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use nix::sys::socket::{getsockopt, sockopt};
 use sys::fds::Wait;
 
+use super::budget::Budget;
 use crate::exit;
 use crate::wire::{Answer, MAX_REQUEST, Request, Trouble};
 
@@ -22,6 +23,8 @@ pub(super) const LISTENER: Token = Token(1);
 const CLIENTS: usize = 1 << 10;
 /// Clients at a time; one more, and the one that was silent longest is dropped.
 const MAX_CLIENTS: usize = 64;
+/// How long after a failure to accept it is tried again.
+const RETRY: Duration = Duration::from_millis(100);
 /// Connections taken in one turn.
 const MAX_ACCEPTS: usize = 64;
 
@@ -47,8 +50,11 @@ pub(super) struct Control {
     listener: UnixListener,
     /// More may wait to be accepted.
     acceptable: bool,
+    /// Accepting failed (no descriptor is free, say): to be tried again then, since no edge will tell.
+    retry_at: Option<Instant>,
     clients: BTreeMap<Client, Connection>,
     next: u64,
+    remarks: Budget,
 }
 
 /// What came of a read.
@@ -64,7 +70,14 @@ impl Control {
         listener.set_nonblocking(true)?;
         let mut listener = UnixListener::from_std(listener);
         registry.register(&mut listener, LISTENER, Interest::READABLE)?;
-        Ok(Control { listener, acceptable: false, clients: BTreeMap::new(), next: 0 })
+        Ok(Control {
+            listener,
+            acceptable: false,
+            retry_at: None,
+            clients: BTreeMap::new(),
+            next: 0,
+            remarks: Budget::new(20, 1),
+        })
     }
 
     /// Notes an event of the poll; answers whether it was ours.
@@ -79,6 +92,11 @@ impl Control {
         connection.readable = true;
         self.write(client);
         true
+    }
+
+    /// When there is something to be done without an event.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.retry_at
     }
 
     /// Something can be done without a new event.
@@ -141,17 +159,21 @@ impl Control {
     }
 
     fn accept(&mut self, registry: &Registry) {
+        self.acceptable |= self.retry_at.take_if(|at| *at <= Instant::now()).is_some();
         if !self.acceptable {
             return;
         }
         for _ in 0..MAX_ACCEPTS {
             match self.listener.accept() {
                 Ok((stream, _)) if is_welcome(&stream) => self.welcome(stream, registry),
-                Ok(_) => log::warn!("control: a process of another user was turned away"),
+                Ok(_) => {
+                    self.remarks.warn(format_args!("control: a process of another user was turned away"))
+                }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => {
                     if e.kind() != io::ErrorKind::WouldBlock {
-                        log::warn!("control: cannot accept: {e}");
+                        self.remarks.warn(format_args!("control: cannot accept: {e}"));
+                        self.retry_at = Some(Instant::now() + RETRY);
                     }
                     self.acceptable = false;
                     return;
@@ -164,9 +186,8 @@ impl Control {
         if self.clients.len() >= MAX_CLIENTS
             && let Some(longest) = self.longest_silent()
         {
-            log::warn!(
-                "control: more than {MAX_CLIENTS} clients; the one that was silent longest is dropped"
-            );
+            let what = "the one that was silent longest is dropped";
+            self.remarks.warn(format_args!("control: more than {MAX_CLIENTS} clients; {what}"));
             self.drop_client(longest);
         }
         let client = Client(self.next);

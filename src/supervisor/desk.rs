@@ -21,6 +21,9 @@ pub(super) enum Errand {
     Stop,
 }
 
+/// Those who may wait for one more reload.
+const MAX_FOLDED: usize = 128;
+
 /// The open tickets.
 #[derive(Default)]
 pub(super) struct Desk {
@@ -46,12 +49,26 @@ impl Desk {
         self.open.values().any(|(errand, _)| matches!(errand, Errand::Reload(_)))
     }
 
-    /// Somebody wants a reload while one is under way. A signal needs no second note of itself; clients are bounded
-    /// by the control socket.
-    pub(super) fn fold(&mut self, asker: Asker) {
-        if !self.again.contains(&asker) {
+    /// Somebody wants a reload while one is under way; false if too many do. A signal needs no second note of itself.
+    pub(super) fn fold(&mut self, asker: Asker) -> bool {
+        if self.again.contains(&asker) {
+            return true;
+        }
+        let room = self.again.len() < MAX_FOLDED;
+        if room {
             self.again.push(asker);
         }
+        room
+    }
+
+    /// Lets somebody wait for the stop that is under way; false if there is none.
+    pub(super) fn join_stop(&mut self, askers: &[Asker]) -> bool {
+        let stop = self.open.values_mut().rev().find(|(errand, _)| *errand == Errand::Stop);
+        if let Some((_, waiting)) = stop {
+            waiting.extend_from_slice(askers);
+            return true;
+        }
+        false
     }
 
     /// Those who wanted one more, now that its turn has come.

@@ -34,10 +34,7 @@ impl Shell {
         match word {
             Said::Bound => {
                 if self.kept.is_bound(slot) {
-                    self.events.push_back(Event::Bound(run));
-                    if slot == Slot::Worker(0) {
-                        self.size_buffers();
-                    }
+                    self.on_bound(run, slot);
                 } else {
                     self.news.garbage(&self.name(slot), "said X_BOUND=1 without handing up bound sockets");
                 }
@@ -46,9 +43,9 @@ impl Shell {
             Said::Alive => self.events.push_back(Event::Alive(run)),
             Said::Status(text) => self.news.status(&self.name(slot), &text),
             // Told when it has ended, in the line about that.
-            Said::LastWords(text) => {
+            Said::LastWords(text, errno) => {
                 if let Some(process) = self.children.get_mut(run) {
-                    process.last_words = Some(text);
+                    process.last_words = Some((text, errno));
                 }
             }
             Said::Keep(name, fd) => {
@@ -58,6 +55,14 @@ impl Shell {
             }
             Said::Garbage => self.news.garbage(&self.name(slot), "sent a message that makes no sense"),
         }
+    }
+
+    fn on_bound(&mut self, run: Run, slot: Slot) {
+        if slot == Slot::Worker(0) {
+            self.kept.learn_ports();
+            self.size_buffers();
+        }
+        self.events.push_back(Event::Bound(run));
     }
 
     /// Reaps everybody who died, each after its last words.
@@ -70,7 +75,7 @@ impl Shell {
             // Its launcher may have died between the bind and the word about it.
             let was_bound = self.kept.is_bound(slot);
             if was_bound {
-                self.events.push_back(Event::Bound(run));
+                self.on_bound(run, slot);
             } else {
                 self.kept.forget_unbound(slot);
             }
@@ -80,7 +85,7 @@ impl Shell {
                 Ending::Signal(signal) => LastExit { code: None, signal: Some(signal.to_string()), at },
             };
             if process.in_charge {
-                self.slots.entry(slot).or_default().last_exit = Some(last_exit);
+                self.last_exits.insert(slot, last_exit);
             }
             self.news.note_death(run, &process, ending, was_bound);
             self.events.push_back(Event::Exited(run));

@@ -128,20 +128,20 @@ impl Kept {
         }
     }
 
-    /// Whether every socket of the slot is here and bound. Slot 0 then says which ports were taken.
-    pub(super) fn is_bound(&mut self, slot: Slot) -> bool {
+    /// Whether every socket of the slot is here and bound.
+    pub(super) fn is_bound(&self, slot: Slot) -> bool {
         let Some(kept) = self.slots.get(&slot) else { return false };
         let bound =
             |fd: &Option<OwnedFd>| fd.as_ref().is_some_and(|fd| port_of(fd).is_ok_and(|port| port != 0));
-        if kept.sockets.is_empty() || !kept.sockets.iter().all(bound) {
-            return false;
+        !kept.sockets.is_empty() && kept.sockets.iter().all(bound)
+    }
+
+    /// With port 0: the ports that slot 0 was given, for those that follow.
+    pub(super) fn learn_ports(&mut self) {
+        let Some(first) = self.slots.get(&Slot::Worker(0)) else { return };
+        for (address, fd) in self.listen.iter_mut().zip(first.sockets.iter().flatten()) {
+            address.set_port(port_of(fd).unwrap_or(address.port()));
         }
-        if slot == Slot::Worker(0) {
-            for (address, fd) in self.listen.iter_mut().zip(kept.sockets.iter().flatten()) {
-                address.set_port(port_of(fd).unwrap_or(address.port()));
-            }
-        }
-        true
     }
 
     /// Forgets the sockets of a slot that a dead launcher handed up and never bound.

@@ -11,6 +11,7 @@
 //! segment, never parses what came from the network.
 
 mod act;
+mod budget;
 mod children;
 mod control;
 mod desk;
@@ -33,6 +34,7 @@ use std::time::{Duration, Instant};
 use ::log::LevelFilter;
 use mio::{Events, Interest, Poll, Token};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 
@@ -72,6 +74,9 @@ pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
     let loaded = source.load().map_err(|e| config_trouble(&e))?;
     // A reload finds the same file again, wherever the working directory is by then.
     let source = Source { file: loaded.file, ..source };
+    // Whoever started us may have had signals blocked, and that is inherited.
+    let _ = SigSet::empty().thread_set_mask();
+    descriptor_limit(&loaded.config)?;
     let runtime = RuntimeDir::claim(&start.runtime_dir)?;
     let _log = log::init(start.log_level).map_err(|e| cannot_start(&e))?;
     let mut shell = Shell::new(runtime, source, loaded.config, roles).map_err(|e| cannot_start(&e))?;
@@ -102,12 +107,6 @@ fn config_trouble(why: &crate::config::ConfigError) -> Trouble {
     Trouble { message: message.into(), hint: hint.map(str::to_owned), exit: exit::USAGE }
 }
 
-/// What the supervisor remembers of a slot beside its process.
-#[derive(Default)]
-struct Memory {
-    last_exit: Option<LastExit>,
-}
-
 /// The core, and everything that it decides about.
 struct Shell {
     fleet: Fleet,
@@ -124,7 +123,8 @@ struct Shell {
     desk: Desk,
     source: Source,
     roles: &'static Roles,
-    slots: BTreeMap<Slot, Memory>,
+    /// How the last process of each slot ended.
+    last_exits: BTreeMap<Slot, LastExit>,
     news: news::Reporter,
     last_reload: Option<LastReload>,
     next_memory_look: Instant,
@@ -139,12 +139,12 @@ struct Shell {
 
 impl Shell {
     fn new(runtime: RuntimeDir, source: Source, config: Config, roles: &'static Roles) -> io::Result<Shell> {
-        raise_descriptor_limit();
         let poll = Poll::new()?;
         let mut signals =
             Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let plan = generations::plan(&config, roles);
+        warn_of_memlock(roles.worker.seat.bytes as u64);
         Ok(Shell {
             fleet: Fleet::new(Generation(1), plan),
             events: VecDeque::from([Event::Clock]),
@@ -159,7 +159,7 @@ impl Shell {
             signals,
             source,
             roles,
-            slots: BTreeMap::new(),
+            last_exits: BTreeMap::new(),
             news: news::Reporter::default(),
             last_reload: None,
             next_memory_look: Instant::now(),
@@ -210,15 +210,18 @@ impl Shell {
     /// Lets the core see what happened and performs what follows, until nothing follows.
     fn settle(&mut self) {
         while let Some(event) = self.events.pop_front() {
-            let now = self.now();
-            let mut actions = std::mem::take(&mut self.actions);
-            self.fleet.handle(now, event, &mut actions);
-            for action in &actions {
-                self.perform(action);
-            }
-            actions.clear();
-            self.actions = actions;
+            self.handle(self.now(), event);
         }
+    }
+
+    fn handle(&mut self, now: Tick, event: Event) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.fleet.handle(now, event, &mut actions);
+        for action in &actions {
+            self.perform(action);
+        }
+        actions.clear();
+        self.actions = actions;
     }
 
     fn now(&self) -> Tick {
@@ -232,18 +235,20 @@ impl Shell {
         let memory =
             self.memory_limit().map(|_| self.next_memory_look.saturating_duration_since(Instant::now()));
         let more = (self.control.has_more() || !self.children.unread().is_empty()).then_some(Duration::ZERO);
-        [deadline, memory, more].into_iter().flatten().min().unwrap_or(Duration::from_secs(3600))
+        let accept = self.control.deadline().map(|at| at.saturating_duration_since(Instant::now()));
+        [deadline, memory, more, accept].into_iter().flatten().min().unwrap_or(Duration::from_secs(3600))
     }
 
-    /// Judges deadlines only after everybody was heard: a supervisor that was stopped for a while must not take its
-    /// own absence for a worker's silence.
+    /// Judges deadlines only after everybody was heard, and by the time at which that began: a supervisor that was
+    /// stopped for a while, at whatever line, must not take its own absence for a worker's silence.
     fn judge_deadlines(&mut self) {
-        if self.fleet.deadline().is_some_and(|deadline| deadline <= self.now()) {
+        let now = self.now();
+        if self.fleet.deadline().is_some_and(|deadline| deadline <= now) {
             for run in self.children.runs() {
                 self.hear_run(run);
             }
             self.settle();
-            self.events.push_back(Event::Clock);
+            self.handle(now, Event::Clock);
         }
     }
 
@@ -286,11 +291,34 @@ impl Shell {
     }
 }
 
-/// Sockets, segments and lines of 64 workers and their heirs are more than the usual 1024 descriptors.
-fn raise_descriptor_limit() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
+/// Raises the soft limit of descriptors to the hard one, and refuses to start where that is too low: what is kept for
+/// each worker and its heir, clients, and what the process itself has open.
+fn descriptor_limit(config: &Config) -> Result<(), Trouble> {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return Ok(()) };
+    let for_each_worker = config.listen.len() as u64 + 4;
+    let needed = 32 + u64::from(config.workers) * for_each_worker;
+    if hard < needed {
+        let (workers, addresses) = (config.workers, config.listen.len());
+        return Err(Trouble {
+            message: format!(
+                "{workers} workers on {addresses} addresses need {needed} descriptors, and the limit is {hard}"
+            ),
+            hint: Some("raise it (ulimit -n, LimitNOFILE=), or start fewer workers".into()),
+            exit: exit::FAILED,
+        });
+    }
+    if soft < hard {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+    Ok(())
+}
+
+/// Workers lock their rings in memory where they may (mlock(2)); root may always.
+fn warn_of_memlock(bytes: u64) {
+    let Ok((limit, _)) = getrlimit(Resource::RLIMIT_MEMLOCK) else { return };
+    if limit < bytes && !nix::unistd::geteuid().is_root() {
+        ::log::warn!(
+            "workers cannot lock their receive rings in memory: {bytes} bytes each, LimitMEMLOCK is {limit}"
+        );
     }
 }

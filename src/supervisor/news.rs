@@ -3,34 +3,33 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use log::Level;
 
 use super::Shell;
+use super::budget::Budget;
 use super::children::{Ending, Process};
 use crate::core::{Generation, News, Run, Slot};
 use crate::exit;
 
 /// Deaths that are remembered, for answers that come after them.
 const MAX_DEATHS: usize = 256;
-/// Lines that children may cause in [`WINDOW`], all together.
-const MAX_LINES: u32 = 50;
-const WINDOW: Duration = Duration::from_secs(10);
-
 /// How a process ended, and what it said last.
 pub(super) struct Death {
     generation: Option<Generation>,
     pid: Option<i32>,
     ending: Result<Ending, String>,
     lived: Duration,
-    last_words: Option<String>,
+    last_words: Option<(String, i32)>,
     was_bound: bool,
 }
 
 impl Death {
     /// What a launcher said whose bind the kernel refused.
-    pub(super) fn refused_to_bind(&self) -> Option<&str> {
+    pub(super) fn refused_to_bind(&self) -> Option<&(String, i32)> {
         let refused = self.ending == Ok(Ending::Code(i32::from(exit::PORT))) && !self.was_bound;
-        self.last_words.as_deref().filter(|_| refused)
+        self.last_words.as_ref().filter(|_| refused)
     }
 }
 
@@ -46,7 +45,7 @@ impl fmt::Display for Death {
             Ok(ending) => write!(f, "{ending} after {}", Short(self.lived))?,
             Err(why) => write!(f, "could not be started: {why}")?,
         }
-        self.last_words.as_ref().map_or(Ok(()), |words| write!(f, ": {words}"))
+        self.last_words.as_ref().map_or(Ok(()), |(words, _)| write!(f, ": {words}"))
     }
 }
 
@@ -64,15 +63,22 @@ impl fmt::Display for Short {
 }
 
 /// Keeps what the log needs beside the event itself.
-#[derive(Default)]
 pub(super) struct Reporter {
     deaths: BTreeMap<Run, Death>,
-    /// Lines in the window that began then.
-    window: Option<(Instant, u32)>,
-    left_out: u64,
+    /// Lines of lifecycles: a worker that dies at once, restarted at once, must not fill a disk.
+    lives: Budget,
+    /// Lines that children cause by what they say.
+    said: Budget,
     garbage: u64,
     /// The size that was asked for when the kernel last granted less.
     buffer_missed: u64,
+}
+
+impl Default for Reporter {
+    fn default() -> Reporter {
+        let (lives, said) = (Budget::new(400, 2), Budget::new(50, 1));
+        Reporter { deaths: BTreeMap::new(), lives, said, garbage: 0, buffer_missed: 0 }
+    }
 }
 
 impl Reporter {
@@ -110,46 +116,21 @@ impl Reporter {
         self.deaths.get(&run)
     }
 
-    /// A line that a child caused; whether it may be written.
-    fn may_write(&mut self) -> bool {
-        let now = Instant::now();
-        match &mut self.window {
-            Some((began, lines)) if now.duration_since(*began) < WINDOW => {
-                *lines += 1;
-                if *lines > MAX_LINES {
-                    self.left_out += 1;
-                    return false;
-                }
-            }
-            Some(_) | None => {
-                self.window = Some((now, 1));
-                let left_out = std::mem::take(&mut self.left_out);
-                if left_out > 0 {
-                    log::warn!("{left_out} lines that workers caused were left out");
-                }
-            }
-        }
-        true
-    }
-
     /// Something a child had to say.
     pub(super) fn status(&mut self, who: &str, text: &str) {
-        if self.may_write() {
-            log::info!("{who}: {text}");
-        }
+        self.said.log(Level::Info, format_args!("{who}: {text}"));
     }
 
     /// Something a child should not have said.
     pub(super) fn garbage(&mut self, who: &str, what: &str) {
         self.garbage += 1;
-        if self.may_write() {
-            log::warn!("{who} {what} ({} such messages so far)", self.garbage);
-        }
+        self.said.warn(format_args!("{who} {what} ({} such messages so far)", self.garbage));
     }
 
     /// Says, once for each size, that the kernel grants less than the configured receive buffer.
     pub(super) fn short_buffer(&mut self, granted: u64, wanted: u64) {
-        if granted < wanted && self.buffer_missed != wanted {
+        // The kernel counts double, up to INT_MAX: of 1 GiB it grants a byte less.
+        if granted + 1 < wanted && self.buffer_missed != wanted {
             self.buffer_missed = wanted;
             log::warn!(
                 "the kernel grants {granted} of the {wanted} bytes of receive_buffer; \
@@ -163,20 +144,30 @@ impl Shell {
     /// One line for one piece of news.
     pub(super) fn tell(&mut self, news: News) {
         match news {
-            News::Online { slot, run, generation } => {
+            News::Online { run, .. } => {
                 if let Some(process) = self.children.get_mut(run) {
                     process.in_charge = true;
                 }
-                log::info!("{} gen {} pid {} online", self.name(slot), generation.0, self.pid(run));
             }
+            News::AllOnline => self.upward.ready(),
+            News::ReloadCommitted(_) => self.size_buffers(),
+            _ => {}
+        }
+        let (level, line) = self.line(news);
+        self.news.lives.log(level, format_args!("{line}"));
+    }
+
+    fn line(&self, news: News) -> (Level, String) {
+        match news {
+            News::Online { slot, run, generation } => (
+                Level::Info,
+                format!("{} gen {} pid {} online", self.name(slot), generation.0, self.pid(run)),
+            ),
             News::AllOnline => {
-                log::info!(
-                    "cluster online: {} workers on UDP {}, pid {}",
-                    self.fleet.wanted(),
-                    super::view::join(self.kept.listen()),
-                    std::process::id()
-                );
-                self.upward.ready();
+                let (workers, listen) = (self.fleet.wanted(), super::view::join(self.kept.listen()));
+                let s = if workers == 1 { "" } else { "s" };
+                let pid = std::process::id();
+                (Level::Info, format!("cluster online: {workers} worker{s} on UDP {listen}, pid {pid}"))
             }
             News::Waiting { slot, run, delay, unstable } => {
                 let times = if unstable > 1 {
@@ -184,45 +175,44 @@ impl Shell {
                 } else {
                     String::new()
                 };
-                log::warn!("{}; restart in {}{times}", self.death_line(slot, run), Short(delay));
+                (Level::Warn, format!("{}; restart in {}{times}", self.death_line(slot, run), Short(delay)))
             }
-            News::RestartNow { slot, run } => log::warn!("{}; restart at once", self.death_line(slot, run)),
-            News::Errored { slot, unstable } => log::error!(
-                "{} errored after {unstable} unstable runs in a row; `atlas-cluster restart` tries again",
-                self.name(slot)
-            ),
+            News::RestartNow { slot, run } => {
+                (Level::Warn, format!("{}; restart at once", self.death_line(slot, run)))
+            }
+            News::Errored { slot, unstable } => {
+                let what = format!("{} errored after {unstable} unstable runs in a row", self.name(slot));
+                (Level::Error, format!("{what}; `atlas-cluster restart` tries again"))
+            }
             News::Silent { slot, run } => {
-                log::error!(
-                    "{} pid {} gave no sign of life within worker.watchdog; killed",
-                    self.name(slot),
-                    self.pid(run)
-                );
+                (Level::Error, self.killed(slot, run, "gave no sign of life within worker.watchdog"))
             }
-            News::TooLate { slot, run } => log::error!(
-                "{} pid {} was not ready within worker.listen_timeout; killed",
-                self.name(slot),
-                self.pid(run)
-            ),
-            News::KillTimeout { slot, run } => log::warn!(
-                "{} pid {} did not leave within worker.kill_timeout; killed",
-                self.name(slot),
-                self.pid(run)
-            ),
-            News::TooFat { slot, run } => log::warn!(
-                "{} pid {} uses more memory than max_memory_restart; a successor is started",
-                self.name(slot),
-                self.pid(run)
-            ),
-            News::ReloadStarted(generation) => {
-                log::info!("reload to gen {}: preparing a successor for every worker", generation.0);
+            News::TooLate { slot, run } => {
+                (Level::Error, self.killed(slot, run, "was not ready within worker.listen_timeout"))
             }
-            News::ReloadCommitted(generation) => {
-                log::info!("reload to gen {} done: all successors are ready and take over", generation.0);
-                self.size_buffers();
+            News::KillTimeout { slot, run } => {
+                (Level::Warn, self.killed(slot, run, "did not leave within worker.kill_timeout"))
             }
-            News::ReloadFailed(_) => {} // said with its reason when the order is answered
-            News::Retired(slot) => log::info!("{} retired", self.name(slot)),
+            News::TooFat { slot, run } => {
+                let what = format!("{} pid {} uses more memory", self.name(slot), self.pid(run));
+                (Level::Warn, format!("{what} than max_memory_restart; a successor is started"))
+            }
+            News::ReloadStarted(Generation(number)) => {
+                (Level::Info, format!("reload to gen {number}: preparing a successor for every worker"))
+            }
+            News::ReloadCommitted(Generation(number)) => {
+                (Level::Info, format!("reload to gen {number} done: all successors are ready and take over"))
+            }
+            // With its reason when the order is answered.
+            News::ReloadFailed(Generation(number)) => {
+                (Level::Debug, format!("reload to gen {number}: the successors are sent away"))
+            }
+            News::Retired(slot) => (Level::Info, format!("{} retired", self.name(slot))),
         }
+    }
+
+    fn killed(&self, slot: Slot, run: Run, why: &str) -> String {
+        format!("{} pid {} {why}; killed", self.name(slot), self.pid(run))
     }
 
     fn pid(&self, run: Run) -> i32 {

@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
+use super::runtime::{make_folder, private};
+
 /// The longest message that is understood, in bytes.
 const MAX_MESSAGE: usize = 4096;
 /// Messages read from one child in one turn: a child that floods must not keep the others waiting.
@@ -22,7 +24,7 @@ pub(super) enum Said {
     /// `STATUS=…`.
     Status(String),
     /// `STATUS=…` with `ERRNO=…` beside it: why it ends.
-    LastWords(String),
+    LastWords(String, i32),
     /// `FDSTORE=1` with its `FDNAME=` and one descriptor.
     Keep(String, OwnedFd),
     /// Not a message of the contract.
@@ -37,10 +39,19 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Binds `folder/name`.
+    /// Binds `folder/name`, 0600. The folder is made anew if somebody swept it away: a worker must not stay dead for that.
     pub(super) fn open(folder: &Path, name: &str) -> io::Result<Line> {
         let path = folder.join(name);
-        let socket = UnixDatagram::bind(&path)?;
+        let bind = || private(|| UnixDatagram::bind(&path));
+        let socket = match bind() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                make_folder(folder)?;
+                bind()
+            }
+            bound => bound,
+        };
+        let named = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
+        let socket = socket.map_err(named)?;
         socket.set_nonblocking(true)?;
         Ok(Line { socket, path })
     }
@@ -87,7 +98,10 @@ fn parse(message: &[u8], mut fds: impl Iterator<Item = OwnedFd>, said: &mut Vec<
     }
     if let Some(status) = value("STATUS") {
         let status = status.chars().filter(|c| !c.is_control()).collect();
-        said.push(if value("ERRNO").is_some() { Said::LastWords(status) } else { Said::Status(status) });
+        said.push(match value("ERRNO") {
+            Some(errno) => Said::LastWords(status, errno.parse().unwrap_or(0)),
+            None => Said::Status(status),
+        });
     }
     for (name, what) in [("X_BOUND", Said::Bound), ("READY", Said::Ready), ("WATCHDOG", Said::Alive)] {
         if value(name) == Some("1") {
@@ -110,7 +124,7 @@ mod tests {
         let short = |said: &Said| match said {
             Said::Keep(name, _) => format!("Keep {name}"),
             Said::Status(text) => format!("Status {text}"),
-            Said::LastWords(text) => format!("LastWords {text}"),
+            Said::LastWords(text, errno) => format!("LastWords {text} {errno}"),
             Said::Bound | Said::Ready | Said::Alive | Said::Garbage => format!("{said:?}"),
         };
         said.iter().map(short).collect()
@@ -122,7 +136,7 @@ mod tests {
             ("READY=1", 0, &["Ready"][..]),
             ("X_BOUND=1\nREADY=1\nWATCHDOG=1\n", 0, &["Bound", "Ready", "Alive"]),
             ("STATUS=all well", 0, &["Status all well"]),
-            ("STATUS=no\u{1b}[31m port\nERRNO=98", 0, &["LastWords no[31m port"]),
+            ("STATUS=no\u{1b}[31m port\nERRNO=98", 0, &["LastWords no[31m port 98"]),
             ("FDSTORE=1\nFDNAME=udp0\nFDPOLL=0", 1, &["Keep udp0"]),
             ("FDSTORE=1\nFDNAME=udp0", 0, &["Garbage"]),
             ("FDSTORE=1\nFDNAME=udp0", 2, &["Garbage"]),

@@ -3,6 +3,8 @@
 use super::control::Client;
 use super::desk::{Asker, Errand};
 use super::{Shell, config_trouble, generations};
+use nix::libc;
+
 use crate::config::unchangeable;
 use crate::core::{Event, Failure, Order, Outcome, Refusal, Slot, Ticket};
 use crate::exit;
@@ -48,10 +50,17 @@ impl Shell {
 
     /// One reload at a time; those asked for meanwhile become one more.
     pub(super) fn order_reload(&mut self, asker: Asker) {
-        if self.desk.is_reloading() {
-            self.desk.fold(asker);
-        } else {
+        if !self.desk.is_reloading() {
             self.reload(vec![asker]);
+        } else if !self.desk.fold(asker.clone())
+            && let Asker::Client(client) = asker
+        {
+            self.refuse(
+                client,
+                "too many wait for a reload already".into(),
+                Some("wait for it".into()),
+                exit::FAILED,
+            );
         }
     }
 
@@ -104,6 +113,10 @@ impl Shell {
     }
 
     fn order_restart(&mut self, client: Client, ids: &[String]) {
+        log::info!(
+            "restart ordered: {}",
+            if ids.is_empty() { "every worker".into() } else { ids.join(", ") }
+        );
         let slots: Result<Vec<Slot>, &String> = ids.iter().map(|id| self.slot_named(id).ok_or(id)).collect();
         match slots {
             Ok(slots) => {
@@ -138,10 +151,19 @@ impl Shell {
     }
 
     pub(super) fn order_stop(&mut self, asker: Asker, now: bool) {
-        if let Asker::Signal(signal) = &asker {
-            log::info!("{signal}: stopping{}", if now { " at once" } else { "" });
-        }
+        let by = match &asker {
+            Asker::Signal(signal) => signal,
+            Asker::Client(_) => "stop ordered",
+        };
+        log::info!("{by}: stopping{}", if now { " at once" } else { "" });
         self.upward.stopping();
+        // A second signal means "at once"; a second client only wants to know when it is over.
+        if let Asker::Client(_) = asker
+            && !now
+            && self.desk.join_stop(std::slice::from_ref(&asker))
+        {
+            return;
+        }
         let ticket = self.desk.open(Errand::Stop, vec![asker]);
         self.events.push_back(Event::Order(ticket, Order::Stop { now }));
     }
@@ -174,6 +196,8 @@ impl Shell {
                     self.reload(folded);
                 }
             }
+            // Overtaken by a harder one: it is the same end that they wait for.
+            Errand::Stop if outcome == Outcome::Superseded && self.desk.join_stop(&askers) => {}
             Errand::Restart | Errand::Stop => {
                 for asker in askers {
                     if let Asker::Client(client) = asker {
@@ -197,9 +221,10 @@ impl Shell {
             Outcome::Refused(Refusal::OutOfRange) => {
                 ("there can be 1 to 64 workers".into(), "choose a number in that range")
             }
-            Outcome::Superseded => {
-                ("a later order came first".into(), "`atlas-cluster list` shows what is under way")
-            }
+            Outcome::Superseded => (
+                "a stop, or a later order, overtook it".into(),
+                "`atlas-cluster list` shows what is under way",
+            ),
         };
         Some(Trouble { message, hint: Some(hint.into()), exit: exit::FAILED })
     }
@@ -223,8 +248,18 @@ impl Shell {
             && let Some(death) = self.news.death(run)
             && let Some(said) = death.refused_to_bind()
         {
-            let hint = "stop who holds the port, or choose another one with --listen";
-            return Trouble { message: said.to_owned(), hint: Some(hint.into()), exit: exit::PORT };
+            let (said, errno) = said;
+            let hint = match *errno {
+                libc::EADDRINUSE => "stop who holds the port, or choose another one with --listen",
+                libc::EADDRNOTAVAIL => {
+                    "choose an address of this host with --listen; `ip address` shows them"
+                }
+                libc::EACCES => {
+                    "a port below 1024 needs CAP_NET_BIND_SERVICE; choose another one with --listen"
+                }
+                _ => "choose another address with --listen",
+            };
+            return Trouble { message: said.clone(), hint: Some(hint.into()), exit: exit::PORT };
         }
         let message = format!("the cluster did not come up: {}", self.describe(failure));
         let hint = Some("mend that and start again; --log-level debug shows each step".into());

@@ -14,11 +14,6 @@ use crate::wire::{CONTROL_SOCKET, PID_FILE, Trouble};
 
 /// Folder of the children's notify addresses.
 const NOTIFY: &str = "notify";
-/// The longest path of a socket, its NUL left out (sun_path, unix(7)).
-const MAX_SOCKET_PATH: usize = 107;
-/// The longest name below [`NOTIFY`]: a role, a dot, a run of 20 digits.
-const MAX_LINE_NAME: usize = 40;
-
 /// Ours while the lock on the pid file is held.
 pub(super) struct RuntimeDir {
     folder: PathBuf,
@@ -31,14 +26,6 @@ impl RuntimeDir {
     /// # Errors
     /// A [`Trouble`] for the user: somebody else runs there, or it can't be used.
     pub(super) fn claim(folder: &Path) -> Result<RuntimeDir, Trouble> {
-        let too_long = folder.join(NOTIFY).as_os_str().len() + 1 + MAX_LINE_NAME > MAX_SOCKET_PATH;
-        if too_long {
-            return Err(trouble(
-                folder,
-                "its path is too long for a socket below it",
-                "choose a shorter --runtime-dir",
-            ));
-        }
         let failed = |e: io::Error| {
             let hint = "choose a directory of your own with --runtime-dir";
             trouble(folder, &e.to_string(), hint)
@@ -60,10 +47,9 @@ impl RuntimeDir {
             pid_file.set_len(0)?;
             pid_file.rewind()?;
             writeln!(pid_file, "{}", std::process::id())?;
-            let _ = fs::remove_file(folder.join(CONTROL_SOCKET));
-            let _ = fs::remove_dir_all(folder.join(NOTIFY));
-            fs::DirBuilder::new().mode(0o711).create(folder.join(NOTIFY))?;
-            fs::set_permissions(folder.join(NOTIFY), fs::Permissions::from_mode(0o711))
+            remove(&folder.join(CONTROL_SOCKET), |path| fs::remove_file(path))?;
+            remove(&folder.join(NOTIFY), |path| fs::remove_dir_all(path))?;
+            make_folder(&folder.join(NOTIFY))
         };
         settle().map_err(failed)?;
         Ok(RuntimeDir { folder: folder.to_owned(), _lock: lock })
@@ -71,11 +57,7 @@ impl RuntimeDir {
 
     /// Binds the control socket, 0600 from its first moment.
     pub(super) fn control(&self) -> io::Result<UnixListener> {
-        use nix::sys::stat::{Mode, umask};
-        let before = umask(Mode::from_bits_truncate(0o177));
-        let listener = UnixListener::bind(self.folder.join(CONTROL_SOCKET));
-        umask(before);
-        listener
+        private(|| UnixListener::bind(self.folder.join(CONTROL_SOCKET)))
     }
 
     /// Where children's notify addresses lie.
@@ -93,12 +75,22 @@ impl Drop for RuntimeDir {
     }
 }
 
-fn trouble(folder: &Path, why: &str, hint: &str) -> Trouble {
-    let message = format!("cannot use the runtime directory {}: {why}", folder.display());
-    Trouble { message, hint: Some(hint.into()), exit: exit::FAILED }
+/// Makes a file that is the owner's alone. The mask belongs to the whole process, of which one thread makes files.
+pub(super) fn private<T>(make: impl FnOnce() -> T) -> T {
+    use nix::sys::stat::{Mode, umask};
+    let before = umask(Mode::from_bits_truncate(0o177));
+    let made = make();
+    umask(before);
+    made
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
+fn trouble(folder: &Path, why: &str, hint: &str) -> Trouble {
+    let message = format!("cannot use the runtime directory {}: {why}", folder.display());
+    Trouble { message, hint: Some(hint.into()), exit: exit::USAGE }
+}
+
+/// Makes a folder, 0711 whatever the mask is, if it is not there; it must be ours.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     if !folder.exists() {
         fs::DirBuilder::new().recursive(true).mode(0o711).create(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
@@ -107,11 +99,27 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     if !found.is_dir() {
         return Err(io::Error::from_raw_os_error(nix::libc::ENOTDIR));
     }
+    if found.mode() & 0o1002 == 0o1002 {
+        return Err(io::Error::other("everybody may write there"));
+    }
     let (owner, us) = (found.uid(), nix::unistd::geteuid().as_raw());
     if owner != us {
         return Err(io::Error::other(format!("it belongs to uid {owner}, and we are uid {us}")));
     }
+    if found.mode() & 0o002 != 0 {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
+    }
     Ok(())
+}
+
+/// Takes away what a killed predecessor left.
+fn remove(path: &Path, how: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+    match how(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(io::Error::new(e.kind(), format!("cannot remove {}: {e}", path.display())))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Opens the pid file and tries its lock; without the lock, somebody holds it. A file that its owner removed between
@@ -164,10 +172,14 @@ mod tests {
 
     #[test]
     fn a_directory_that_cannot_be_used_says_why() {
-        let long = PathBuf::from(format!("/tmp/{}", "x".repeat(100)));
-        let refused = RuntimeDir::claim(&long).err().unwrap();
-        assert!(refused.message.contains("too long") && refused.hint.is_some());
         let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(RuntimeDir::claim(file.path()).err().unwrap().message.contains("Not a directory"));
+        let refused = RuntimeDir::claim(file.path()).err().unwrap();
+        assert!(refused.message.contains("Not a directory") && refused.hint.is_some());
+        let shared = tempfile::tempdir().unwrap();
+        fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        assert!(RuntimeDir::claim(shared.path()).err().unwrap().message.contains("everybody may write"));
+        fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        RuntimeDir::claim(shared.path()).unwrap();
+        assert_eq!(fs::metadata(shared.path()).unwrap().mode() & 0o777, 0o711);
     }
 }

@@ -118,7 +118,7 @@ impl Shell {
     }
 
     fn last_exit(&self, slot: Slot) -> Option<crate::wire::LastExit> {
-        self.slots.get(&slot)?.last_exit.clone()
+        self.last_exits.get(&slot).cloned()
     }
 }
 

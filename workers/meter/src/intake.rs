@@ -205,7 +205,8 @@ mod tests {
         for (i, (sender, payload, truncated, class)) in cases.into_iter().enumerate() {
             let before = counters;
             let sender = Some(sender.parse().unwrap());
-            intake.take(&Entry { payload, sender, stamp: None, truncated }, &mut counters);
+            let bytes = payload.len();
+            intake.take(&Entry { payload, bytes, sender, stamp: None, truncated }, &mut counters);
             assert_eq!(counters.get(class), before.get(class) + 1, "case {i}");
             assert_eq!(counters.classes(), i as u64 + 1, "case {i} is in exactly one class");
         }

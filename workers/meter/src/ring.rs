@@ -92,7 +92,7 @@ impl<'m> Ring<'m> {
             let Some(entry) = self.batch.entry(i) else { break };
             self.faces.set_hint(i as u16);
             self.counters.add(Counter::Datagrams, 1);
-            self.counters.add(Counter::Bytes, entry.payload.len() as u64);
+            self.counters.add(Counter::Bytes, entry.bytes as u64);
             taker.take(&entry, &mut self.counters);
             taken += 1;
         }

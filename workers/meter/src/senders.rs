@@ -18,31 +18,34 @@ pub(crate) enum Sender {
     Unknown,
 }
 
+/// A sender whose place was looked up, and the claim that stood on it.
+#[derive(Clone, Copy)]
+struct Remembered {
+    address: IpAddr,
+    place: Place,
+    claim: u64,
+}
+
 /// The door, with a memory of who came through it.
 pub(crate) struct Senders {
     /// Configured addresses, sorted; consulted unless anybody may come.
     configured: Vec<IpAddr>,
     anybody: bool,
-    /// Configured processors that found no place.
-    pub(crate) homeless: usize,
     /// Places by a hash of the address, one sender on each line: the last one remembered.
-    places: Box<[Option<(IpAddr, Place)>; LINES]>,
+    places: Box<[Option<Remembered>; LINES]>,
 }
 
 impl Senders {
     /// Claims a place for each configured processor, so that strangers can't crowd one out.
     pub(crate) fn new(settings: &Settings, table: &Writer<'_>) -> Senders {
         let mut configured: Vec<IpAddr> = settings.processors().collect();
-        let mut senders = Senders {
-            configured: Vec::new(),
-            anybody: settings.anybody(),
-            homeless: 0,
-            places: Box::new([None; LINES]),
-        };
-        for &address in &configured {
-            senders.homeless += usize::from(senders.place(address, table).is_none());
-        }
+        let mut senders =
+            Senders { configured: Vec::new(), anybody: settings.anybody(), places: Box::new([None; LINES]) };
         configured.sort_unstable();
+        for &address in &configured {
+            // There are as many places as processors can be configured.
+            let _ = table.place_by_right(address, |other| configured.binary_search(&other).is_ok());
+        }
         senders.configured = configured;
         senders
     }
@@ -58,20 +61,19 @@ impl Senders {
 
     /// The place of `address`, claimed if need be; None if the table is full.
     pub(crate) fn place(&mut self, address: IpAddr, table: &Writer<'_>) -> Option<Place> {
-        let line = line(address);
-        if let Some((known, place)) = self.places[line]
-            && known == address
-        {
+        if let Some(place) = self.known_place(address, table) {
             return Some(place);
         }
         let place = table.place(address)?;
-        self.places[line] = Some((address, place));
+        self.places[line(address)] = Some(Remembered { address, place, claim: table.claim_on(place) });
         Some(place)
     }
 
     /// The place of `address` if this worker has given him one before.
-    pub(crate) fn known_place(&self, address: IpAddr) -> Option<Place> {
-        self.places[line(address)].filter(|&(known, _)| known == address).map(|(_, place)| place)
+    pub(crate) fn known_place(&self, address: IpAddr, table: &Writer<'_>) -> Option<Place> {
+        let Remembered { address: known, place, claim } = self.places[line(address)]?;
+        // After a reload a place may have passed to a processor of the new configuration.
+        (known == address && table.claim_on(place) == claim).then_some(place)
     }
 }
 
@@ -118,15 +120,19 @@ mod tests {
         let words = table();
         let writer = Writer::new(&words).unwrap();
         let mut senders = Senders::new(&settings("{}"), &writer);
-        let addresses: Vec<IpAddr> = (0..64u32).map(|i| IpAddr::V4((0x0a00_0001 + i).into())).collect();
+        let addresses: [IpAddr; 64] = std::array::from_fn(|i| IpAddr::V4((0x0a00_0001 + i as u32).into()));
         for round in 0..2 {
-            for &address in &addresses {
+            for address in addresses {
                 assert_eq!(senders.place(address, &writer), writer.place(address), "round {round}");
             }
         }
         assert_eq!(senders.place("10.9.9.9".parse().unwrap(), &writer), None, "the 65th");
-        assert_eq!(senders.known_place("10.9.9.9".parse().unwrap()), None);
+        assert_eq!(senders.known_place("10.9.9.9".parse().unwrap(), &writer), None);
         let configured = settings(r#"{"processor":[{"address":"10.9.9.9"},{"address":"10.0.0.1"}]}"#);
-        assert_eq!(Senders::new(&configured, &writer).homeless, 1, "told, not passed over");
+        let old = addresses.map(|address| (address, senders.known_place(address, &writer)));
+        let mut successor = Senders::new(&configured, &writer);
+        let place = successor.place("10.9.9.9".parse().unwrap(), &writer).unwrap();
+        let evicted = old.into_iter().find(|&(_, known)| known == Some(place)).unwrap().0;
+        assert_eq!(senders.known_place(evicted, &writer), None, "and the one before finds out");
     }
 }

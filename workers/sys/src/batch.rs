@@ -40,6 +40,8 @@ const PAYLOADS: usize = (CONTROLS + LEN * CONTROL).next_multiple_of(4096);
 pub struct Entry<'b> {
     /// Its bytes, at most [`PAYLOAD`].
     pub payload: &'b [u8],
+    /// How many bytes it had.
+    pub bytes: usize,
     /// Who sent it; an IPv4 sender on an IPv6 socket is shown as IPv4. `None` if the name makes no sense.
     pub sender: Option<SocketAddr>,
     /// When the kernel received it: time since the epoch by CLOCK_REALTIME (SO_TIMESTAMPNS).
@@ -123,7 +125,9 @@ impl<'m> Batch<'m> {
         self.dirty = LEN;
         let (raw, headers, len) = (socket.as_raw_fd(), self.header(0), LEN as libc::c_uint);
         // SAFETY: `len` headers lie there, each linked to memory of this mapping that is as long as it says.
-        let got = unsafe { libc::recvmmsg(raw, headers, len, libc::MSG_DONTWAIT, std::ptr::null_mut()) };
+        let got = unsafe {
+            libc::recvmmsg(raw, headers, len, libc::MSG_DONTWAIT | libc::MSG_TRUNC, std::ptr::null_mut())
+        };
         match usize::try_from(got) {
             Ok(got) => {
                 self.dirty = got;
@@ -152,7 +156,8 @@ impl<'m> Batch<'m> {
         let name = self.bytes(NAMES + i * NAME, (header.msg_hdr.msg_namelen as usize).min(NAME));
         let control = self.bytes(CONTROLS + i * CONTROL, header.msg_hdr.msg_controllen.min(CONTROL));
         let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-        Some(Entry { payload, sender: sender(name), stamp: stamp(control), truncated })
+        let bytes = header.msg_len as usize;
+        Some(Entry { payload, bytes, sender: sender(name), stamp: stamp(control), truncated })
     }
 
     fn bytes(&self, part: usize, len: usize) -> &[u8] {
@@ -230,6 +235,7 @@ mod tests {
             assert_eq!(batch.entry(1).unwrap().payload, b"");
             let cut = batch.entry(2).unwrap();
             assert_eq!((cut.payload, cut.truncated), (&long[..PAYLOAD], true));
+            assert_eq!(cut.bytes, long.len());
             assert_eq!(batch.entry(3), None);
             batch.reset();
             assert_eq!(batch.entry(0), None);

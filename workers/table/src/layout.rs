@@ -80,6 +80,13 @@ pub fn check(words: &(impl Words + ?Sized)) -> Result<(), Foreign> {
     HEAD.check(words, STORE_BYTES)
 }
 
+/// State of a place whose address was never written.
+pub(crate) const UNWRITTEN: u64 = 0;
+/// State of a place whose address is there.
+pub(crate) const WHOLE: u64 = 1;
+/// State of a place that passes from one processor to another.
+pub(crate) const CLEARING: u64 = 2;
+
 /// A processor's place in the table: 0 … 63.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place(pub(crate) u8);
@@ -119,6 +126,12 @@ impl Place {
     /// The word of a level, if there is such a meter.
     pub(crate) fn level(self, kind: u8, index: u8) -> Option<usize> {
         Some(LEVELS + self.index() * METERS + meter(kind, index)?)
+    }
+
+    /// The words of all its levels.
+    pub(crate) fn levels(self) -> std::ops::Range<usize> {
+        let first = LEVELS + self.index() * METERS;
+        first..first + METERS
     }
 
     fn link(self) -> usize {

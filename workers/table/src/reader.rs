@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::layout::{INDICES, KINDS, METERS, NAME_WORDS, Place, check, meter, unpack};
+use crate::layout::{INDICES, KINDS, METERS, NAME_WORDS, Place, WHOLE, check, meter, unpack};
 use crate::{Foreign, Words};
 
 /// A reader gives up on link's words after so many changes under its eyes, and shows what it would without link.
@@ -67,7 +67,7 @@ impl<W: Words> Reader<W> {
     }
 
     fn processor(&self, place: Place) -> Option<Processor> {
-        if self.words.load(place.whole()) != 1 {
+        if self.words.load(place.whole()) != WHOLE {
             return None;
         }
         let [upper, lower] = place.address().map(|word| u128::from(self.words.load(word)));

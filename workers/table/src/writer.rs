@@ -1,12 +1,12 @@
 //! Storing readings: from any number of processes at once, without a lock.
 
 use std::hash::Hasher as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use siphasher::sip::SipHasher24;
 
-use crate::layout::{KEY, PROCESSORS, Place, check, pack};
+use crate::layout::{CLEARING, KEY, PROCESSORS, Place, UNWRITTEN, WHOLE, check, pack};
 use crate::{Foreign, STORE_BYTES, Words};
 
 /// The table, to store into.
@@ -53,14 +53,62 @@ impl<'a> Writer<'a> {
         None
     }
 
+    /// The place of a processor that must have one: in a full table it gets that of the processor that was heard longest
+    /// ago, of those that `is_kept` does not hold. None if all are kept.
+    ///
+    /// Whoever remembers a place compares [`Writer::claim_on`] before he uses it: it may be another's by then.
+    #[must_use]
+    pub fn place_by_right(&self, address: IpAddr, is_kept: impl Fn(IpAddr) -> bool) -> Option<Place> {
+        let bits = canonical(address);
+        let claim = fingerprint(self.key, bits);
+        for _ in 0..PROCESSORS {
+            let place = self.place(address);
+            if place.is_some() {
+                return place;
+            }
+            let (place, theirs) = Place::all()
+                .map(|place| (place, self.claim_on(place)))
+                .filter(|&(place, _)| !is_kept(self.address(place)))
+                .min_by_key(|&(place, _)| self.words[place.heard()].load(Ordering::Relaxed))?;
+            let cell = &self.words[place.fingerprint()];
+            if cell.compare_exchange(theirs, claim, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+                self.write_address(place, bits);
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// Whose place it is, as a number; another one once it is another's.
+    #[must_use]
+    pub fn claim_on(&self, place: Place) -> u64 {
+        self.words[place.fingerprint()].load(Ordering::Relaxed)
+    }
+
+    fn address(&self, place: Place) -> IpAddr {
+        let [upper, lower] = place.address().map(|word| u128::from(self.words[word].load(Ordering::Relaxed)));
+        IpAddr::V6(Ipv6Addr::from_bits(upper << 64 | lower)).to_canonical()
+    }
+
+    /// Writes the address of a claimed place, unless it stands there. What an evicted one has left is cleared first;
+    /// a clearing that its author did not live to finish is done again.
     fn write_address(&self, place: Place, bits: u128) {
-        if self.words[place.whole()].load(Ordering::Acquire) == 1 {
+        let whole = &self.words[place.whole()];
+        let state = whole.load(Ordering::Acquire);
+        if state == WHOLE && canonical(self.address(place)) == bits {
             return;
+        }
+        if state != UNWRITTEN {
+            whole.store(CLEARING, Ordering::Release);
+            self.words[place.heard()].store(0, Ordering::Relaxed);
+            for word in place.levels() {
+                self.words[word].store(0, Ordering::Relaxed);
+            }
         }
         let [upper, lower] = place.address();
         self.words[upper].store((bits >> 64) as u64, Ordering::Relaxed);
         self.words[lower].store(bits as u64, Ordering::Relaxed);
-        self.words[place.whole()].store(1, Ordering::Release);
+        whole.store(WHOLE, Ordering::Release);
     }
 
     /// Stores a reading taken at `micros` (µs of CLOCK_BOOTTIME), unless a newer one is there. False, and nothing
@@ -105,12 +153,69 @@ fn fingerprint(key: [u64; 2], bits: u128) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::Ipv4Addr;
 
     #[test]
     fn who_loses_the_race_for_a_place_gets_what_won_it() {
         let cell = AtomicU64::new(0);
         assert_eq!((claim(&cell, 7), claim(&cell, 8), claim(&cell, 7)), (7, 7, 7));
         assert_eq!(cell.into_inner(), 7);
+    }
+
+    fn table() -> Vec<AtomicU64> {
+        let mut bytes = crate::head([1, 2]);
+        bytes.resize(crate::BYTES, 0);
+        bytes.chunks(8).map(|word| AtomicU64::new(u64::from_ne_bytes(word.try_into().unwrap()))).collect()
+    }
+
+    fn address(last: u32) -> IpAddr {
+        Ipv4Addr::from_bits(0x0a00_0000 + last).into()
+    }
+
+    #[test]
+    fn a_full_table_makes_room_for_one_that_has_a_right_to_it() {
+        let words = table();
+        let writer = Writer::new(&words).unwrap();
+        let reader = crate::Reader::new(&words[..]).unwrap();
+        for last in 1..=64 {
+            let place = writer.place(address(last)).unwrap();
+            writer.store(place, 3, 7, u64::from(last) + 100, -100);
+            writer.heard(place, u64::from(last) + 100);
+        }
+        assert_eq!(writer.place(address(65)), None, "nobody makes room for just anybody");
+        let kept = |one: IpAddr| one == address(1) || one == address(65);
+        let old = (writer.place(address(2)).unwrap(), writer.claim_on(writer.place(address(2)).unwrap()));
+        let new = writer.place_by_right(address(65), kept).unwrap();
+        assert_eq!(
+            (new, writer.place(address(65))),
+            (old.0, Some(new)),
+            "of the others, 2 was heard longest ago"
+        );
+        assert_ne!(writer.claim_on(new), old.1, "who remembers the place finds out");
+        let shown: Vec<_> = reader.processors().map(|processor| processor.address).collect();
+        assert!(shown.contains(&address(65)) && shown.contains(&address(1)) && !shown.contains(&address(2)));
+        assert_eq!((reader.meters(new).count(), shown.len()), (0, 64), "it inherits no level");
+        assert_eq!(writer.place_by_right(address(65), kept), Some(new));
+        assert_eq!(writer.place_by_right(address(66), |_| true), None, "everybody is kept");
+    }
+
+    #[test]
+    fn a_place_whose_evictor_died_halfway_is_finished_by_the_next_one() {
+        for state in [WHOLE, CLEARING] {
+            let words = table();
+            let writer = Writer::new(&words).unwrap();
+            for last in 1..=64 {
+                writer.store(writer.place(address(last)).unwrap(), 0, 0, 5, -100);
+            }
+            let place = writer.place(address(1)).unwrap();
+            let claim = fingerprint(writer.key, canonical(address(65)));
+            words[place.fingerprint()].store(claim, Ordering::Relaxed);
+            words[place.whole()].store(state, Ordering::Relaxed);
+            assert_eq!(writer.place(address(65)), Some(place));
+            let reader = crate::Reader::new(&words[..]).unwrap();
+            assert!(reader.processors().any(|shown| (shown.place, shown.address) == (place, address(65))));
+            assert_eq!(reader.meters(place).count(), 0, "it inherits no level");
+        }
     }
 
     #[test]
