@@ -1,5 +1,7 @@
 //! Generations: what a reload brings is in force, and what the disk says meanwhile is not.
 
+use std::net::{Ipv4Addr, UdpSocket};
+
 use harness::{Cluster, Ledger, cluster, wait_until};
 use nix::sys::signal::Signal;
 
@@ -48,6 +50,23 @@ fn new_processors_are_in_force_after_a_reload() {
     ledger.settle(&cluster);
     assert_eq!(unknown(), Some(1));
     assert_eq!(cluster.meters().processor("127.9.9.9").expect("the new one").name, "bar");
+}
+
+#[test]
+fn a_processor_of_a_new_configuration_gets_a_place_in_a_full_table() {
+    let cluster = cluster!().config("").start();
+    let to = cluster.targets()[0];
+    let level = |last: u8| {
+        let from = UdpSocket::bind((Ipv4Addr::new(127, 0, 9, last), 0));
+        let text = r#"{"method":"update","params":[{"param":"ZoneMeter_0","val":-7}]}"#;
+        from.expect("an address of the loopback").send_to(text.as_bytes(), to).expect("sent");
+    };
+    (1..=64).for_each(level);
+    wait_until("the table is full", || cluster.meters().processors.len() == 64);
+    cluster.place().write_config("[[processor]]\nname = \"bar\"\naddress = \"127.0.9.99\"\n");
+    cluster.command(["reload"]).expect_code(0);
+    level(99);
+    wait_until("its level is shown", || cluster.meters().level("127.0.9.99", "ZoneMeter_0") == Some(-7.0));
 }
 
 #[test]

@@ -97,6 +97,32 @@ fn the_command_stop_returns_when_every_process_is_gone() {
 }
 
 #[test]
+fn two_commands_that_stop_wait_for_the_same_end_and_cut_nothing_short() {
+    let cluster = cluster!().config(PATIENT).start();
+    let stopped = stop_worker(&cluster, 0);
+    std::thread::scope(|scope| {
+        let stops = [(); 2].map(|()| scope.spawn(|| cluster.command(["stop"])));
+        cluster.expect_log("stop ordered: stopping");
+        wait_until("both were ordered", || cluster.log().matches("stop ordered").count() == 2);
+        assert!(process::lives(stopped), "nobody was in a hurry");
+        process::signal(stopped, Signal::SIGCONT);
+        for stop in stops {
+            stop.join().expect("the command ends").expect_code(0);
+        }
+    });
+    expect_clean_end(&cluster);
+}
+
+#[test]
+fn signals_that_were_blocked_by_whoever_started_it_are_heard() {
+    let cluster = cluster!().wrapped_in(&["env", "--block-signal"]).start();
+    cluster.signal(Signal::SIGHUP);
+    cluster.expect("a reload", |list| list.cluster.generation == 2);
+    cluster.signal(Signal::SIGTERM);
+    expect_clean_end(&cluster);
+}
+
+#[test]
 fn the_command_stop_now_waits_for_nobody() {
     let cluster = cluster!().config(PATIENT).start();
     stop_worker(&cluster, 0);

@@ -32,7 +32,7 @@ pub(super) const VERBS_TO_COME: &[&str] = &[
     version,
     override_usage = "atlas-cluster [start] [OPTIONS]\n       atlas-cluster COMMAND [OPTIONS]",
     after_help = "Without a command it starts a cluster in the foreground.\n\
-                  Any key of the configuration can be given by --set, or in the environment: \
+                  Any single value of the configuration can be given by --set, or in the environment: \
                   worker.watchdog is ATLAS_CLUSTER_WORKER_WATCHDOG.\n\n\
                   Example:\n  atlas-cluster --workers 4 --listen 0.0.0.0:3131"
 )]

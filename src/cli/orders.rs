@@ -81,17 +81,11 @@ pub(super) fn reload(client: &Client, as_json: bool) -> Result<u8, Error> {
 pub(super) fn wait(client: &Client, goal: Goal, timeout: Duration) -> Result<(), Error> {
     let deadline = Instant::now().checked_add(timeout);
     let mut processes: Vec<Identity> = Vec::new();
-    let mut last = String::from("it was not asked yet");
+    let mut last;
     loop {
+        // At least one look, however short the time.
         let left = deadline.map_or(PATIENCE, |deadline| deadline.saturating_duration_since(Instant::now()));
-        if left.is_zero() {
-            let (goal, timeout) = (goal_name(goal), humantime::format_duration(timeout));
-            let dir = client.dir().display();
-            return Err(Error::NotReached(format!(
-                "the cluster in {dir} is not {goal} after {timeout}: {last}"
-            )));
-        }
-        match Snapshot::take(client, left.min(PATIENCE)) {
+        match Snapshot::take(client, left.clamp(EVERY, PATIENCE)) {
             Ok(snapshot) if goal == Goal::Online && snapshot.view.list.cluster.state == "online" => {
                 return Ok(());
             }
@@ -107,6 +101,13 @@ pub(super) fn wait(client: &Client, goal: Goal, timeout: Duration) -> Result<(),
             }
             Err(error @ (Error::Silent { .. } | Error::Closed { .. })) => last = error.to_string(),
             Err(error) => return Err(error),
+        }
+        if left.is_zero() {
+            let (goal, timeout) = (goal_name(goal), humantime::format_duration(timeout));
+            let dir = client.dir().display();
+            return Err(Error::NotReached(format!(
+                "the cluster in {dir} is not {goal} after {timeout}: {last}"
+            )));
         }
         thread::sleep(EVERY.min(left));
     }

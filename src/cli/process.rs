@@ -94,7 +94,8 @@ impl Stat {
 }
 
 fn resident_pages(statm: &str) -> Option<u64> {
-    statm.split_ascii_whitespace().nth(1)?.parse().ok()
+    // A process that has ended and is not reaped yet has no memory: that is no figure.
+    statm.split_ascii_whitespace().nth(1)?.parse().ok().filter(|pages| *pages > 0)
 }
 
 fn config(variable: SysconfVar) -> Option<u64> {

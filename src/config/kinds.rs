@@ -158,7 +158,7 @@ impl Kind for Size {
 
     fn takes(&self) -> String {
         match *self {
-            Size(least, u64::MAX) => format!("a size of at least {}, as 512K, 200M or 1G", in_units(least)),
+            Size(least, u64::MAX) => format!("a size of at least {}, as 200M or 1G", in_units(least)),
             Size(least, most) => format!("a size from {} to {}", in_units(least), in_units(most)),
         }
     }

@@ -159,7 +159,8 @@ impl Labels {
 }
 
 fn level(meter: &MeterRow) -> String {
-    right(&format!("{:.1} dB", meter.level_db), LEVEL)
+    // Rounded here, so that what rounds to nothing has no sign.
+    right(&format!("{:.1} dB", (meter.level_db * 10.0).round() / 10.0 + 0.0), LEVEL)
 }
 
 fn mark(meter: &MeterRow) -> &'static str {

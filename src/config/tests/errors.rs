@@ -161,7 +161,7 @@ atlas-cluster: FILE:3:22: worker.max_memory_restart: `1K` is out of range
   |
 3 | max_memory_restart = '1K'
   |                      ^^^^
-hint: allowed: a size of at least 1M, as 512K, 200M or 1G; for example `max_memory_restart = "200M"`
+hint: allowed: a size of at least 1M, as 200M or 1G; for example `max_memory_restart = "200M"`
 atlas-cluster: FILE:4:12: worker.watchdog: `1ms` is out of range
   |
 4 | watchdog = '1ms'
