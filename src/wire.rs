@@ -23,7 +23,7 @@ pub const MAX_RUNTIME_DIR: usize = 59;
 /// One request: a verb and what it needs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Request {
-    /// Version of the asker, for the log.
+    /// Version of the asker.
     #[serde(default)]
     pub version: String,
     /// `ping`, `view`, `reload`, `restart` or `stop`.

@@ -47,6 +47,7 @@ fn kills_of_workers_and_heirs_during_reloads_lose_nothing() {
     eprintln!("{killed} kills, {done} reloads done, {failed} failed");
     assert!(killed >= 20, "{killed} kills");
     assert_eq!(done + failed, 40, "every reload was answered");
+    assert!(done > 0, "some got through");
     cluster.command(["restart"]).expect_code(0);
     cluster.expect_state("online");
     load.stop();

@@ -1,5 +1,7 @@
 //! What clap knows: verbs, options and their help.
 
+#![allow(rustdoc::broken_intra_doc_links, reason = "the help of options is not Markdown: [::] is an address")]
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 

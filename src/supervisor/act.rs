@@ -1,11 +1,26 @@
 //! What the core decided, done.
 
+use std::time::{Duration, Instant};
+
 use super::Shell;
 use super::children::Birth;
 use super::view;
 use crate::core::{Action, Event, Generation, Run, Slot};
 
+/// How long after a start that failed the core hears of it.
+const UNBORN: Duration = Duration::from_millis(100);
+
 impl Shell {
+    /// Starts that failed a while ago.
+    pub(super) fn bury_unborn(&mut self) {
+        while let Some(&(due, run)) = self.unborn.front()
+            && due <= Instant::now()
+        {
+            self.unborn.pop_front();
+            self.events.push_back(Event::Exited(run));
+        }
+    }
+
     pub(super) fn perform(&mut self, action: &Action) {
         match *action {
             Action::Spawn { slot, run, generation, heir } => self.spawn(slot, run, generation, heir),
@@ -61,9 +76,10 @@ impl Shell {
         match born {
             Ok(pid) => log::debug!("{name} gen {} started: pid {pid}", generation.0),
             Err(e) => {
-                log::error!("cannot start {name}: {e}");
+                log::debug!("cannot start {name}: {e}");
                 self.news.note_unborn(run, &e);
-                self.events.push_back(Event::Exited(run));
+                // Told later: with no backoff, the next attempt would otherwise come before anybody else's turn.
+                self.unborn.push_back((Instant::now() + UNBORN, run));
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::{exit, owners};
 const ORPHAN_LOOKS: u32 = 50;
 const ORPHAN_WAIT: Duration = Duration::from_millis(10);
 
-/// The name of the role that a process with this argv[0] is to become; None for one that a user started.
+/// The name of the role that a process with this title (its first argument) is to become; None for one that a user started.
 pub(crate) fn role_of(title: &str) -> Option<&str> {
     title.strip_prefix(TITLE)?.split_whitespace().next()
 }
@@ -55,7 +55,7 @@ fn become_role(role: &Role, mut contract: Contract) -> Result<(), (Failure, u8)>
         failed(Failure { what: format!("the configuration segment makes no sense: {e}"), errno: 0 })
     })?;
     if role.sockets {
-        bind_slot(&mut contract, &config).map_err(|failure| (failure, exit::PORT))?;
+        bind_slot(&mut contract, &config)?;
         contract.notify.bound();
         if let Some(folder) = &config.worker.cwd {
             std::env::set_current_dir(folder).map_err(|e| {
@@ -76,17 +76,19 @@ fn die_with_parent(contract: &Contract) -> Result<(), Failure> {
     }
 }
 
-/// Makes, or takes up, one socket for each listen address.
-fn bind_slot(contract: &mut Contract, config: &Config) -> Result<(), Failure> {
+/// Makes, or takes up, one socket for each listen address. Only a refused bind has the exit code of one.
+fn bind_slot(contract: &mut Contract, config: &Config) -> Result<(), (Failure, u8)> {
+    let failed = |failure| (failure, exit::FAILED);
     let listen = std::env::var(LISTEN).unwrap_or_default();
     let addresses: Result<Vec<SocketAddr>, _> = listen.split(',').map(str::parse).collect();
-    let addresses = addresses
-        .map_err(|e| Failure { what: format!("cannot understand {LISTEN}={listen}: {e}"), errno: 0 })?;
+    let addresses = addresses.map_err(|e| {
+        failed(Failure { what: format!("cannot understand {LISTEN}={listen}: {e}"), errno: 0 })
+    })?;
     for (i, address) in addresses.into_iter().enumerate() {
         let name = format!("{SOCKET}{i}");
         let socket = match contract.take(&name) {
             Ok(kept) => Socket::from(kept),
-            Err(_) => make(contract, config, address, &name)?,
+            Err(_) => make(contract, config, address, &name).map_err(failed)?,
         };
         let bind = || {
             if port_of(&socket)? == 0 {
@@ -94,7 +96,7 @@ fn bind_slot(contract: &mut Contract, config: &Config) -> Result<(), Failure> {
             }
             seal(&socket, contract.instance)
         };
-        bind().map_err(|e| refused(address, &e))?;
+        bind().map_err(|e| (refused(address, &e), exit::PORT))?;
         contract.put(name, OwnedFd::from(socket));
     }
     Ok(())

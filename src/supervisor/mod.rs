@@ -39,7 +39,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SI
 use signal_hook_mio::v1_0::Signals;
 
 use crate::config::{Config, Overrides};
-use crate::core::{Action, Event, Fleet, Generation, Slot, Tick, Verdict};
+use crate::core::{Action, Event, Fleet, Generation, Run, Slot, Tick, Verdict};
 use crate::exit;
 use crate::roles::Roles;
 use crate::wire::{LastExit, LastReload, Trouble};
@@ -113,6 +113,8 @@ struct Shell {
     /// Events that arose while actions were performed.
     events: VecDeque<Event>,
     actions: Vec<Action>,
+    /// Runs that could not be started, and when the core is told; in that order.
+    unborn: VecDeque<(Instant, Run)>,
     verdict: Option<Verdict>,
     poll: Poll,
     signals: Signals,
@@ -149,6 +151,7 @@ impl Shell {
             fleet: Fleet::new(Generation(1), plan),
             events: VecDeque::from([Event::Clock]),
             actions: Vec::new(),
+            unborn: VecDeque::new(),
             verdict: None,
             children: Children::new(runtime.notify())?,
             kept: Kept::new(roles, config.listen.clone())?,
@@ -202,6 +205,7 @@ impl Shell {
                 self.take_signals();
             }
             self.take_requests();
+            self.bury_unborn();
             self.look_at_memory();
             self.judge_deadlines();
         }
@@ -236,7 +240,12 @@ impl Shell {
             self.memory_limit().map(|_| self.next_memory_look.saturating_duration_since(Instant::now()));
         let more = (self.control.has_more() || !self.children.unread().is_empty()).then_some(Duration::ZERO);
         let accept = self.control.deadline().map(|at| at.saturating_duration_since(Instant::now()));
-        [deadline, memory, more, accept].into_iter().flatten().min().unwrap_or(Duration::from_secs(3600))
+        let unborn = self.unborn.front().map(|(due, _)| due.saturating_duration_since(Instant::now()));
+        [deadline, memory, more, accept, unborn]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(Duration::from_secs(3600))
     }
 
     /// Judges deadlines only after everybody was heard, and by the time at which that began: a supervisor that was

@@ -149,7 +149,7 @@ impl Shell {
                     process.in_charge = true;
                 }
             }
-            News::AllOnline => self.upward.ready(),
+            News::AllOnline => self.upward.try_ready(),
             News::ReloadCommitted(_) => self.size_buffers(),
             _ => {}
         }

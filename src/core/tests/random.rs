@@ -216,11 +216,17 @@ fn config() -> ProptestConfig {
     }
 }
 
-/// Any seed replays, and can be read.
+/// Any seed replays, and can be read: `CORE_SEED=7 cargo test the_same_seed -- --nocapture`.
 #[test]
-#[ignore = "prints a story: CORE_SEED=7 cargo test tell_a_story -- --ignored --nocapture"]
-fn tell_a_story() {
+fn the_same_seed_tells_the_same_story() {
     let seed: u64 = std::env::var("CORE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let (first, second) = (story(seed), story(seed));
+    println!("{first}");
+    assert_eq!(first, second);
+    assert_ne!(first, story(seed + 1), "another seed, another story");
+}
+
+fn story(seed: u64) -> String {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let mut runner =
@@ -228,7 +234,7 @@ fn tell_a_story() {
     let strategy = (setup(), prop::collection::vec(any_move(), 40..120));
     let (setup, moves) = strategy.new_tree(&mut runner).expect("a world").current();
     match play(&setup, &moves) {
-        Ok(world) => println!("{setup:?}\n{}", world.story.join("\n")),
+        Ok(world) => format!("{setup:?}\n{}", world.story.join("\n")),
         Err(story) => panic!("{setup:?}\n{story}"),
     }
 }

@@ -26,7 +26,7 @@ pub const SEAT: &str = "seat";
 /// Prefix of the names of the slot's sockets: `udp0`, `udp1`, … in the order of the listen addresses.
 pub const SOCKET: &str = "udp";
 
-/// What argv[0] of every worker begins with, before the name of its role: what `ps` shows.
+/// What the first argument of every worker begins with, before the name of its role: what `ps` shows.
 pub const TITLE: &str = "atlas-cluster: ";
 /// Variable with the cluster's listen addresses, separated by commas; a port that the kernel chose stands in it.
 pub const LISTEN: &str = "X_ATLAS_LISTEN";

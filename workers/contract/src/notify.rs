@@ -56,6 +56,11 @@ impl Notify {
         self.send("READY=1", &[], Wait::ForRoom);
     }
 
+    /// `READY=1`, unless that would have to wait: for a sender that must never be held up.
+    pub fn try_ready(&self) {
+        self.send("READY=1", &[], Wait::Never);
+    }
+
     /// `X_BOUND=1`: every socket of the slot is bound.
     pub fn bound(&self) {
         self.send("X_BOUND=1", &[], Wait::ForRoom);

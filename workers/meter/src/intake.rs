@@ -139,6 +139,8 @@ mod tests {
     use super::*;
     use crate::settings::Settings;
     use atlas::Reading;
+    use std::os::fd::AsFd;
+    use sys::map::Mapping;
     use table::Writer;
 
     /// Has room for everybody but 10.0.0.9.
@@ -172,16 +174,11 @@ mod tests {
     #[test]
     fn every_datagram_is_in_exactly_one_class() {
         use Counter::{KeepAlive, Malformed, Meter, Other, UnknownSender};
-        let words: Vec<_> = {
-            let mut bytes = table::head([1, 2]);
-            bytes.resize(table::BYTES, 0);
-            bytes
-                .chunks(8)
-                .map(|w| std::sync::atomic::AtomicU64::new(u64::from_ne_bytes(w.try_into().unwrap())))
-                .collect()
-        };
+        let segment = sys::map::segment("table", &table::head([1, 2]), table::BYTES, false).unwrap();
+        let table = Mapping::new(segment.as_fd(), table::BYTES).unwrap();
         let configured = r#"{"processor":[{"address":"10.0.0.1"},{"address":"10.0.0.9"}]}"#;
-        let senders = Senders::new(&Settings::parse(configured).unwrap(), &Writer::new(&words).unwrap());
+        let writer = Writer::new(table.words()).unwrap();
+        let senders = Senders::new(&Settings::parse(configured).unwrap(), &writer, segment.as_fd());
         let mut notes = Notes::default();
         let mut intake = Intake::new(senders, &mut notes);
         let cases: [(&str, &[u8], bool, Counter); 10] = [

@@ -5,8 +5,8 @@
 //!                        │                        │
 //!                        └──── commit ◀── counters, other face
 //! ```
-//! [`ring`] owns the slot's segment and the order of its stores; [`intake`] decides what a datagram is; [`sink`] is
-//! where levels go; [`worker`] is the loop around them.
+//! `ring` owns the slot's segment and the order of its stores; `intake` decides what a datagram is; `sink` is
+//! where levels go; `worker` is the loop around them.
 
 mod intake;
 #[cfg(feature = "ledger")]

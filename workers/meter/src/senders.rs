@@ -1,7 +1,9 @@
 //! Who may send, and which place in the table is his.
 
 use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
 
+use contract::Seat;
 use table::{Place, Writer};
 
 use crate::settings::Settings;
@@ -37,17 +39,20 @@ pub(crate) struct Senders {
 
 impl Senders {
     /// Claims a place for each configured processor, so that strangers can't crowd one out.
-    pub(crate) fn new(settings: &Settings, table: &Writer<'_>) -> Senders {
+    pub(crate) fn new(settings: &Settings, table: &Writer<'_>, segment: BorrowedFd<'_>) -> Senders {
         let mut configured: Vec<IpAddr> = settings.processors().collect();
-        let mut senders =
-            Senders { configured: Vec::new(), anybody: settings.anybody(), places: Box::new([None; LINES]) };
         configured.sort_unstable();
         for &address in &configured {
-            // There are as many places as processors can be configured.
-            let _ = table.place_by_right(address, |other| configured.binary_search(&other).is_ok());
+            if table.place(address).is_none() {
+                // In a full table room is made, by one worker at a time. Without the lock (a table that cannot be opened
+                // anew) it is left as it is: its levels are then counted as `other`.
+                let turn = Seat::wait(segment);
+                let keep = |other| configured.binary_search(&other).is_ok();
+                let _ = turn.map(|_turn| table.place_by_right(address, keep));
+            }
         }
-        senders.configured = configured;
-        senders
+        let places = Box::new([None; LINES]);
+        Senders { configured, anybody: settings.anybody(), places }
     }
 
     /// What `address` is.
@@ -88,12 +93,13 @@ fn line(address: IpAddr) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicU64;
+    use std::os::fd::{AsFd, OwnedFd};
+    use sys::map::Mapping;
 
-    fn table() -> Vec<AtomicU64> {
-        let mut bytes = table::head([1, 2]);
-        bytes.resize(table::BYTES, 0);
-        bytes.chunks(8).map(|word| AtomicU64::new(u64::from_ne_bytes(word.try_into().unwrap()))).collect()
+    fn table() -> (OwnedFd, Mapping) {
+        let segment = sys::map::segment("table", &table::head([1, 2]), table::BYTES, false).unwrap();
+        let mapping = Mapping::new(segment.as_fd(), table::BYTES).unwrap();
+        (segment, mapping)
     }
 
     fn settings(json: &str) -> Settings {
@@ -109,17 +115,18 @@ mod tests {
             (format!("{{{one}}}"), [Sender::Welcome, Sender::Unknown]),
             (format!("{{{one}, \"accept_unknown\": true}}"), [Sender::Welcome, Sender::Welcome]),
         ] {
-            let words = table();
-            let senders = Senders::new(&settings(&json), &Writer::new(&words).unwrap());
+            let (segment, table) = table();
+            let senders =
+                Senders::new(&settings(&json), &Writer::new(table.words()).unwrap(), segment.as_fd());
             assert_eq!([a, b].map(|address| senders.judge(address)), expected, "{json}");
         }
     }
 
     #[test]
     fn places_are_the_tables_also_when_two_senders_share_a_line_of_the_memory() {
-        let words = table();
-        let writer = Writer::new(&words).unwrap();
-        let mut senders = Senders::new(&settings("{}"), &writer);
+        let (segment, table) = table();
+        let writer = Writer::new(table.words()).unwrap();
+        let mut senders = Senders::new(&settings("{}"), &writer, segment.as_fd());
         let addresses: [IpAddr; 64] = std::array::from_fn(|i| IpAddr::V4((0x0a00_0001 + i as u32).into()));
         for round in 0..2 {
             for address in addresses {
@@ -130,7 +137,7 @@ mod tests {
         assert_eq!(senders.known_place("10.9.9.9".parse().unwrap(), &writer), None);
         let configured = settings(r#"{"processor":[{"address":"10.9.9.9"},{"address":"10.0.0.1"}]}"#);
         let old = addresses.map(|address| (address, senders.known_place(address, &writer)));
-        let mut successor = Senders::new(&configured, &writer);
+        let mut successor = Senders::new(&configured, &writer, segment.as_fd());
         let place = successor.place("10.9.9.9".parse().unwrap(), &writer).unwrap();
         let evicted = old.into_iter().find(|&(_, known)| known == Some(place)).unwrap().0;
         assert_eq!(senders.known_place(evicted, &writer), None, "and the one before finds out");

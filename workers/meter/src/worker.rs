@@ -26,9 +26,9 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// The life of the worker.
 pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     let settings = Settings::parse(&contract.config()?)?;
-    let (seat, table) = (contract.take(SEAT)?, contract.take(crate::TABLE.name)?);
+    let (seat, table_fd) = (contract.take(SEAT)?, contract.take(crate::TABLE.name)?);
     let mut segment = map(&seat, ring::BYTES)?;
-    let table = map(&table, table::STORE_BYTES)?;
+    let table = map(&table_fd, table::STORE_BYTES)?;
     let writer = Writer::new(table.words()).map_err(|e| strange("the meter table", e))?;
     #[cfg(feature = "ledger")]
     let sink = crate::ledger::Ledger::open(writer, contract.instance)?;
@@ -45,7 +45,7 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
 
     let _seat = Seat::wait(seat.as_fd()).map_err(|e| Failure::of("cannot wait for the slot's lock", &e))?;
     // Only now: what an heir claims in the table before a commit would outlive a reload that fails.
-    let mut intake = Intake::new(Senders::new(&settings, &writer), sink);
+    let mut intake = Intake::new(Senders::new(&settings, &writer, table_fd.as_fd()), sink);
     let mut ring = Ring::new(&mut segment).map_err(|e| strange("the receive ring", e))?;
     let mut life = Life::begin(contract, sockets.poll.registry(), clock::boot())?;
     let replayed = ring.replay(&mut intake);

@@ -43,7 +43,7 @@ fn run(mut contract: Contract) -> Result<(), Failure> {
 
     let began = clock::boot();
     let mut life = Life::begin(contract, poll.registry(), began)?;
-    // The same music for everybody who takes over, from where the predecessor stopped.
+    // Who takes over begins the same music anew.
     let mut model = Azm8::new(1);
     let (mut events, mut next, mut text) = (Events::with_capacity(8), began, String::new());
     while !life.leaving() {

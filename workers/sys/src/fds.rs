@@ -67,7 +67,7 @@ pub struct Received {
     pub bytes: usize,
     /// Descriptors that came beside them, CLOEXEC set.
     pub fds: Vec<OwnedFd>,
-    /// The message was longer than the buffer.
+    /// The message was longer than the buffer, or its descriptors could not be opened here.
     pub truncated: bool,
 }
 
@@ -83,9 +83,10 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     let mut parts = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_CMSG_CLOEXEC;
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut control), flags)?;
-    let truncated = message.flags.contains(MsgFlags::MSG_TRUNC);
+    // The control part is cut when this process may open no more descriptors (EMFILE).
+    let truncated = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
     let mut fds = Vec::new();
-    for part in message.cmsgs()? {
+    for part in message.cmsgs().into_iter().flatten() {
         if let ControlMessageOwned::ScmRights(raw) = part {
             // SAFETY: the kernel installed these numbers for us in this very call, and nobody else knows them.
             fds.extend(raw.into_iter().map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }));

@@ -2,7 +2,7 @@
 //!
 //! Between fork and exec only async-signal-safe calls are made (signal-safety(7)): everything is allocated before.
 
-use std::ffi::{CStr, CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -21,7 +21,7 @@ pub const EXIT_NO_EXEC: i32 = 127;
 pub struct Child<'a> {
     /// The program, as an open file: what is on disk meanwhile does not matter.
     pub image: BorrowedFd<'a>,
-    /// argv, argv[0] included: what `ps` shows.
+    /// The arguments, from the title on: what `ps` shows.
     pub arguments: &'a [String],
     /// The whole environment, but for `pid_variable`.
     pub environment: &'a [(OsString, OsString)],
@@ -72,8 +72,8 @@ struct Plan {
     /// Digits of the child's pid go here.
     own_pid: *mut libc::c_char,
     // What the pointers above point into.
-    _strings: Vec<CString>,
-    _pid_variable: Box<[u8]>,
+    _strings: [Vec<CString>; 2],
+    _pid_variable: Vec<u8>,
 }
 
 impl Plan {
@@ -81,25 +81,20 @@ impl Plan {
         if child.descriptors.len() > crate::fds::MAX_FDS {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many descriptors for one child"));
         }
-        let mut strings = Vec::new();
-        let mut pointer = |s: &OsStr| {
-            let s = CString::new(s.as_bytes()).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))?;
-            let pointer = s.as_ptr();
-            strings.push(s); // the bytes stay where they are when the CString moves
-            io::Result::Ok(pointer)
-        };
-        let mut argv = child.arguments.iter().map(|a| pointer(a.as_ref())).collect::<io::Result<Vec<_>>>()?;
-        argv.push(std::ptr::null());
-        let mut envp = Vec::new();
-        for (name, value) in child.environment {
-            envp.push(pointer(OsStr::from_bytes(&[name.as_bytes(), b"=", value.as_bytes()].concat()))?);
-        }
+        let text = |s: &[u8]| CString::new(s).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e));
+        let arguments = child.arguments.iter().map(|a| text(a.as_bytes())).collect::<io::Result<Vec<_>>>()?;
+        let environment = child.environment.iter();
+        let environment = environment
+            .map(|(name, value)| text(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
+            .collect::<io::Result<Vec<_>>>()?;
         let name = child.pid_variable.as_bytes();
-        let mut pid_variable = [name, b"=", &[0; 24]].concat().into_boxed_slice();
+        let mut pid_variable = [name, b"=", &[0; 24]].concat();
         let variable = pid_variable.as_mut_ptr();
-        envp.push(variable.cast_const().cast());
-        envp.push(std::ptr::null());
         let own_pid = variable.wrapping_add(name.len() + 1).cast();
+        let pointers = |strings: &[CString]| strings.iter().map(|s| s.as_ptr()).collect::<Vec<_>>();
+        let (mut argv, mut envp) = (pointers(&arguments), pointers(&environment));
+        argv.push(std::ptr::null());
+        envp.extend([variable.cast_const().cast(), std::ptr::null()]);
         Ok(Plan {
             image: child.image.as_raw_fd(),
             input: child.input.as_raw_fd(),
@@ -107,7 +102,7 @@ impl Plan {
             argv,
             envp,
             own_pid,
-            _strings: strings,
+            _strings: [arguments, environment],
             _pid_variable: pid_variable,
         })
     }
@@ -207,19 +202,6 @@ pub fn hung_up(pipe: BorrowedFd<'_>) -> bool {
     let mut look = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
     poll(&mut look, PollTimeout::ZERO).is_ok()
         && look[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLHUP))
-}
-
-/// Waits until no delivery that began before is under way on any CPU (membarrier(2), MEMBARRIER_CMD_GLOBAL); about
-/// 13 ms. To be called by a worker that leaves for good, never by the supervisor.
-///
-/// # Errors
-/// ENOSYS, or EINVAL under `nohz_full`.
-pub fn global_barrier() -> io::Result<()> {
-    // SAFETY: takes two numbers, touches no memory of ours.
-    match unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 #[cfg(test)]

@@ -80,9 +80,7 @@ pub fn check(words: &(impl Words + ?Sized)) -> Result<(), Foreign> {
     HEAD.check(words, STORE_BYTES)
 }
 
-/// State of a place whose address was never written.
-pub(crate) const UNWRITTEN: u64 = 0;
-/// State of a place whose address is there.
+/// State of a place whose address is there; 0 where it was never written.
 pub(crate) const WHOLE: u64 = 1;
 /// State of a place that passes from one processor to another.
 pub(crate) const CLEARING: u64 = 2;

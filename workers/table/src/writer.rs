@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use siphasher::sip::SipHasher24;
 
-use crate::layout::{CLEARING, KEY, PROCESSORS, Place, UNWRITTEN, WHOLE, check, pack};
+use crate::layout::{CLEARING, KEY, PROCESSORS, Place, WHOLE, check, pack};
 use crate::{Foreign, STORE_BYTES, Words};
 
 /// The table, to store into.
@@ -56,7 +56,8 @@ impl<'a> Writer<'a> {
     /// The place of a processor that must have one: in a full table it gets that of the processor that was heard longest
     /// ago, of those that `is_kept` does not hold. None if all are kept.
     ///
-    /// Whoever remembers a place compares [`Writer::claim_on`] before he uses it: it may be another's by then.
+    /// One at a time may do this: the caller holds a lock. Whoever remembers a place compares [`Writer::claim_on`] before
+    /// he uses it: it may be another's by then.
     #[must_use]
     pub fn place_by_right(&self, address: IpAddr, is_kept: impl Fn(IpAddr) -> bool) -> Option<Place> {
         let bits = canonical(address);
@@ -70,6 +71,8 @@ impl<'a> Writer<'a> {
                 .map(|place| (place, self.claim_on(place)))
                 .filter(|&(place, _)| !is_kept(self.address(place)))
                 .min_by_key(|&(place, _)| self.words[place.heard()].load(Ordering::Relaxed))?;
+            // First said, then done: who dies in between leaves a place that is nobody's on show.
+            self.words[place.whole()].store(CLEARING, Ordering::Release);
             let cell = &self.words[place.fingerprint()];
             if cell.compare_exchange(theirs, claim, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                 self.write_address(place, bits);
@@ -90,20 +93,19 @@ impl<'a> Writer<'a> {
         IpAddr::V6(Ipv6Addr::from_bits(upper << 64 | lower)).to_canonical()
     }
 
-    /// Writes the address of a claimed place, unless it stands there. What an evicted one has left is cleared first;
-    /// a clearing that its author did not live to finish is done again.
+    /// Writes the address of a claimed place, unless it stands there. What an evicted one has left is cleared first; a
+    /// clearing that its author did not live to finish is finished by the next one with this claim.
     fn write_address(&self, place: Place, bits: u128) {
         let whole = &self.words[place.whole()];
-        let state = whole.load(Ordering::Acquire);
-        if state == WHOLE && canonical(self.address(place)) == bits {
-            return;
-        }
-        if state != UNWRITTEN {
-            whole.store(CLEARING, Ordering::Release);
-            self.words[place.heard()].store(0, Ordering::Relaxed);
-            for word in place.levels() {
-                self.words[word].store(0, Ordering::Relaxed);
+        match whole.load(Ordering::Acquire) {
+            WHOLE => return,
+            CLEARING => {
+                self.words[place.heard()].store(0, Ordering::Relaxed);
+                for word in place.levels() {
+                    self.words[word].store(0, Ordering::Relaxed);
+                }
             }
+            _ => {}
         }
         let [upper, lower] = place.address();
         self.words[upper].store((bits >> 64) as u64, Ordering::Relaxed);
@@ -201,21 +203,19 @@ mod tests {
 
     #[test]
     fn a_place_whose_evictor_died_halfway_is_finished_by_the_next_one() {
-        for state in [WHOLE, CLEARING] {
-            let words = table();
-            let writer = Writer::new(&words).unwrap();
-            for last in 1..=64 {
-                writer.store(writer.place(address(last)).unwrap(), 0, 0, 5, -100);
-            }
-            let place = writer.place(address(1)).unwrap();
-            let claim = fingerprint(writer.key, canonical(address(65)));
-            words[place.fingerprint()].store(claim, Ordering::Relaxed);
-            words[place.whole()].store(state, Ordering::Relaxed);
-            assert_eq!(writer.place(address(65)), Some(place));
-            let reader = crate::Reader::new(&words[..]).unwrap();
-            assert!(reader.processors().any(|shown| (shown.place, shown.address) == (place, address(65))));
-            assert_eq!(reader.meters(place).count(), 0, "it inherits no level");
+        let words = table();
+        let writer = Writer::new(&words).unwrap();
+        for last in 1..=64 {
+            writer.store(writer.place(address(last)).unwrap(), 0, 0, 5, -100);
         }
+        let place = writer.place(address(1)).unwrap();
+        let claim = fingerprint(writer.key, canonical(address(65)));
+        words[place.fingerprint()].store(claim, Ordering::Relaxed);
+        words[place.whole()].store(CLEARING, Ordering::Relaxed);
+        assert_eq!(writer.place(address(65)), Some(place));
+        let reader = crate::Reader::new(&words[..]).unwrap();
+        assert!(reader.processors().any(|shown| (shown.place, shown.address) == (place, address(65))));
+        assert_eq!(reader.meters(place).count(), 0, "it inherits no level");
     }
 
     #[test]
