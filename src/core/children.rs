@@ -32,10 +32,15 @@ impl Fleet {
         if !self.may_be_ready(slot) {
             return;
         }
-        match &mut self.seat(slot).holder {
+        let seat = self.seat(slot);
+        let heir = seat.heir.is_some();
+        match &mut seat.holder {
             Holder::Held(proc) | Holder::Draining(proc) => match proc.phase {
                 Phase::Launching { .. } => {
                     proc.takes_over(turn.now, &policy);
+                    if heir {
+                        proc.excuse();
+                    }
                     turn.tell(News::Online { slot, run: proc.run, generation: proc.generation });
                 }
                 Phase::Online { .. } => {}

@@ -111,6 +111,14 @@ impl Fleet {
             if let Some(heir) = seat.heir.take() {
                 seat.term(turn, &heir, policy(&reload.plan, slot).kill_timeout);
             }
+            match &mut seat.holder {
+                Holder::Held(proc) => proc.excuse_ends(turn.now, policy(&self.plan, slot)),
+                Holder::Draining(_)
+                | Holder::Empty(_)
+                | Holder::Waiting { .. }
+                | Holder::Errored
+                | Holder::Closing => {}
+            }
         }
         turn.answer(reload.ticket, Outcome::Failed(failure));
     }

@@ -97,6 +97,25 @@ impl Proc {
         self.phase = Phase::Online { since: now, silent_at };
     }
 
+    /// It waits behind an heir, which the lock went to when the holder before it died: nobody can tell silence from
+    /// waiting, until the heir is sent away.
+    pub(super) fn excuse(&mut self) {
+        match &mut self.phase {
+            Phase::Online { silent_at, .. } => *silent_at = None,
+            Phase::Launching { .. } => {}
+        }
+    }
+
+    /// The heir it waited behind is told to leave: its watchdog begins as at a takeover.
+    pub(super) fn excuse_ends(&mut self, now: Tick, policy: &Policy) {
+        match &mut self.phase {
+            Phase::Online { silent_at: silent_at @ None, .. } => {
+                *silent_at = policy.watchdog.map(|watchdog| now.after(policy.kill_timeout).after(watchdog));
+            }
+            Phase::Online { silent_at: Some(_), .. } | Phase::Launching { .. } => {}
+        }
+    }
+
     /// The heir of a holder that died: launching still, it is the replacement now.
     pub(super) fn promoted(mut self, start: Start) -> Proc {
         match &mut self.phase {

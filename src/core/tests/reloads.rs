@@ -118,6 +118,38 @@ fn a_holder_that_dies_during_a_reload_is_replaced_by_its_own_generation() {
 }
 
 #[test]
+fn a_replacement_that_waits_behind_an_heir_is_not_taken_for_silent() {
+    let hasty = |workers| Plan {
+        worker: Policy {
+            watchdog: Some(ms(100)),
+            kill_timeout: ms(100),
+            listen_timeout: ms(3000),
+            ..policy()
+        },
+        ..plan(workers)
+    };
+    let mut world = World::online(hasty(2));
+    let ticket = world.reload(hasty(2));
+    world.come_up(world.heir(SLOTS[0]));
+    world.exit(world.holder(SLOTS[0]));
+    let replacement = world.holder(SLOTS[0]);
+    world.come_up(replacement);
+    let silent = News::Silent { slot: SLOTS[0], run: replacement };
+    // The lock went to the heir, so the replacement has nothing to say; the heir of slot 1 never comes up.
+    while world.outcome(ticket).is_none() {
+        world.now = world.now.after(ms(50));
+        world.event(Event::Alive(world.holder(SLOTS[1])));
+        world.clock();
+        assert!(!world.news.contains(&silent), "it was killed although it could not say anything");
+    }
+    assert!(matches!(world.outcome(ticket), Some(Outcome::Failed(Failure::TooLate { .. }))));
+    world.now = world.now.after(ms(201));
+    world.event(Event::Alive(world.holder(SLOTS[1])));
+    world.clock();
+    assert!(world.news.contains(&silent), "its watchdog runs again once the heir is sent away");
+}
+
+#[test]
 fn reloads_queued_during_a_reload_fold_into_the_newest() {
     let mut world = World::online(plan(1));
     let tickets: Vec<Ticket> = (0..4).map(|_| world.reload(plan(1))).collect();
