@@ -83,16 +83,13 @@ impl Sink for Ledger<'_> {
     }
 }
 
-/// A fault that was ordered for this point of a worker's preparation.
-pub(crate) fn fault(slot: u8, point: &str) {
-    let Some(folder) = std::env::var_os("ATLAS_CLUSTER_FAULTS") else { return };
-    let file = std::path::Path::new(&folder).join(format!("{slot}.{point}"));
-    if let Ok(fault) = std::fs::read(file) {
-        perform(&fault);
-    }
+/// The fault that is ordered for a point of a worker's preparation; nothing if none is.
+pub(crate) fn ordered(slot: u8, point: &str) -> Vec<u8> {
+    let Some(folder) = std::env::var_os("ATLAS_CLUSTER_FAULTS") else { return Vec::new() };
+    std::fs::read(std::path::Path::new(&folder).join(format!("{slot}.{point}"))).unwrap_or_default()
 }
 
-fn perform(fault: &[u8]) {
+pub(crate) fn perform(fault: &[u8]) {
     if fault.starts_with(b"exit") {
         std::process::exit(7);
     } else if fault.starts_with(b"abort") {

@@ -38,10 +38,14 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     // Where the limit does not allow it, the supervisor has said so.
     let _ = segment.lock_pages();
     #[cfg(feature = "ledger")]
-    crate::ledger::fault(contract.instance, "before-ready");
+    let after = {
+        crate::ledger::perform(&crate::ledger::ordered(contract.instance, "before-ready"));
+        // Looked up before READY: whoever ordered it may take the order back once that is heard.
+        crate::ledger::ordered(contract.instance, "after-ready")
+    };
     contract.notify.ready();
     #[cfg(feature = "ledger")]
-    crate::ledger::fault(contract.instance, "after-ready");
+    crate::ledger::perform(&after);
 
     let _seat = Seat::wait(seat.as_fd()).map_err(|e| Failure::of("cannot wait for the slot's lock", &e))?;
     // Only now: what an heir claims in the table before a commit would outlive a reload that fails.
