@@ -8,9 +8,8 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use contract::{Lent, Role, SOCKET};
-use sys::group::Queue;
+use sys::group::{Queue, port_of};
 
-use super::launcher::port_of;
 use crate::core::Slot;
 use crate::roles::Roles;
 
@@ -131,8 +130,9 @@ impl Kept {
     /// Whether every socket of the slot is here and bound.
     pub(super) fn is_bound(&self, slot: Slot) -> bool {
         let Some(kept) = self.slots.get(&slot) else { return false };
-        let bound =
-            |fd: &Option<OwnedFd>| fd.as_ref().is_some_and(|fd| port_of(fd).is_ok_and(|port| port != 0));
+        let bound = |fd: &Option<OwnedFd>| {
+            fd.as_ref().is_some_and(|fd| port_of(fd.as_fd()).is_ok_and(|port| port != 0))
+        };
         !kept.sockets.is_empty() && kept.sockets.iter().all(bound)
     }
 
@@ -140,7 +140,7 @@ impl Kept {
     pub(super) fn learn_ports(&mut self) {
         let Some(first) = self.slots.get(&Slot::Worker(0)) else { return };
         for (address, fd) in self.listen.iter_mut().zip(first.sockets.iter().flatten()) {
-            address.set_port(port_of(fd).unwrap_or(address.port()));
+            address.set_port(port_of(fd.as_fd()).unwrap_or(address.port()));
         }
     }
 
@@ -148,7 +148,7 @@ impl Kept {
     pub(super) fn forget_unbound(&mut self, slot: Slot) {
         let Some(kept) = self.slots.get_mut(&slot) else { return };
         for place in &mut kept.sockets {
-            if place.as_ref().is_some_and(|fd| port_of(fd).is_ok_and(|port| port == 0)) {
+            if place.as_ref().is_some_and(|fd| port_of(fd.as_fd()).is_ok_and(|port| port == 0)) {
                 *place = None;
             }
         }

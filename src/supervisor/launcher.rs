@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use contract::{Contract, Failure, LISTEN, PARENT, Role, SOCKET, TITLE};
 use nix::sys::signal::Signal;
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::Config;
 use crate::{exit, owners};
@@ -91,7 +91,7 @@ fn bind_slot(contract: &mut Contract, config: &Config) -> Result<(), (Failure, u
             Err(_) => make(contract, config, address, &name).map_err(failed)?,
         };
         let bind = || {
-            if port_of(&socket)? == 0 {
+            if sys::group::port_of(socket.as_fd())? == 0 {
                 bind(&socket, address, contract.instance)?;
             }
             seal(&socket, contract.instance)
@@ -152,11 +152,6 @@ fn bind_after_orphans(socket: &Socket, address: SocketAddr) -> io::Result<()> {
 /// Open to our own group, closed to a thief: one member without SO_REUSEADDR shuts out everybody who brings it.
 fn seal(socket: &Socket, slot: u8) -> io::Result<()> {
     if slot == 0 { socket.set_reuse_port(true) } else { socket.set_reuse_address(false) }
-}
-
-/// The port a socket is bound to; 0 if it is not.
-pub(super) fn port_of<S: AsFd>(socket: &S) -> io::Result<u16> {
-    Ok(SockRef::from(socket).local_addr()?.as_socket().map_or(0, |address| address.port()))
 }
 
 /// Why the port could not be bound, and who is on it.

@@ -19,6 +19,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::{sock_filter, sock_fprog};
+use socket2::SockRef;
 
 /// The most members a program steers between.
 pub const MAX_MEMBERS: usize = 64;
@@ -156,6 +157,14 @@ pub fn receive_buffer(socket: BorrowedFd<'_>, bytes: u32) -> io::Result<u32> {
         set(socket, libc::SO_RCVBUF, &wanted)?;
     }
     Ok(get::<libc::c_int>(socket, libc::SO_RCVBUF)?.0.unsigned_abs() / 2)
+}
+
+/// The port a UDP socket is bound to; 0 if it is not bound.
+///
+/// # Errors
+/// What getsockname(2) says.
+pub fn port_of(socket: BorrowedFd<'_>) -> io::Result<u16> {
+    Ok(SockRef::from(&socket).local_addr()?.as_socket().map_or(0, |address| address.port()))
 }
 
 /// What the kernel says of a socket's receive queue (SO_MEMINFO).
