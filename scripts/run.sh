@@ -9,6 +9,7 @@ if ! command -v cargo >/dev/null; then
     echo "hint: install a toolchain (Debian: apt-get install rustup && rustup default stable)" >&2
     exit 1
 fi
+[ -e target/release/atlas-cluster ] || echo "run.sh: building; the first time takes a minute or two" >&2
 cargo build --release --quiet
 # By rename: a cluster may be running from the old file.
 cp target/release/atlas-cluster .atlas-cluster.new

@@ -64,11 +64,11 @@ impl Desk {
     /// Lets somebody wait for the stop that is under way; false if there is none.
     pub(super) fn join_stop(&mut self, askers: &[Asker]) -> bool {
         let stop = self.open.values_mut().rev().find(|(errand, _)| *errand == Errand::Stop);
-        if let Some((_, waiting)) = stop {
-            waiting.extend_from_slice(askers);
-            return true;
-        }
-        false
+        let Some((_, waiting)) = stop else { return false };
+        // One too many hears of the end by its connection's.
+        let room = MAX_FOLDED.saturating_sub(waiting.len());
+        waiting.extend(askers.iter().take(room).cloned());
+        true
     }
 
     /// Those who wanted one more, now that its turn has come.

@@ -113,10 +113,8 @@ impl Shell {
     }
 
     fn order_restart(&mut self, client: Client, ids: &[String]) {
-        log::info!(
-            "restart ordered: {}",
-            if ids.is_empty() { "every worker".into() } else { ids.join(", ") }
-        );
+        let whom = if ids.is_empty() { "every worker".into() } else { ids.join(", ") };
+        log::info!("restart ordered: {}", whom.replace(char::is_control, "?"));
         let slots: Result<Vec<Slot>, &String> = ids.iter().map(|id| self.slot_named(id).ok_or(id)).collect();
         match slots {
             Ok(slots) => {
@@ -124,7 +122,8 @@ impl Shell {
                 self.events.push_back(Event::Order(ticket, Order::Restart(slots)));
             }
             Err(id) => {
-                let message = format!("there is no worker and no role `{id}`");
+                let message =
+                    format!("there is no worker and no role `{}`", id.replace(char::is_control, "?"));
                 self.refuse(client, message, Some(self.slots_there_are()), exit::USAGE);
             }
         }
