@@ -16,9 +16,9 @@ pub const CONTROL_SOCKET: &str = "control";
 /// File name of the pid file in the runtime directory.
 pub const PID_FILE: &str = "pid";
 
-/// The longest path of a runtime directory, in bytes: `/notify/`, a role, a dot and a run of 20 digits must fit behind
-/// it into the 107 bytes of a socket's path (sun_path, unix(7)).
-pub const MAX_RUNTIME_DIR: usize = 59;
+/// The longest path of a runtime directory, in bytes: `/notify/`, a role of 9 letters, a dot and a run of 10 digits (a
+/// start every 100 ms for thirty years) must fit behind it into the 107 bytes of a socket's path (sun_path, unix(7)).
+pub const MAX_RUNTIME_DIR: usize = 79;
 
 /// One request: a verb and what it needs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
