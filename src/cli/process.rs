@@ -3,9 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
 /// What is read of a file of /proc at most.
@@ -13,8 +11,7 @@ const MAX_FILE: u64 = 4096;
 
 /// Microseconds of CLOCK_BOOTTIME, the clock of the meter table.
 pub(super) fn boot_micros() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
-    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
+    u64::try_from(contract::clock::boot().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A process for all time: pids are used again, a pid with its start time is not.
@@ -112,6 +109,7 @@ fn read(pid: u32, file: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     const STAT: &str =
         "4001 (a) b (c) S 4000 4001 4000 0 -1 4194560 187 0 0 0 150 50 0 0 20 0 1 0 1000 2285568 350 0";

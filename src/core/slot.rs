@@ -90,11 +90,9 @@ impl Proc {
         }
     }
 
-    /// READY and in charge. Until its first WATCHDOG=1 the watchdog leaves it a kill timeout more: for so
-    /// long its predecessor may keep it waiting for the lock.
+    /// READY and in charge.
     pub(super) fn takes_over(&mut self, now: Tick, policy: &Policy) {
-        let silent_at = policy.watchdog.map(|watchdog| now.after(policy.kill_timeout).after(watchdog));
-        self.phase = Phase::Online { since: now, silent_at };
+        self.phase = Phase::Online { since: now, silent_at: first_silence(now, policy) };
     }
 
     /// It waits behind an heir, which the lock went to when the holder before it died: nobody can tell silence from
@@ -109,9 +107,7 @@ impl Proc {
     /// The heir it waited behind is told to leave: its watchdog begins as at a takeover.
     pub(super) fn excuse_ends(&mut self, now: Tick, policy: &Policy) {
         match &mut self.phase {
-            Phase::Online { silent_at: silent_at @ None, .. } => {
-                *silent_at = policy.watchdog.map(|watchdog| now.after(policy.kill_timeout).after(watchdog));
-            }
+            Phase::Online { silent_at: silent_at @ None, .. } => *silent_at = first_silence(now, policy),
             Phase::Online { silent_at: Some(_), .. } | Phase::Launching { .. } => {}
         }
     }
@@ -131,6 +127,12 @@ impl Proc {
             Phase::Online { silent_at, .. } => silent_at,
         }
     }
+}
+
+/// When one that has not said WATCHDOG=1 yet counts as silent: the watchdog leaves it a kill timeout more, for so long
+/// its predecessor may keep it waiting for the lock.
+fn first_silence(now: Tick, policy: &Policy) -> Option<Tick> {
+    policy.watchdog.map(|watchdog| now.after(policy.kill_timeout).after(watchdog))
 }
 
 /// Whom a leaver has to fear.
