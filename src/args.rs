@@ -69,6 +69,11 @@ pub enum Command {
         /// Answer as JSON.
         json: bool,
     },
+    /// The supervisor and its roles become the binary on disk.
+    Upgrade {
+        /// Answer as JSON.
+        json: bool,
+    },
     /// Stop and start workers.
     Restart {
         /// These, as given; empty = all.
@@ -128,6 +133,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Wait { goal, timeout }) => Command::Wait { for_: goal, timeout: wait_timeout(&timeout)? },
         Some(Verb::Stop { now }) => Command::Stop { now },
         Some(Verb::Reload { json }) => Command::Reload { json },
+        Some(Verb::Upgrade { json }) => Command::Upgrade { json },
         Some(Verb::Restart { ids }) => Command::Restart { ids },
     };
     Ok(Invocation { runtime_dir: runtime_dir?, log_level, command })

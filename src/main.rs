@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use args::Command;
 use roles::ROLES;
-use supervisor::launcher;
+use supervisor::{launcher, resume, upgrade};
 use wire::Trouble;
 
 fn main() -> ExitCode {
@@ -24,7 +24,13 @@ fn main() -> ExitCode {
 }
 
 fn run_command() -> u8 {
-    let invocation = match args::parse(std::env::args_os()) {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    // A supervisor asks whether we could take over from it, with the arguments that it was given.
+    let check = arguments.get(1).is_some_and(|argument| argument == upgrade::CHECK);
+    if check {
+        arguments.remove(1);
+    }
+    let invocation = match args::parse(arguments) {
         Ok(invocation) => invocation,
         Err(e) => {
             eprint!("{}", e.render());
@@ -38,6 +44,7 @@ fn run_command() -> u8 {
         return report(&Trouble { message, hint, exit: exit::USAGE });
     }
     match invocation.command {
+        Command::Start(..) if check => resume::check(&ROLES),
         Command::Start(overrides, file) => {
             let start = supervisor::Start {
                 runtime_dir: invocation.runtime_dir,

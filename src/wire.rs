@@ -26,7 +26,7 @@ pub struct Request {
     /// Version of the asker.
     #[serde(default)]
     pub version: String,
-    /// `ping`, `view`, `reload`, `restart` or `stop`.
+    /// `ping`, `view`, `reload`, `upgrade`, `restart` or `stop`.
     pub verb: String,
     /// `restart`: worker numbers or role names; empty means every worker.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -47,7 +47,7 @@ pub struct Answer {
     /// Answer to `view`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<Box<View>>,
-    /// Answer to `reload`, also when it failed.
+    /// Answer to `reload` and `upgrade`, also when it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reload: Option<LastReload>,
     /// Answer to `ping`: pid of the supervisor.

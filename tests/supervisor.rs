@@ -2,10 +2,9 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::OpenOptionsExt;
 
-use harness::{Cluster, Faults, Ledger, Load, Place, cluster, process, wait_for, wait_until};
+use harness::{Cluster, Faults, Ledger, Load, Place, cluster, install, process, wait_for, wait_until};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -118,28 +117,20 @@ fn standard_error_that_nobody_reads_holds_up_nothing() {
     assert_eq!(cluster.wait_for_end(), 0);
 }
 
-/// Puts `bytes` in the place of a binary, as an installer does.
-fn replace(binary: &Path, bytes: &[u8]) {
-    let new = binary.with_extension("new");
-    fs::write(&new, bytes).expect("the new file");
-    fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("its mode");
-    fs::rename(&new, binary).expect("the new file takes the place");
-}
-
 #[test]
 fn a_binary_that_is_replaced_by_a_broken_one_breaks_no_restart() {
     let place = Place::new();
     let original = cluster!().binary_path().to_owned();
     let copy = place.folder().join("atlas-cluster");
     let whole = fs::read(&original).expect("the binary");
-    replace(&copy, &whole);
+    install(&copy, &whole);
     let ledger = Ledger::new(1_000_000);
     let start = cluster!().workers(3).place(&place).binary(&copy).ledger(&ledger).start();
     let cluster: Cluster = start.asked_by(&original);
     let load = Load::start(&cluster.targets(), 32, 2_000, &ledger);
     let half = &whole[..whole.len() / 2];
     for (slot, broken) in [&b"#!/bin/false\n"[..], half, b""].into_iter().enumerate() {
-        replace(&copy, broken);
+        install(&copy, broken);
         cluster.kill_worker(slot).expect_replaced_after("SIGKILL");
     }
     fs::remove_file(&copy).expect("the binary is removed");

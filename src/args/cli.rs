@@ -9,7 +9,6 @@ use std::path::PathBuf;
 pub(super) const VERBS_TO_COME: &[&str] = &[
     "describe",
     "scale",
-    "upgrade",
     "signal",
     "logs",
     "flush",
@@ -132,6 +131,13 @@ pub(super) enum Verb {
     /// Read the configuration again and replace every worker, losing nothing; returns when it is over
     #[command(after_help = "Example:\n  atlas-cluster reload")]
     Reload {
+        /// Answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Become the binary on disk: supervisor, then workers; pid, sockets and counters stay; returns when it is over
+    #[command(after_help = "Example:\n  atlas-cluster upgrade")]
+    Upgrade {
         /// Answer as JSON
         #[arg(long)]
         json: bool,

@@ -58,6 +58,7 @@ fn every_verb_has_its_command() {
         ("stop --now", Command::Stop { now: true }),
         ("reload", Command::Reload { json: false }),
         ("reload --json", Command::Reload { json: true }),
+        ("upgrade --json", Command::Upgrade { json: true }),
         ("restart", Command::Restart { ids: vec![] }),
         ("restart 0 2", Command::Restart { ids: vec!["0".to_owned(), "2".to_owned()] }),
         ("version", Command::Version),

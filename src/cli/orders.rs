@@ -1,4 +1,4 @@
-//! `ping`, `wait`, `stop`, `reload`, `restart`.
+//! `ping`, `wait`, `stop`, `reload`, `upgrade`, `restart`.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,16 +44,16 @@ struct ReloadShape<'a> {
     reload: &'a LastReload,
 }
 
-/// Replaces every worker by one of the configuration on disk. A reload that failed is an answer too: it goes to
-/// standard output as JSON, and to standard error as any error.
-pub(super) fn reload(client: &Client, as_json: bool) -> Result<u8, Error> {
-    let request = Request { verb: "reload".into(), ..Request::default() };
+/// Replaces every worker by one of the configuration on disk (`reload`), the supervisor first by the binary on disk
+/// (`upgrade`). One that failed is an answer too: it goes to standard output as JSON, and to standard error as any error.
+pub(super) fn reload(client: &Client, verb: &str, as_json: bool) -> Result<u8, Error> {
+    let request = Request { verb: verb.into(), ..Request::default() };
     let (reload, error) = match client.order(request) {
         Ok(reply) => (reply.answer.reload, None),
         Err(refusal) => (refusal.answer.and_then(|answer| answer.reload), Some(refusal.error)),
     };
     let reload = match (reload, error) {
-        (None, None) => return Err(client.garbage("reload", "there is no result in it")),
+        (None, None) => return Err(client.garbage(verb, "there is no result in it")),
         (None, Some(error)) => return Err(error),
         (Some(reload), error) => {
             if as_json {
@@ -68,7 +68,7 @@ pub(super) fn reload(client: &Client, as_json: bool) -> Result<u8, Error> {
         _ => FAILED,
     };
     let why = reload.error.as_deref().map(|why| format!(": {}", clean_lines(why))).unwrap_or_default();
-    let line = format!("reload {}: generation {}{why}", clean(&reload.result), reload.generation);
+    let line = format!("{verb} {}: generation {}{why}", clean(&reload.result), reload.generation);
     match (code, as_json) {
         (DONE, false) => print(&format!("{line}\n"))?,
         (DONE, true) => {}

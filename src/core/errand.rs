@@ -2,13 +2,14 @@
 
 use super::event::{Failure, Outcome, Slot, Ticket};
 use super::fleet::{Fleet, Turn, Want};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// The most restarts that may be unreached at a time; further ones are refused.
 pub(super) const MAX_RESTARTS: usize = 16;
 
 /// An order on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Errand {
     pub(super) ticket: Ticket,
     /// Slots that have to come online yet. Each of them is empty, launching or closing, so that it will
@@ -17,7 +18,7 @@ pub(super) struct Errand {
 }
 
 /// Everything unreached.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Errands {
     /// One at most: a scaling supersedes another. It is reached when nothing is left to close, too.
     pub(super) scale: Option<Errand>,

@@ -1,5 +1,6 @@
 //! The words between shell and core: names, events, actions.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use std::time::Duration;
 pub(crate) const MAX_WORKERS: u8 = 64;
 
 /// Nanoseconds of a monotonic clock, told by the shell.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Tick(pub(crate) u64);
 
 impl Tick {
@@ -23,19 +24,19 @@ impl Tick {
 }
 
 /// One process for all time: given at spawn, never used again, so that late news names nobody.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub(crate) struct Run(pub(crate) u64);
 
 /// A configuration that was accepted, numbered by the shell, each higher than those before; the first is 1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub(crate) struct Generation(pub(crate) u32);
 
 /// Who asked. Every order is answered exactly once.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub(crate) struct Ticket(pub(crate) u64);
 
 /// A seat for one process at a time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub(crate) enum Slot {
     /// A worker; its number is its place in the reuseport group.
     Worker(u8),
@@ -53,7 +54,7 @@ impl fmt::Display for Slot {
 }
 
 /// Which roles are wanted: bit k is `Slot::Role(k)`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RoleSet(pub(crate) u32);
 
 impl RoleSet {
@@ -69,7 +70,7 @@ impl RoleSet {
 }
 
 /// How processes of one kind are treated.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Policy {
     /// Not READY this long after its spawn: failed.
     pub(crate) listen_timeout: Duration,
@@ -88,7 +89,7 @@ pub(crate) struct Policy {
 }
 
 /// What a generation asks for.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Plan {
     /// Workers as the configuration names them, 1 … `MAX_WORKERS`. What `scale` set stands above it until
     /// a reload brings another number.
@@ -149,8 +150,7 @@ pub(crate) enum Order {
 }
 
 /// How many workers; relative to the number in force when the order's turn comes.
-#[cfg_attr(not(test), expect(dead_code, reason = "no verb gives this order yet"))]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Scale {
     /// Exactly so many.
     To(u8),
@@ -217,7 +217,7 @@ pub(crate) enum Outcome {
 }
 
 /// Who did not come up.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Failure {
     /// It exited, or was killed.
     Died {
@@ -249,7 +249,7 @@ pub(crate) enum Refusal {
 }
 
 /// How a fleet's life ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum Verdict {
     /// By order.
     Stopped,

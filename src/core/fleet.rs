@@ -4,12 +4,14 @@ use super::errand::Errands;
 use super::event::{
     Action, Event, Generation, MAX_WORKERS, News, Outcome, Plan, RoleSet, Run, Slot, Tick, Ticket,
 };
+use super::frozen;
 use super::orders::Queue;
 use super::reload::Reload;
 use super::slot::{Holder, MAX_PROCESSES, Seat};
 use super::steering::Steering;
 use super::stop::Stopping;
 use super::view::Place;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The most passes `reconcile` may need. Each pass that changes something takes one of at most
@@ -18,7 +20,7 @@ use std::collections::BTreeMap;
 const MAX_PASSES: usize = 128;
 
 /// What is under way.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Op {
     /// The first start: until everybody was online once, a failure ends it.
     Starting,
@@ -64,7 +66,7 @@ impl Turn<'_> {
 }
 
 /// What should run, and what does.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Fleet {
     /// Of the generation in force.
     pub(super) plan: Plan,
@@ -74,6 +76,7 @@ pub(crate) struct Fleet {
     /// Workers wanted now, 1 … `MAX_WORKERS`: what the plan says, or a scaling since.
     pub(super) wanted: u8,
     /// Workers are 0 … n without a gap; the bound ones come first.
+    #[serde(with = "frozen")]
     pub(super) seats: BTreeMap<Slot, Seat>,
     pub(super) op: Op,
     pub(super) queue: Queue,

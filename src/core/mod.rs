@@ -31,6 +31,7 @@ mod clock;
 mod errand;
 mod event;
 mod fleet;
+mod frozen;
 mod orders;
 mod reload;
 mod restart;

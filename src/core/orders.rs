@@ -2,13 +2,14 @@
 
 use super::event::{Generation, MAX_WORKERS, Order, Outcome, Plan, Refusal, Scale, Slot, Ticket};
 use super::fleet::{Fleet, Op, Turn};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// The most orders that wait; further ones are refused.
 pub(super) const MAX_WAITING: usize = 16;
 
 /// An order that waits. Stop never does.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Waiting {
     Scale(Scale),
     Reload { generation: Generation, plan: Plan },
@@ -33,7 +34,7 @@ impl Waiting {
 }
 
 /// At most `MAX_WAITING` orders, of which one is a reload.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Queue(VecDeque<(Ticket, Waiting)>);
 
 impl Queue {

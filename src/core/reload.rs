@@ -6,9 +6,10 @@ use super::event::{Failure, Generation, News, Outcome, Plan, Slot, Ticket};
 use super::fleet::{Fleet, Op, Turn};
 use super::slot::{Holder, Proc, Start};
 use super::steps::{Of, policy};
+use serde::{Deserialize, Serialize};
 
 /// A reload between its start and its commit.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Reload {
     pub(super) ticket: Ticket,
     pub(super) generation: Generation,

@@ -18,6 +18,7 @@
 use super::event::{Action, Generation, Policy, Run, Sig, Tick};
 use super::fleet::Turn;
 use super::view::Place;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The most processes one slot may have at a time, leavers that do not die included. Beyond it nothing is
@@ -25,7 +26,7 @@ use std::time::Duration;
 pub(super) const MAX_PROCESSES: usize = 6;
 
 /// How a process came to be started; decides whether its slot stays in the mask meanwhile.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Start {
     /// Nobody read the slot before.
     Cold,
@@ -56,7 +57,7 @@ impl Start {
 }
 
 /// How far a process has come.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// Spawned, not READY; killed at `until`.
     Launching { until: Tick, start: Start },
@@ -65,7 +66,7 @@ pub(super) enum Phase {
 }
 
 /// A process that holds a slot or prepares to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Proc {
     pub(super) run: Run,
     pub(super) generation: Generation,
@@ -136,7 +137,7 @@ fn first_silence(now: Tick, policy: &Policy) -> Option<Tick> {
 }
 
 /// Whom a leaver has to fear.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Grace {
     /// TERM was sent; KILL follows.
     Until(Tick),
@@ -145,7 +146,7 @@ pub(super) enum Grace {
 }
 
 /// A process that was told to leave.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Leaver {
     pub(super) run: Run,
     pub(super) generation: Generation,
@@ -154,7 +155,7 @@ pub(super) struct Leaver {
 }
 
 /// Who has the slot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Holder {
     /// Nobody yet, or any more; how the next one would come.
     Empty(Start),
@@ -171,7 +172,7 @@ pub(super) enum Holder {
 }
 
 /// The state of one slot.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Seat {
     pub(super) holder: Holder,
     /// Online it waits for the commit (reload), launching it gets ready.

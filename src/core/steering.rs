@@ -2,9 +2,10 @@
 
 use super::event::Slot;
 use super::slot::Seat;
+use serde::{Deserialize, Serialize};
 
 /// What the kernel's program is made from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Steering {
     /// Members of the group: slots 0 … bound - 1.
     pub(super) bound: u8,

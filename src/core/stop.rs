@@ -4,9 +4,10 @@ use super::event::{Action, Outcome, Refusal, Sig, Ticket, Verdict};
 use super::fleet::{Fleet, Op, Turn};
 use super::slot::Grace;
 use super::steps::policy;
+use serde::{Deserialize, Serialize};
 
 /// A stop under way.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Stopping {
     /// Who asked last; nobody, if the first start failed.
     ticket: Option<Ticket>,

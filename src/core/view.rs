@@ -93,6 +93,11 @@ impl Fleet {
         }
     }
 
+    /// No start, reload or stop is under way: the time to freeze it. (Restarts and scalings may be.)
+    pub(crate) fn is_steady(&self) -> bool {
+        matches!(self.op, Op::Steady)
+    }
+
     /// The generation in force.
     pub(crate) fn generation(&self) -> Generation {
         self.generation

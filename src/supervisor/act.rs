@@ -1,10 +1,10 @@
 //! What the core decided, done.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Shell;
 use super::children::Birth;
-use super::view;
+use super::{clock, view};
 use crate::core::{Action, Event, Generation, Run, Slot};
 
 /// How long after a start that failed the core hears of it.
@@ -14,7 +14,7 @@ impl Shell {
     /// Starts that failed a while ago.
     pub(super) fn bury_unborn(&mut self) {
         while let Some(&(due, run)) = self.unborn.front()
-            && due <= Instant::now()
+            && due <= clock::now()
         {
             self.unborn.pop_front();
             self.events.push_back(Event::Exited(run));
@@ -67,6 +67,7 @@ impl Shell {
                 generation,
                 heir,
                 name: &name,
+                image: frozen.image(),
                 descriptors,
                 environment,
                 watchdog: frozen.config.worker.watchdog,
@@ -79,7 +80,7 @@ impl Shell {
                 log::debug!("cannot start {name}: {e}");
                 self.news.note_unborn(run, &e);
                 // Told later: with no backoff, the next attempt would otherwise come before anybody else's turn.
-                self.unborn.push_back((Instant::now() + UNBORN, run));
+                self.unborn.push_back((clock::now().after(UNBORN), run));
             }
         }
     }

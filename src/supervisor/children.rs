@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -14,14 +14,17 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
+use super::clock;
+use super::handover::{Packing, Unpacking};
 use super::notify::{Line, Said};
-use crate::core::{Generation, Run, Sig, Slot};
+use crate::core::{Generation, Run, Sig, Slot, Tick};
 
 /// The first token of the children's notify lines; the run's number is added.
 const LINES: usize = 1 << 40;
 /// Variables of systemd's contract: ours upward, and not our children's.
-const UPWARD: [&str; 7] = [
+const UPWARD: [&str; 8] = [
     "LISTEN_FDS",
     "LISTEN_PID",
     "LISTEN_FDNAMES",
@@ -29,6 +32,7 @@ const UPWARD: [&str; 7] = [
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
     "NODE_APP_INSTANCE",
+    super::handover::VARIABLE,
 ];
 
 /// A process that was started and not yet reaped.
@@ -36,7 +40,7 @@ pub(super) struct Process {
     pub(super) slot: Slot,
     pub(super) generation: Generation,
     pub(super) pid: Pid,
-    pub(super) born: Instant,
+    pub(super) born: Tick,
     /// It has, or had, its slot: an heir that never took over has not.
     pub(super) in_charge: bool,
     /// Why it ends, as it said itself, and the errno behind it.
@@ -53,6 +57,33 @@ pub(super) enum Ending {
     Signal(Signal),
 }
 
+/// Who has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dead {
+    Run(Run),
+    Other(Pid, Ending),
+}
+
+/// As they are handed over at an upgrade.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Frozen {
+    parent_pipe: (RawFd, RawFd),
+    processes: Vec<FrozenProcess>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FrozenProcess {
+    run: Run,
+    slot: Slot,
+    generation: Generation,
+    pid: i32,
+    born: Tick,
+    in_charge: bool,
+    last_words: Option<(String, i32)>,
+    line: RawFd,
+    path: PathBuf,
+}
+
 /// What a new process is.
 pub(super) struct Birth<'a> {
     pub(super) slot: Slot,
@@ -62,6 +93,7 @@ pub(super) struct Birth<'a> {
     pub(super) heir: bool,
     /// `meter 2`, `simulator`.
     pub(super) name: &'a str,
+    pub(super) image: BorrowedFd<'a>,
     /// Its descriptors, by name.
     pub(super) descriptors: Vec<(String, BorrowedFd<'a>)>,
     /// Beside what the supervisor itself has; later ones win.
@@ -72,7 +104,6 @@ pub(super) struct Birth<'a> {
 /// All processes, and what every one of them is made from.
 pub(super) struct Children {
     processes: BTreeMap<Run, Process>,
-    image: OwnedFd,
     input: File,
     /// Its writing end is ours alone: when we are gone, every child sees it.
     parent_pipe: (OwnedFd, OwnedFd),
@@ -82,16 +113,64 @@ pub(super) struct Children {
 
 impl Children {
     pub(super) fn new(notify_folder: PathBuf) -> io::Result<Children> {
+        Children::with(notify_folder, nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?)
+    }
+
+    fn with(notify_folder: PathBuf, parent_pipe: (OwnedFd, OwnedFd)) -> io::Result<Children> {
         Ok(Children {
             processes: BTreeMap::new(),
-            image: sys::process::own_image()?,
             input: File::open("/dev/null")?,
-            parent_pipe: nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?,
+            parent_pipe,
             notify_folder,
             inherited: std::env::vars_os()
                 .filter(|(name, _)| !UPWARD.iter().any(|upward| name == upward))
                 .collect(),
         })
+    }
+
+    pub(super) fn freeze<'a>(&'a self, packing: &mut Packing<'a>) -> Frozen {
+        let processes = self.processes.iter().map(|(&run, process)| FrozenProcess {
+            run,
+            slot: process.slot,
+            generation: process.generation,
+            pid: process.pid.as_raw(),
+            born: process.born,
+            in_charge: process.in_charge,
+            last_words: process.last_words.clone(),
+            line: packing.pack(process.line.socket().as_fd()),
+            path: process.line.path().to_owned(),
+        });
+        let processes = processes.collect();
+        let parent_pipe =
+            (packing.pack(self.parent_pipe.0.as_fd()), packing.pack(self.parent_pipe.1.as_fd()));
+        Frozen { parent_pipe, processes }
+    }
+
+    /// Still our children after an exec; what they said meanwhile waits to be read.
+    pub(super) fn thaw(
+        notify_folder: PathBuf,
+        frozen: Frozen,
+        fds: &mut Unpacking,
+        registry: &Registry,
+    ) -> io::Result<Children> {
+        let (reader, writer) = frozen.parent_pipe;
+        let mut children = Children::with(notify_folder, (fds.take(reader)?, fds.take(writer)?))?;
+        for process in frozen.processes {
+            let line = Line::opened_before(fds.take(process.line)?, process.path);
+            watch(&line, process.run, registry)?;
+            let thawed = Process {
+                slot: process.slot,
+                generation: process.generation,
+                pid: Pid::from_raw(process.pid),
+                born: process.born,
+                in_charge: process.in_charge,
+                last_words: process.last_words,
+                unread: true,
+                line,
+            };
+            children.processes.insert(process.run, thawed);
+        }
+        Ok(children)
     }
 
     pub(super) fn get(&self, run: Run) -> Option<&Process> {
@@ -127,19 +206,43 @@ impl Children {
 
     /// Starts a process; its line is watched from before its first word.
     pub(super) fn spawn(&mut self, birth: Birth<'_>, registry: &Registry) -> io::Result<Pid> {
-        let Birth { slot, run, generation, heir, name, mut descriptors, environment, watchdog } = birth;
+        let Birth { slot, run, generation, heir, name, image, mut descriptors, environment, watchdog } =
+            birth;
         let address = match slot {
             Slot::Worker(number) => format!("{number}.{}", run.0),
             Slot::Role(_) => format!("{name}.{}", run.0),
         };
         let line = Line::open(&self.notify_folder, &address)?;
-        let token = Token(LINES + usize::try_from(run.0).map_err(io::Error::other)?);
-        registry.register(&mut SourceFd(&line.socket().as_raw_fd()), token, Interest::READABLE)?;
+        watch(&line, run, registry)?;
         descriptors.push((contract::PARENT.into(), self.parent_pipe.0.as_fd()));
-        let names: Vec<&str> = descriptors.iter().map(|(name, _)| name.as_str()).collect();
+        let mut environment = environment;
+        if let Some(watchdog) = watchdog {
+            environment.push(("WATCHDOG_USEC".into(), watchdog.as_micros().to_string().into()));
+        }
         let instance = match slot {
             Slot::Worker(number) | Slot::Role(number) => number,
         };
+        environment.push(("NODE_APP_INSTANCE".into(), instance.to_string().into()));
+        let title = format!("{}{name} gen {}", contract::TITLE, generation.0);
+        let pid = self.execute(image, &[title], &line, &descriptors, environment)?;
+        let born = clock::now();
+        self.processes.insert(
+            run,
+            Process { slot, generation, pid, born, in_charge: !heir, last_words: None, unread: false, line },
+        );
+        Ok(pid)
+    }
+
+    /// Runs an image with a line to us and descriptors by name. It is no run yet: nobody watches it.
+    pub(super) fn execute(
+        &self,
+        image: BorrowedFd<'_>,
+        arguments: &[String],
+        line: &Line,
+        descriptors: &[(String, BorrowedFd<'_>)],
+        environment: Vec<(OsString, OsString)>,
+    ) -> io::Result<Pid> {
+        let names: Vec<&str> = descriptors.iter().map(|(name, _)| name.as_str()).collect();
         let mut variables: BTreeMap<OsString, OsString> = self.inherited.iter().cloned().collect();
         variables.extend(environment);
         variables.remove(OsStr::new("LISTEN_PID"));
@@ -147,25 +250,20 @@ impl Children {
         set("LISTEN_FDS", descriptors.len().to_string().into());
         set("LISTEN_FDNAMES", names.join(":").into());
         set("NOTIFY_SOCKET", line.path().into());
-        set("NODE_APP_INSTANCE", instance.to_string().into());
-        if let Some(watchdog) = watchdog {
-            set("WATCHDOG_USEC", watchdog.as_micros().to_string().into());
-        }
         let fds: Vec<BorrowedFd<'_>> = descriptors.iter().map(|&(_, fd)| fd).collect();
-        let pid = sys::process::spawn(&sys::process::Child {
-            image: self.image.as_fd(),
-            arguments: &[format!("{}{name} gen {}", contract::TITLE, generation.0)],
+        sys::process::spawn(&sys::process::Child {
+            image,
+            arguments,
             environment: &variables.into_iter().collect::<Vec<_>>(),
             pid_variable: "LISTEN_PID",
             descriptors: &fds,
             input: self.input.as_fd(),
-        })?;
-        let born = Instant::now();
-        self.processes.insert(
-            run,
-            Process { slot, generation, pid, born, in_charge: !heir, last_words: None, unread: false, line },
-        );
-        Ok(pid)
+        })
+    }
+
+    /// Where lines to us lie.
+    pub(super) fn notify_folder(&self) -> &Path {
+        &self.notify_folder
     }
 
     /// TERM to the process, KILL to its whole group. One that is gone already will be reaped.
@@ -177,20 +275,20 @@ impl Children {
         };
     }
 
-    /// One process that has ended and is not reaped yet: its last words can still be read.
-    /// As PID 1 we get other people's orphans too: those are reaped on the way.
-    pub(super) fn poll_dead(&self) -> Option<Run> {
-        loop {
-            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-            let pid = match waitid(Id::All, flags) {
-                Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) => pid,
-                Err(Errno::EINTR) => continue,
+    /// One process that has ended. A run is not reaped yet: its last words can still be read. As PID 1 we get other
+    /// people's orphans too: whoever is no run is reaped at once.
+    pub(super) fn poll_dead(&self) -> Option<Dead> {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let pid = loop {
+            match waitid(Id::All, flags) {
+                Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) => break pid,
+                Err(Errno::EINTR) => {}
                 Ok(_) | Err(_) => return None,
-            };
-            match self.processes.iter().find(|(_, process)| process.pid == pid) {
-                Some((&run, _)) => return Some(run),
-                None => drop(waitpid(pid, Some(WaitPidFlag::WNOHANG))),
             }
+        };
+        match self.processes.iter().find(|(_, process)| process.pid == pid) {
+            Some((&run, _)) => Some(Dead::Run(run)),
+            None => Some(Dead::Other(pid, reap(pid))),
         }
     }
 
@@ -199,11 +297,7 @@ impl Children {
     pub(super) fn reap(&mut self, run: Run, registry: &Registry) -> Option<(Process, Ending)> {
         let process = self.processes.remove(&run)?;
         let _ = killpg(process.pid, Signal::SIGKILL);
-        let ending = match waitpid(process.pid, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(_, code)) => Ending::Code(code),
-            Ok(WaitStatus::Signaled(_, signal, _)) => Ending::Signal(signal),
-            other => panic!("pid {} was a zombie and cannot be reaped: {other:?}", process.pid),
-        };
+        let ending = reap(process.pid);
         let _ = registry.deregister(&mut SourceFd(&process.line.socket().as_raw_fd()));
         Some((process, ending))
     }
@@ -214,6 +308,21 @@ impl Children {
         let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
         let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
         Some(pages * u64::try_from(page).ok()?)
+    }
+}
+
+/// Events of a child's line bear its run's token.
+fn watch(line: &Line, run: Run, registry: &Registry) -> io::Result<()> {
+    let token = Token(LINES + usize::try_from(run.0).map_err(io::Error::other)?);
+    registry.register(&mut SourceFd(&line.socket().as_raw_fd()), token, Interest::READABLE)
+}
+
+/// Takes a zombie's status.
+fn reap(pid: Pid) -> Ending {
+    match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
+        Ok(WaitStatus::Exited(_, code)) => Ending::Code(code),
+        Ok(WaitStatus::Signaled(_, signal, _)) => Ending::Signal(signal),
+        other => panic!("pid {pid} was a zombie and cannot be reaped: {other:?}"),
     }
 }
 

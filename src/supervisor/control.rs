@@ -4,16 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener as StdListener;
 use std::time::{Duration, Instant};
 
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use nix::sys::socket::{getsockopt, sockopt};
+use serde::{Deserialize, Serialize};
 use sys::fds::Wait;
 
 use super::budget::Budget;
+use super::handover::{Packing, Unpacking};
 use crate::exit;
 use crate::wire::{Answer, MAX_REQUEST, Request, Trouble};
 
@@ -29,7 +31,7 @@ const RETRY: Duration = Duration::from_millis(100);
 const MAX_ACCEPTS: usize = 64;
 
 /// A client, for all time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Client(u64);
 
 struct Connection {
@@ -57,6 +59,23 @@ pub(super) struct Control {
     remarks: Budget,
 }
 
+/// As it is handed over at an upgrade.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Frozen {
+    listener: RawFd,
+    next: u64,
+    clients: Vec<FrozenClient>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FrozenClient {
+    client: Client,
+    stream: RawFd,
+    busy: bool,
+    input: Vec<u8>,
+    output: Vec<u8>,
+}
+
 /// What came of a read.
 enum Input {
     Nothing,
@@ -68,16 +87,45 @@ enum Input {
 impl Control {
     pub(super) fn new(listener: StdListener, registry: &Registry) -> io::Result<Control> {
         listener.set_nonblocking(true)?;
-        let mut listener = UnixListener::from_std(listener);
+        Control::listening(UnixListener::from_std(listener), 0, registry)
+    }
+
+    fn listening(mut listener: UnixListener, next: u64, registry: &Registry) -> io::Result<Control> {
         registry.register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Control {
             listener,
-            acceptable: false,
+            acceptable: true,
             retry_at: None,
             clients: BTreeMap::new(),
-            next: 0,
+            next,
             remarks: Budget::new(20, 1),
         })
+    }
+
+    /// Everybody who is connected, but one to whom descriptors are still to be sent.
+    pub(super) fn freeze<'a>(&'a self, packing: &mut Packing<'a>) -> Frozen {
+        let mut clients = Vec::new();
+        for (&client, connection) in self.clients.iter().filter(|(_, c)| c.descriptors.is_empty()) {
+            clients.push(FrozenClient {
+                client,
+                stream: packing.pack(connection.stream.as_fd()),
+                busy: connection.busy,
+                input: connection.input.clone(),
+                output: connection.output[connection.written..].to_vec(),
+            });
+        }
+        Frozen { listener: packing.pack(self.listener.as_fd()), next: self.next, clients }
+    }
+
+    /// As it was before an exec.
+    pub(super) fn thaw(frozen: Frozen, fds: &mut Unpacking, registry: &Registry) -> io::Result<Control> {
+        let listener = StdListener::from(fds.take(frozen.listener)?);
+        let mut control = Control::listening(UnixListener::from_std(listener), frozen.next, registry)?;
+        for FrozenClient { client, stream, busy, input, output } in frozen.clients {
+            let stream = UnixStream::from_std(fds.take(stream)?.into());
+            control.watch(client, Connection { busy, input, output, ..Connection::new(stream) }, registry);
+        }
+        Ok(control)
     }
 
     /// Notes an event of the poll; answers whether it was ours.
@@ -182,7 +230,7 @@ impl Control {
         }
     }
 
-    fn welcome(&mut self, mut stream: UnixStream, registry: &Registry) {
+    fn welcome(&mut self, stream: UnixStream, registry: &Registry) {
         if self.clients.len() >= MAX_CLIENTS
             && let Some(longest) = self.longest_silent()
         {
@@ -192,21 +240,15 @@ impl Control {
         }
         let client = Client(self.next);
         self.next += 1;
+        self.watch(client, Connection::new(stream), registry);
+    }
+
+    fn watch(&mut self, client: Client, mut connection: Connection, registry: &Registry) {
         let token = Token(CLIENTS + client.0 as usize);
-        if registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE).is_err() {
-            return;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if registry.register(&mut connection.stream, token, interest).is_ok() {
+            self.clients.insert(client, connection);
         }
-        let connection = Connection {
-            stream,
-            input: Vec::new(),
-            readable: true,
-            busy: false,
-            output: Vec::new(),
-            written: 0,
-            descriptors: Vec::new(),
-            heard: Instant::now(),
-        };
-        self.clients.insert(client, connection);
     }
 
     /// Who was silent longest; one that waits for its answer only if all do.
@@ -221,6 +263,19 @@ impl Control {
 }
 
 impl Connection {
+    fn new(stream: UnixStream) -> Connection {
+        Connection {
+            stream,
+            input: Vec::new(),
+            readable: true,
+            busy: false,
+            output: Vec::new(),
+            written: 0,
+            descriptors: Vec::new(),
+            heard: Instant::now(),
+        }
+    }
+
     /// Reads until there is one whole frame, or nothing more to read.
     fn read(&mut self) -> Input {
         loop {

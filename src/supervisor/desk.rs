@@ -1,20 +1,23 @@
 //! Who asked for what, until it is answered.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::control::Client;
 use crate::core::{Generation, Ticket};
 
 /// Who asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Asker {
     /// A signal, by its name: it hears the log.
-    Signal(&'static str),
+    Signal(Cow<'static, str>),
     Client(Client),
 }
 
 /// What was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Errand {
     Reload(Generation),
     Restart,
@@ -25,12 +28,18 @@ pub(super) enum Errand {
 const MAX_FOLDED: usize = 128;
 
 /// The open tickets.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Desk {
     open: BTreeMap<Ticket, (Errand, Vec<Asker>)>,
     last: u64,
     /// Who wants one more reload once the one under way is over: they share it.
     again: Vec<Asker>,
+}
+
+impl Asker {
+    pub(super) fn signal(name: &'static str) -> Asker {
+        Asker::Signal(Cow::Borrowed(name))
+    }
 }
 
 impl Desk {

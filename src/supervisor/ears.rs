@@ -4,7 +4,7 @@ use mio::Token;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 
 use super::Shell;
-use super::children::Ending;
+use super::children::{Dead, Ending};
 use super::desk::Asker;
 use super::notify::Said;
 use crate::core::{Event, Run, Slot};
@@ -53,7 +53,9 @@ impl Shell {
                     self.news.garbage(&self.name(slot), "handed up a descriptor that has no place here");
                 }
             }
-            Said::Garbage => self.news.garbage(&self.name(slot), "sent a message that makes no sense"),
+            Said::Takeover(_) | Said::Garbage => {
+                self.news.garbage(&self.name(slot), "sent a message that makes no sense")
+            }
         }
     }
 
@@ -67,7 +69,14 @@ impl Shell {
 
     /// Reaps everybody who died, each after its last words.
     pub(super) fn reap(&mut self) {
-        while let Some(run) = self.children.poll_dead() {
+        while let Some(dead) = self.children.poll_dead() {
+            let run = match dead {
+                Dead::Run(run) => run,
+                Dead::Other(pid, ending) => {
+                    self.end_check(pid, ending);
+                    continue;
+                }
+            };
             // What it said before it died waits in its socket; its descendants may go on for ever.
             let _ = (0..MAX_LAST_TURNS).take_while(|_| self.hear_run(run)).count();
             let Some((process, ending)) = self.children.reap(run, self.poll.registry()) else { return };
@@ -99,12 +108,12 @@ impl Shell {
         for signal in pending {
             match signal {
                 SIGCHLD => {} // reaped in every turn
-                SIGHUP => self.order_reload(Asker::Signal("SIGHUP")),
-                SIGTERM => self.order_stop(Asker::Signal("SIGTERM"), false),
-                SIGINT => self.order_stop(Asker::Signal("SIGINT"), false),
-                SIGQUIT => self.order_stop(Asker::Signal("SIGQUIT"), true),
+                SIGHUP => self.order_reload(Asker::signal("SIGHUP")),
+                SIGTERM => self.order_stop(Asker::signal("SIGTERM"), false),
+                SIGINT => self.order_stop(Asker::signal("SIGINT"), false),
+                SIGQUIT => self.order_stop(Asker::signal("SIGQUIT"), true),
                 SIGUSR1 => log::info!("SIGUSR1: there is no log file to reopen"),
-                SIGUSR2 => log::warn!("SIGUSR2: upgrade is not in version {} yet", env!("CARGO_PKG_VERSION")),
+                SIGUSR2 => self.order_upgrade(Asker::signal("SIGUSR2")),
                 SIGTTIN | SIGTTOU => {
                     log::warn!("scaling by signal is not in version {} yet", env!("CARGO_PKG_VERSION"));
                 }

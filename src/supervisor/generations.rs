@@ -2,25 +2,36 @@
 //! says by then.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::PathBuf;
+use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
+use super::handover::{Packing, Unpacking};
 use crate::config::{self, Config, ConfigError, Overrides};
 use crate::core::{Generation, MAX_WORKERS, Plan, Policy, RoleSet};
 use crate::roles::Roles;
 
-/// A configuration as its children get it.
-pub(super) struct Frozen {
+/// One generation: a configuration as its children get it, and the image that they are.
+pub(super) struct Made {
     pub(super) config: Config,
     segment: OwnedFd,
+    image: Rc<OwnedFd>,
 }
 
-impl Frozen {
-    fn new(config: Config) -> io::Result<Frozen> {
+impl Made {
+    fn new(config: Config, image: Rc<OwnedFd>) -> io::Result<Made> {
         let json = serde_json::to_vec(&config)?;
         let segment = sys::map::segment(contract::CONFIG, &json, json.len(), true)?;
-        Ok(Frozen { config, segment })
+        Ok(Made { config, segment, image })
+    }
+
+    /// What a child of this generation executes, whatever lies on the disk or has become of the supervisor.
+    pub(super) fn image(&self) -> BorrowedFd<'_> {
+        self.image.as_fd()
     }
 
     pub(super) fn segment(&self) -> BorrowedFd<'_> {
@@ -42,37 +53,78 @@ impl Source {
 
 /// Those that a process may still be started from.
 pub(super) struct Generations {
-    frozen: BTreeMap<Generation, Frozen>,
+    made: BTreeMap<Generation, Made>,
     last: Generation,
+    /// Of those to come: the supervisor's own.
+    image: Rc<OwnedFd>,
+}
+
+/// As they are handed over at an upgrade.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Frozen {
+    last: Generation,
+    made: Vec<FrozenGeneration>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FrozenGeneration {
+    generation: Generation,
+    config: Config,
+    segment: RawFd,
+    image: RawFd,
 }
 
 impl Generations {
     /// The first one.
     pub(super) fn new(config: Config) -> io::Result<Generations> {
-        let first = Generation(1);
-        Ok(Generations { frozen: BTreeMap::from([(first, Frozen::new(config)?)]), last: first })
+        let (first, image) = (Generation(1), Rc::new(sys::process::own_image()?));
+        let made = BTreeMap::from([(first, Made::new(config, Rc::clone(&image))?)]);
+        Ok(Generations { made, last: first, image })
     }
 
-    pub(super) fn get(&self, generation: Generation) -> Option<&Frozen> {
-        self.frozen.get(&generation)
+    pub(super) fn freeze<'a>(&'a self, packing: &mut Packing<'a>) -> Frozen {
+        let freeze = |(&generation, made): (&Generation, &'a Made)| FrozenGeneration {
+            generation,
+            config: made.config.clone(),
+            segment: packing.pack(made.segment.as_fd()),
+            image: packing.pack(made.image.as_fd()),
+        };
+        Frozen { last: self.last, made: self.made.iter().map(freeze).collect() }
+    }
+
+    /// Those before an exec keep their image; those to come have the one that runs now.
+    pub(super) fn thaw(frozen: Frozen, fds: &mut Unpacking) -> io::Result<Generations> {
+        let (mut made, mut images) = (BTreeMap::new(), BTreeMap::new());
+        for FrozenGeneration { generation, config, segment, image } in frozen.made {
+            let image = match images.entry(image) {
+                Entry::Occupied(known) => Rc::clone(known.get()),
+                Entry::Vacant(new) => Rc::clone(new.insert(Rc::new(fds.take(image)?))),
+            };
+            made.insert(generation, Made { config, segment: fds.take(segment)?, image });
+        }
+        Ok(Generations { made, last: frozen.last, image: Rc::new(sys::process::own_image()?) })
+    }
+
+    pub(super) fn get(&self, generation: Generation) -> Option<&Made> {
+        self.made.get(&generation)
     }
 
     /// Freezes a configuration under the next number, which is used up whatever becomes of it.
     pub(super) fn add(&mut self, config: Config) -> io::Result<Generation> {
-        let frozen = Frozen::new(config)?;
+        let made = Made::new(config, Rc::clone(&self.image))?;
         self.last = Generation(self.last.0 + 1);
-        self.frozen.insert(self.last, frozen);
+        self.made.insert(self.last, made);
         Ok(self.last)
     }
 
     /// Forgets one that did not come up.
     pub(super) fn discard(&mut self, failed: Generation) {
-        self.frozen.remove(&failed);
+        self.made.remove(&failed);
     }
 
     /// Forgets those before the one in force.
     pub(super) fn commit(&mut self, in_force: Generation) {
-        self.frozen = self.frozen.split_off(&in_force);
+        self.made = self.made.split_off(&in_force);
     }
 }
 

@@ -5,11 +5,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
 use contract::{Lent, Role, SOCKET};
+use serde::{Deserialize, Serialize};
 use sys::group::{Queue, port_of};
 
+use super::handover::{Packing, Unpacking};
 use crate::core::Slot;
 use crate::roles::Roles;
 
@@ -40,6 +42,38 @@ impl Segment {
     }
 }
 
+/// A segment as it is handed over at an upgrade.
+#[derive(Serialize, Deserialize)]
+struct FrozenSegment {
+    name: String,
+    bytes: usize,
+    fd: RawFd,
+    read_only: RawFd,
+}
+
+impl Segment {
+    fn freeze<'a>(&'a self, packing: &mut Packing<'a>) -> FrozenSegment {
+        let (fd, read_only) = (packing.pack(self.fd.as_fd()), packing.pack(self.read_only.as_fd()));
+        FrozenSegment { name: self.name().to_owned(), bytes: self.bytes(), fd, read_only }
+    }
+
+    fn thaw(frozen: &FrozenSegment, roles: &Roles, fds: &mut Unpacking) -> io::Result<Segment> {
+        let lent = frozen.known(roles).map_err(io::Error::other)?;
+        Ok(Segment { lent, fd: fds.take(frozen.fd)?, read_only: fds.take(frozen.read_only)? })
+    }
+}
+
+impl FrozenSegment {
+    /// What this version lends under that name, if it has the same layout.
+    fn known(&self, roles: &Roles) -> Result<Lent, String> {
+        let all = std::iter::once(roles.worker).chain(roles.beside.iter().map(|beside| beside.role));
+        let mut lent = all.flat_map(|role| std::iter::once(&role.seat).chain(role.shared));
+        let known = lent.find(|lent| lent.name == self.name && lent.bytes == self.bytes).copied();
+        let unknown = || format!("its `{}` of {} bytes is laid out in another way", self.name, self.bytes);
+        known.ok_or_else(unknown)
+    }
+}
+
 /// What belongs to one slot. Its segment outlives its retirement, and its counters with it.
 pub(super) struct KeptSlot {
     /// Carries the lock, the ring, the counters.
@@ -57,6 +91,30 @@ impl KeptSlot {
         queues.fold((0, self.dropped_before), |(bytes, dropped), Queue { bytes: b, dropped: d }| {
             (bytes + b, dropped + u64::from(d))
         })
+    }
+}
+
+/// Everything that is kept, as it is handed over at an upgrade.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Frozen {
+    listen: Vec<SocketAddr>,
+    shared: Vec<FrozenSegment>,
+    slots: Vec<FrozenSlot>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FrozenSlot {
+    slot: Slot,
+    seat: FrozenSegment,
+    sockets: Vec<Option<RawFd>>,
+    dropped_before: u64,
+}
+
+impl Frozen {
+    /// Whether this version knows how everything is laid out.
+    pub(super) fn fits(&self, roles: &Roles) -> Result<(), String> {
+        let mut segments = self.shared.iter().chain(self.slots.iter().map(|slot| &slot.seat));
+        segments.try_for_each(|segment| segment.known(roles).map(drop))
     }
 }
 
@@ -79,6 +137,31 @@ impl Kept {
             }
         }
         Ok(Kept { slots: BTreeMap::new(), shared, listen })
+    }
+
+    pub(super) fn freeze<'a>(&'a self, packing: &mut Packing<'a>) -> Frozen {
+        let shared = self.shared.iter().map(|segment| segment.freeze(packing)).collect();
+        let mut slots = Vec::new();
+        for (&slot, kept) in &self.slots {
+            let seat = kept.seat.freeze(packing);
+            let sockets = kept.sockets.iter().map(|fd| Some(packing.pack(fd.as_ref()?.as_fd()))).collect();
+            slots.push(FrozenSlot { slot, seat, sockets, dropped_before: kept.dropped_before });
+        }
+        Frozen { listen: self.listen.clone(), shared, slots }
+    }
+
+    /// As it was before an exec.
+    pub(super) fn thaw(frozen: Frozen, roles: &Roles, fds: &mut Unpacking) -> io::Result<Kept> {
+        let shared = frozen.shared.iter().map(|segment| Segment::thaw(segment, roles, fds));
+        let shared = shared.collect::<io::Result<_>>()?;
+        let mut slots = BTreeMap::new();
+        for FrozenSlot { slot, seat, sockets, dropped_before } in frozen.slots {
+            let seat = Segment::thaw(&seat, roles, fds)?;
+            let sockets = sockets.into_iter().map(|fd| fd.map(|fd| fds.take(fd)).transpose());
+            let sockets = sockets.collect::<io::Result<_>>()?;
+            slots.insert(slot, KeptSlot { seat, sockets, dropped_before });
+        }
+        Ok(Kept { slots, shared, listen: frozen.listen })
     }
 
     /// The listen addresses, as far as they are known.

@@ -28,12 +28,19 @@ pub(super) struct LogWriter {
     lines: Sender<Message>,
 }
 
-impl Drop for LogWriter {
-    fn drop(&mut self) {
+impl LogWriter {
+    /// Brings out what was said so far, or gives up after a while.
+    pub(super) fn flush(&self) {
         let (done, wait) = bounded(1);
         if self.lines.send_timeout(Message::Flush(done), LAST_WORDS).is_ok() {
             let _ = wait.recv_timeout(LAST_WORDS);
         }
+    }
+}
+
+impl Drop for LogWriter {
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 

@@ -13,17 +13,21 @@
 mod act;
 mod budget;
 mod children;
+mod clock;
 mod control;
 mod desk;
 mod ears;
 mod generations;
+mod handover;
 mod kept;
 pub(crate) mod launcher;
 mod log;
 mod news;
 mod notify;
 mod orders;
+pub(crate) mod resume;
 mod runtime;
+pub(crate) mod upgrade;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -32,7 +36,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ::log::LevelFilter;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Interest, Poll, Registry, Token};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
@@ -48,7 +52,9 @@ use control::Control;
 use desk::Desk;
 use generations::{Generations, Source};
 use kept::Kept;
+use log::LogWriter;
 use runtime::RuntimeDir;
+use upgrade::Upgrade;
 
 /// Token of the signals.
 const SIGNALS: Token = Token(0);
@@ -70,16 +76,10 @@ pub(crate) struct Start {
 /// # Errors
 /// Why it could not be started, for the user.
 pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
-    let source = Source { overrides: start.overrides, file: start.file };
-    let loaded = source.load().map_err(|e| config_trouble(&e))?;
-    // A reload finds the same file again, wherever the working directory is by then.
-    let source = Source { file: loaded.file, ..source };
-    // Whoever started us may have had signals blocked, and that is inherited.
-    let _ = SigSet::empty().thread_set_mask();
-    descriptor_limit(&loaded.config)?;
-    let runtime = RuntimeDir::claim(&start.runtime_dir)?;
-    let _log = log::init(start.log_level).map_err(|e| cannot_start(&e))?;
-    let mut shell = Shell::new(runtime, source, loaded.config, roles).map_err(|e| cannot_start(&e))?;
+    let mut shell = match resume::state() {
+        None => Shell::begin(start, roles)?,
+        Some(state) => Shell::resume(state, start, roles)?,
+    };
     let verdict = shell.serve().map_err(|e| Trouble {
         message: format!("the supervisor cannot wait for events: {e}"),
         hint: None,
@@ -87,7 +87,7 @@ pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
     })?;
     match verdict {
         Verdict::Stopped => {
-            ::log::info!("cluster stopped after {}", news::Short(shell.epoch.elapsed()));
+            ::log::info!("cluster stopped after {}", news::Short(clock::since(shell.started)));
             Ok(exit::DONE)
         }
         Verdict::NeverOnline(failure) => Err(shell.first_start_failed(failure)),
@@ -114,7 +114,7 @@ struct Shell {
     events: VecDeque<Event>,
     actions: Vec<Action>,
     /// Runs that could not be started, and when the core is told; in that order.
-    unborn: VecDeque<(Instant, Run)>,
+    unborn: VecDeque<(Tick, Run)>,
     verdict: Option<Verdict>,
     poll: Poll,
     signals: Signals,
@@ -130,21 +130,45 @@ struct Shell {
     news: news::Reporter,
     last_reload: Option<LastReload>,
     next_memory_look: Instant,
-    /// Time zero of the core's clock.
-    epoch: Instant,
-    started: jiff::Timestamp,
+    started: Tick,
+    /// The same by the wall clock: RFC 3339, UTC.
+    started_at: String,
     /// To systemd, or to an outer cluster.
     upward: contract::Notify,
+    /// Where our program lay when we were started.
+    binary: PathBuf,
+    /// The one under way.
+    upgrade: Option<Upgrade>,
+    /// How often we were replaced.
+    upgrades: u32,
+    /// Next to last: whoever sees that we are gone finds our last lines written.
+    log: LogWriter,
     /// Last to go: its files say that we are here.
-    _runtime: RuntimeDir,
+    runtime: RuntimeDir,
 }
 
 impl Shell {
-    fn new(runtime: RuntimeDir, source: Source, config: Config, roles: &'static Roles) -> io::Result<Shell> {
+    /// A cluster in which nothing runs yet.
+    fn begin(start: Start, roles: &'static Roles) -> Result<Shell, Trouble> {
+        let source = Source { overrides: start.overrides, file: start.file };
+        let loaded = source.load().map_err(|e| config_trouble(&e))?;
+        // A reload finds the same file again, wherever the working directory is by then.
+        let source = Source { file: loaded.file, ..source };
+        descriptor_limit(&loaded.config)?;
+        let runtime = RuntimeDir::claim(&start.runtime_dir)?;
+        let log = log::init(start.log_level).map_err(|e| cannot_start(&e))?;
+        Shell::new(runtime, log, source, loaded.config, roles).map_err(|e| cannot_start(&e))
+    }
+
+    fn new(
+        runtime: RuntimeDir,
+        log: LogWriter,
+        source: Source,
+        config: Config,
+        roles: &'static Roles,
+    ) -> io::Result<Shell> {
         let poll = Poll::new()?;
-        let mut signals =
-            Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2])?;
-        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        let signals = signals(poll.registry())?;
         let plan = generations::plan(&config, roles);
         warn_of_memlock(roles.worker.seat.bytes as u64);
         Ok(Shell {
@@ -166,13 +190,14 @@ impl Shell {
             news: news::Reporter::default(),
             last_reload: None,
             next_memory_look: Instant::now(),
-            epoch: Instant::now(),
-            started: jiff::Timestamp::now(),
-            upward: contract::Notify::from_environment().unwrap_or_else(|failure| {
-                ::log::warn!("whoever started us cannot be told how we are: {failure}");
-                contract::Notify::nobody()
-            }),
-            _runtime: runtime,
+            started: clock::now(),
+            started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            upward: upward(),
+            binary: std::env::current_exe()?,
+            upgrade: None,
+            upgrades: 0,
+            log,
+            runtime,
         })
     }
 
@@ -193,6 +218,8 @@ impl Shell {
             for event in &events {
                 match event.token() {
                     SIGNALS => signalled = true,
+                    // Read when it has ended.
+                    upgrade::LINE => {}
                     token if self.control.handle(token) => {}
                     token => self.hear(token),
                 }
@@ -208,13 +235,14 @@ impl Shell {
             self.bury_unborn();
             self.look_at_memory();
             self.judge_deadlines();
+            self.advance_upgrade();
         }
     }
 
     /// Lets the core see what happened and performs what follows, until nothing follows.
     fn settle(&mut self) {
         while let Some(event) = self.events.pop_front() {
-            self.handle(self.now(), event);
+            self.handle(clock::now(), event);
         }
     }
 
@@ -228,20 +256,17 @@ impl Shell {
         self.actions = actions;
     }
 
-    fn now(&self) -> Tick {
-        Tick(u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX))
-    }
-
     /// How long the poll may wait.
     fn wait(&self) -> Duration {
-        let now = self.now();
+        let now = clock::now();
         let deadline = self.fleet.deadline().map(|deadline| deadline.since(now));
         let memory =
             self.memory_limit().map(|_| self.next_memory_look.saturating_duration_since(Instant::now()));
         let more = (self.control.has_more() || !self.children.unread().is_empty()).then_some(Duration::ZERO);
         let accept = self.control.deadline().map(|at| at.saturating_duration_since(Instant::now()));
-        let unborn = self.unborn.front().map(|(due, _)| due.saturating_duration_since(Instant::now()));
-        [deadline, memory, more, accept, unborn]
+        let unborn = self.unborn.front().map(|(due, _)| due.since(now));
+        let upgrade = self.upgrade_deadline().map(|until| until.since(now));
+        [deadline, memory, more, accept, unborn, upgrade]
             .into_iter()
             .flatten()
             .min()
@@ -251,7 +276,7 @@ impl Shell {
     /// Judges deadlines only after everybody was heard, and by the time at which that began: a supervisor that was
     /// stopped for a while, at whatever line, must not take its own absence for a worker's silence.
     fn judge_deadlines(&mut self) {
-        let now = self.now();
+        let now = clock::now();
         if self.fleet.deadline().is_some_and(|deadline| deadline <= now) {
             for run in self.children.runs() {
                 self.hear_run(run);
@@ -298,6 +323,24 @@ impl Shell {
             Slot::Role(index) => self.roles.beside[usize::from(index)].role.name.to_owned(),
         }
     }
+}
+
+/// Handlers for everything that we are told by signals, in the place of whatever was inherited.
+fn signals(registry: &Registry) -> io::Result<Signals> {
+    let mut signals =
+        Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2])?;
+    registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
+    // Whoever started us may have had some blocked; before an exec we blocked them all.
+    SigSet::empty().thread_set_mask()?;
+    Ok(signals)
+}
+
+/// The line to whoever started us, if he wants to hear.
+fn upward() -> contract::Notify {
+    contract::Notify::from_environment().unwrap_or_else(|failure| {
+        ::log::warn!("whoever started us cannot be told how we are: {failure}");
+        contract::Notify::nobody()
+    })
 }
 
 /// Raises the soft limit of descriptors to the hard one, and refuses to start where that is too low: what is kept for

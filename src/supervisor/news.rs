@@ -89,7 +89,7 @@ impl Reporter {
                 generation: Some(process.generation),
                 pid: Some(process.pid.as_raw()),
                 ending: Ok(ending),
-                lived: process.born.elapsed(),
+                lived: super::clock::since(process.born),
                 last_words: process.last_words.clone(),
                 was_bound,
             },

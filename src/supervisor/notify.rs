@@ -27,6 +27,8 @@ pub(super) enum Said {
     LastWords(String, i32),
     /// `FDSTORE=1` with its `FDNAME=` and one descriptor.
     Keep(String, OwnedFd),
+    /// `X_TAKEOVER=…`: it could take over from us, in that format.
+    Takeover(u32),
     /// Not a message of the contract.
     Garbage,
 }
@@ -54,6 +56,11 @@ impl Line {
         let socket = socket.map_err(named)?;
         socket.set_nonblocking(true)?;
         Ok(Line { socket, path })
+    }
+
+    /// One that was opened before an exec.
+    pub(super) fn opened_before(socket: OwnedFd, path: PathBuf) -> Line {
+        Line { socket: UnixDatagram::from(socket), path }
     }
 
     pub(super) fn socket(&self) -> &UnixDatagram {
@@ -103,6 +110,9 @@ fn parse(message: &[u8], mut fds: impl Iterator<Item = OwnedFd>, said: &mut Vec<
             None => Said::Status(status),
         });
     }
+    if let Some(format) = value("X_TAKEOVER").and_then(|format| format.parse().ok()) {
+        said.push(Said::Takeover(format));
+    }
     for (name, what) in [("X_BOUND", Said::Bound), ("READY", Said::Ready), ("WATCHDOG", Said::Alive)] {
         if value(name) == Some("1") {
             said.push(what);
@@ -125,7 +135,9 @@ mod tests {
             Said::Keep(name, _) => format!("Keep {name}"),
             Said::Status(text) => format!("Status {text}"),
             Said::LastWords(text, errno) => format!("LastWords {text} {errno}"),
-            Said::Bound | Said::Ready | Said::Alive | Said::Garbage => format!("{said:?}"),
+            Said::Bound | Said::Ready | Said::Alive | Said::Takeover(_) | Said::Garbage => {
+                format!("{said:?}")
+            }
         };
         said.iter().map(short).collect()
     }

@@ -32,6 +32,7 @@ impl Shell {
                 Err(e) => self.refuse(client, format!("the view cannot be lent: {e}"), None, exit::FAILED),
             },
             "reload" => self.order_reload(Asker::Client(client)),
+            "upgrade" => self.order_upgrade(Asker::Client(client)),
             "restart" => self.order_restart(client, &request.ids),
             "stop" => self.order_stop(Asker::Client(client), request.now),
             verb => {
@@ -64,7 +65,7 @@ impl Shell {
         }
     }
 
-    fn reload(&mut self, askers: Vec<Asker>) {
+    pub(super) fn reload(&mut self, askers: Vec<Asker>) {
         let prepared = self.source.load().map_err(|e| config_trouble(&e)).and_then(|loaded| {
             let old = self.generations.get(self.fleet.generation()).map(|frozen| &frozen.config);
             let fixed = old.and_then(|old| needs_restart(old, &loaded.config));
@@ -151,11 +152,12 @@ impl Shell {
 
     pub(super) fn order_stop(&mut self, asker: Asker, now: bool) {
         let by = match &asker {
-            Asker::Signal(signal) => signal,
+            Asker::Signal(signal) => &**signal,
             Asker::Client(_) => "stop ordered",
         };
         log::info!("{by}: stopping{}", if now { " at once" } else { "" });
         self.upward.stopping();
+        self.forget_upgrade();
         // A second signal means "at once"; a second client only wants to know when it is over.
         if let Asker::Client(_) = asker
             && !now

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ const NOTIFY: &str = "notify";
 /// Ours while the lock on the pid file is held.
 pub(super) struct RuntimeDir {
     folder: PathBuf,
-    _lock: Seat,
+    lock: Seat,
 }
 
 impl RuntimeDir {
@@ -52,7 +52,21 @@ impl RuntimeDir {
             make_folder(&folder.join(NOTIFY))
         };
         settle().map_err(failed)?;
-        Ok(RuntimeDir { folder: folder.to_owned(), _lock: lock })
+        Ok(RuntimeDir { folder: folder.to_owned(), lock })
+    }
+
+    /// Ours since before an exec, with the lock that was taken then.
+    pub(super) fn claimed_before(folder: PathBuf, lock: OwnedFd) -> RuntimeDir {
+        RuntimeDir { folder, lock: Seat::taken_before(lock) }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The lock, to be taken along over an exec.
+    pub(super) fn lock(&self) -> BorrowedFd<'_> {
+        self.lock.as_fd()
     }
 
     /// Binds the control socket, 0600 from its first moment.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::Shell;
+use super::{Shell, clock};
 use crate::core::{ClusterState, Slot, SlotView, Status};
 use crate::wire::{Cluster, Configured, Counts, Heir, List, RoleRow, Segment, View, Worker};
 
@@ -64,9 +64,9 @@ impl Shell {
             version: env!("CARGO_PKG_VERSION").into(),
             state: state.into(),
             generation: self.fleet.generation().0,
-            upgrades: 0,
-            uptime_s: seconds(self.epoch.elapsed()),
-            started_at: self.started.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            upgrades: self.upgrades,
+            uptime_s: seconds(clock::since(self.started)),
+            started_at: self.started_at.clone(),
             listen: self.kept.listen().iter().map(ToString::to_string).collect(),
             http: None,
             workers_wanted: u32::from(self.fleet.wanted()),
@@ -88,7 +88,7 @@ impl Shell {
             state: status(view.status).into(),
             generation: view.generation.0,
             restarts: view.restarts,
-            uptime_s: process.map(|process| seconds(process.born.elapsed())),
+            uptime_s: process.map(|process| seconds(clock::since(process.born))),
             last_exit: self.last_exit(view.slot),
             heir: view.heir.as_ref().map(|heir| Heir {
                 pid: self.children.get(heir.run).map(|process| process.pid.as_raw().unsigned_abs()),
@@ -110,7 +110,7 @@ impl Shell {
             pid: process.map(|process| process.pid.as_raw().unsigned_abs()),
             state: status(view.status).into(),
             restarts: view.restarts,
-            uptime_s: process.map(|process| seconds(process.born.elapsed())),
+            uptime_s: process.map(|process| seconds(clock::since(process.born))),
             last_exit: self.last_exit(view.slot),
             memory_bytes: None,
             cpu_percent: None,

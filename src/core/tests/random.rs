@@ -45,6 +45,8 @@ enum Move {
     Stop {
         now: bool,
     },
+    /// The supervisor replaces itself: the fleet goes on from its frozen self.
+    Upgrade,
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
@@ -85,6 +87,7 @@ fn any_move() -> impl Strategy<Value = Move> {
         4 => (1..=5u8, 0..4u32).prop_map(|(workers, roles)| Move::Reload { workers, roles }),
         3 => prop::collection::vec(any_slot(), 0..3).prop_map(Move::Restart),
         1 => prop::bool::weighted(0.5).prop_map(|now| Move::Stop { now }),
+        3 => Just(Move::Upgrade),
     ]
 }
 
@@ -136,6 +139,10 @@ fn apply(world: &mut World, setup: &Setup, step: &Move) -> Result<(), String> {
         }
         Move::Restart(ref slots) => world.try_order(Order::Restart(slots.clone())).map(drop),
         Move::Stop { now } => world.try_order(Order::Stop { now }).map(drop),
+        Move::Upgrade => {
+            world.upgrade();
+            Ok(())
+        }
     }
 }
 

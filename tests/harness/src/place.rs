@@ -5,6 +5,18 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
+/// Puts `bytes` in the place of a binary, as an installer does.
+///
+/// # Panics
+/// When it cannot be done.
+pub fn install(binary: &Path, bytes: &[u8]) {
+    let new = binary.with_extension("new");
+    std::fs::write(&new, bytes).expect("the new file");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&new, mode).expect("its mode");
+    std::fs::rename(&new, binary).expect("the new file takes the place");
+}
+
 /// A temporary folder with a short path; it goes with the last of its clones. Two clusters in one place share
 /// configuration file and runtime directory.
 #[derive(Clone, Debug)]

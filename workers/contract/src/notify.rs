@@ -66,6 +66,11 @@ impl Notify {
         self.send("X_BOUND=1", &[], Wait::ForRoom);
     }
 
+    /// `X_TAKEOVER=…`: could take over from the supervisor, in that format of its state.
+    pub fn takeover(&self, format: u32) {
+        self.send(&format!("X_TAKEOVER={format}"), &[], Wait::ForRoom);
+    }
+
     /// `WATCHDOG=1`: alive.
     pub fn alive(&self) {
         self.send("WATCHDOG=1", &[], Wait::Never);

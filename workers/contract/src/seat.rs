@@ -13,7 +13,7 @@ use nix::libc;
 /// stray close of the segment carries or drops it.
 #[derive(Debug)]
 pub struct Seat {
-    _locked: OwnedFd,
+    locked: OwnedFd,
 }
 
 impl Seat {
@@ -34,6 +34,12 @@ impl Seat {
         Self::lock(segment, |lock| FcntlArg::F_OFD_SETLK(lock))
     }
 
+    /// A seat that was taken before an exec of this process: the description carries the lock over it.
+    #[must_use]
+    pub fn taken_before(locked: OwnedFd) -> Seat {
+        Seat { locked }
+    }
+
     fn lock(segment: BorrowedFd<'_>, how: fn(&libc::flock) -> FcntlArg<'_>) -> io::Result<Seat> {
         let own = sys::map::reopen(segment, true)?;
         let whole = libc::flock {
@@ -44,7 +50,13 @@ impl Seat {
             l_pid: 0,
         };
         fcntl(own.as_fd(), how(&whole))?;
-        Ok(Seat { _locked: own })
+        Ok(Seat { locked: own })
+    }
+}
+
+impl AsFd for Seat {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.locked.as_fd()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Descriptors between processes: those inherited over exec, and those sent beside a message (SCM_RIGHTS).
 
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,16 +16,39 @@ pub const MAX_FDS: usize = 253;
 /// # Errors
 /// `AlreadyExists` at a second call, EBADF for one that is not open.
 pub fn inherited(first: RawFd, count: usize) -> io::Result<Vec<OwnedFd>> {
-    static TAKEN: AtomicBool = AtomicBool::new(false);
-    if TAKEN.swap(true, Ordering::Relaxed) {
-        return Err(io::Error::new(
-            io::ErrorKind::AlreadyExists,
-            "the inherited descriptors were taken before",
-        ));
-    }
+    once()?;
     let end = RawFd::try_from(count).ok().and_then(|count| first.checked_add(count));
     let end = end.ok_or_else(|| io::Error::from_raw_os_error(libc::EBADF))?;
     (first..end).map(adopt).collect()
+}
+
+/// Takes over descriptors that this process handed to itself over an exec, by their numbers; once in its life, and in
+/// place of [`inherited`]. They get CLOEXEC.
+///
+/// # Errors
+/// `AlreadyExists` at a second call; EBADF for a number that is not open, is named twice, or is no inherited one: what
+/// a Rust program opens by itself has CLOEXEC.
+pub fn handed_over(numbers: &[RawFd]) -> io::Result<BTreeMap<RawFd, OwnedFd>> {
+    once()?;
+    let mut fds = BTreeMap::new();
+    for &raw in numbers {
+        // SAFETY: F_GETFD on any number is harmless; one that is not open gives -1, which has the bit set as well.
+        let flags = unsafe { libc::fcntl(raw, libc::F_GETFD) };
+        if raw <= libc::STDERR_FILENO || flags & libc::FD_CLOEXEC != 0 {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
+        fds.insert(raw, adopt(raw)?);
+    }
+    Ok(fds)
+}
+
+fn once() -> io::Result<()> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        let what = "the inherited descriptors were taken before";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+    }
+    Ok(())
 }
 
 fn adopt(raw: RawFd) -> io::Result<OwnedFd> {

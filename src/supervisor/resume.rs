@@ -1,0 +1,161 @@
+//! A supervisor that goes on where another one of the same process stopped: freeze before the exec, thaw after it.
+
+use std::os::fd::{AsFd, RawFd};
+
+use super::children::Children;
+use super::control::Control;
+use super::desk::Asker;
+use super::generations::Generations;
+use super::handover::{self, Packing, State, Unpacking, VARIABLE};
+use super::kept::Kept;
+use super::runtime::RuntimeDir;
+use super::{Shell, Source, Start, log, news, signals, upward};
+use crate::core::Event;
+use crate::exit;
+use crate::roles::Roles;
+use crate::wire::Trouble;
+
+/// The descriptor of the state that was handed over to us, if one was.
+pub(super) fn state() -> Option<RawFd> {
+    let text = std::env::var(VARIABLE).ok()?;
+    let (pid, number) = text.split_once(':')?;
+    // To this process: the variable may have strayed into another one.
+    (pid == std::process::id().to_string()).then_some(())?;
+    number.parse().ok()
+}
+
+impl Shell {
+    /// Everything, as the next supervisor needs it.
+    pub(super) fn freeze(&self, upgrading: &[Asker]) -> (State, Packing<'_>) {
+        let mut packing = Packing::default();
+        let mut state = State {
+            version: env!("CARGO_PKG_VERSION").into(),
+            roles: self.roles.beside.iter().map(|beside| beside.role.name.to_owned()).collect(),
+            descriptors: Vec::new(),
+            runtime_dir: self.runtime.folder().to_owned(),
+            runtime_lock: packing.pack(self.runtime.lock()),
+            config_file: self.source.file.clone(),
+            binary: self.binary.clone(),
+            started: self.started,
+            started_at: self.started_at.clone(),
+            upgrades: self.upgrades,
+            fleet: self.fleet.clone(),
+            generations: self.generations.freeze(&mut packing),
+            children: self.children.freeze(&mut packing),
+            kept: self.kept.freeze(&mut packing),
+            control: self.control.freeze(&mut packing),
+            desk: self.desk.clone(),
+            last_exits: self.last_exits.iter().map(|(&slot, exit)| (slot, exit.clone())).collect(),
+            last_reload: self.last_reload.clone(),
+            unborn: self.unborn.iter().copied().collect(),
+            upgrading: upgrading.to_vec(),
+        };
+        state.descriptors = packing.numbers();
+        (state, packing)
+    }
+
+    /// Goes on from the state in that descriptor.
+    pub(super) fn resume(state: RawFd, start: Start, roles: &'static Roles) -> Result<Shell, Trouble> {
+        // The check has read all of it before: what fails here is a mistake of ours, and the end.
+        Shell::thaw(state, start, roles).map_err(|e| Trouble {
+            message: format!("cannot go on from the state of the supervisor before: {e}"),
+            hint: Some("start the cluster again".into()),
+            exit: exit::FAILED,
+        })
+    }
+
+    fn thaw(state: RawFd, start: Start, roles: &'static Roles) -> std::io::Result<Shell> {
+        sys::process::set_name(c"atlas-cluster");
+        let text = std::fs::read(format!("/proc/self/fd/{state}"))?;
+        let frozen = State::read(&text).map_err(std::io::Error::other)?;
+        let mut fds = Unpacking::new(&[&frozen.descriptors[..], &[state]].concat())?;
+        drop(fds.take(state)?);
+        let log = log::init(start.log_level)?;
+        let runtime = RuntimeDir::claimed_before(frozen.runtime_dir, fds.take(frozen.runtime_lock)?);
+        let poll = mio::Poll::new()?;
+        let registry = poll.registry();
+        let mut shell = Shell {
+            fleet: frozen.fleet,
+            events: [Event::Clock].into(),
+            actions: Vec::new(),
+            unborn: frozen.unborn.into(),
+            verdict: None,
+            children: Children::thaw(runtime.notify(), frozen.children, &mut fds, registry)?,
+            kept: Kept::thaw(frozen.kept, roles, &mut fds)?,
+            generations: Generations::thaw(frozen.generations, &mut fds)?,
+            control: Control::thaw(frozen.control, &mut fds, registry)?,
+            desk: frozen.desk,
+            // From now on we hear them: whatever came since the freeze was kept for us.
+            signals: signals(registry)?,
+            poll,
+            source: Source { overrides: start.overrides, file: frozen.config_file },
+            roles,
+            last_exits: frozen.last_exits.into_iter().collect(),
+            news: news::Reporter::default(),
+            last_reload: frozen.last_reload,
+            next_memory_look: std::time::Instant::now(),
+            started: frozen.started,
+            started_at: frozen.started_at,
+            upward: upward(),
+            binary: frozen.binary,
+            upgrade: None,
+            upgrades: frozen.upgrades + 1,
+            log,
+            runtime,
+        };
+        let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
+        ::log::info!("upgraded from version {} to version {version}, still pid {pid}", frozen.version);
+        shell.reload(frozen.upgrading);
+        Ok(shell)
+    }
+}
+
+/// Run in the place of a supervisor that might be replaced: says whether we could take over from it, and how.
+pub(crate) fn check(roles: &Roles) -> u8 {
+    let mut contract = match contract::Contract::from_environment() {
+        Ok(contract) => contract,
+        Err(failure) => {
+            eprintln!(
+                "atlas-cluster: {failure}\nhint: a supervisor uses {} at an upgrade",
+                super::upgrade::CHECK
+            );
+            return exit::USAGE;
+        }
+    };
+    #[cfg(feature = "next")]
+    let roles = &rehearse(roles);
+    let mut reason = "nothing was offered".to_owned();
+    for &format in handover::FORMATS {
+        // One that we know and the other does not write is not there.
+        let Ok(offer) = contract.take(&format!("state{format}")) else { continue };
+        let fits = handover::unsealed(offer.as_fd())
+            .map_err(|e| e.to_string())
+            .and_then(|text| State::read(&text))
+            .and_then(|state| state.fits(roles));
+        match fits {
+            Ok(()) => {
+                contract.notify.takeover(format);
+                return exit::DONE;
+            }
+            Err(why) => reason = why,
+        }
+    }
+    contract.notify.failed(&contract::Failure { what: reason, errno: 0 });
+    exit::FAILED
+}
+
+/// The second build fails as a test orders it: by a file beside the binary.
+#[cfg(feature = "next")]
+fn rehearse(roles: &Roles) -> Roles {
+    let mut beside = roles.beside;
+    let fault = std::env::current_exe().and_then(|exe| std::fs::read_to_string(exe.with_extension("fault")));
+    match fault.unwrap_or_default().trim() {
+        "hang" => loop {
+            std::thread::park();
+        },
+        "die" => std::process::abort(),
+        "forget-roles" => beside = &[],
+        _ => {}
+    }
+    Roles { worker: roles.worker, beside }
+}

@@ -1,0 +1,224 @@
+//! The supervisor replaces itself by the binary on disk: same pid, same children, same descriptors.
+//!
+//! ```text
+//!   order ─▶ the binary is opened, and run with --takeover-check beside an offer of our state
+//!              │ says X_TAKEOVER=format, exits 0            │ refuses, fails, hangs, is no program
+//!              ▼                                            ▼
+//!            a steady moment ─▶ freeze, exec ─▶ thaw      nothing has changed; the reason is told
+//!                                                 └─▶ a reload, so that every role runs the new image
+//! ```
+//! What is executed is the open file that was checked, whatever lies at its path by then.
+
+use std::ffi::{CString, OsString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::stat::Mode;
+use nix::unistd::Pid;
+
+use super::children::Ending;
+use super::desk::Asker;
+use super::handover::{self, FORMATS, VARIABLE};
+use super::notify::{Line, Said};
+use super::{Shell, clock};
+use crate::core::Tick;
+use crate::exit;
+use crate::wire::{Answer, LastReload, Trouble};
+
+/// The flag that the check is run with.
+pub(crate) const CHECK: &str = "--takeover-check";
+/// Token of the check's line.
+pub(super) const LINE: Token = Token(2);
+/// What a binary may take to say that it could take over.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// An upgrade on its way.
+pub(super) struct Upgrade {
+    askers: Vec<Asker>,
+    image: OwnedFd,
+    step: Step,
+}
+
+enum Step {
+    /// The new binary looks at what it would get.
+    Checking { pid: Pid, line: Line, until: Tick, said: Option<Said>, late: bool },
+    /// It can take over, in this format: as soon as no start, reload or stop is under way.
+    Checked(u32),
+}
+
+impl Shell {
+    /// Begins an upgrade, or lets one more hear of the one on its way.
+    pub(super) fn order_upgrade(&mut self, asker: Asker) {
+        if let Some(upgrade) = &mut self.upgrade {
+            return upgrade.askers.push(asker); // bounded: a client has one request at a time, a signal one note
+        }
+        let binary = self.binary.display().to_string();
+        log::info!("upgrade ordered: asking {binary} whether it can take over");
+        match self.begin_check() {
+            Ok((image, step)) => self.upgrade = Some(Upgrade { askers: vec![asker], image, step }),
+            Err(e) => self.tell_upgrade_failed(&[asker], &format!("cannot run {binary}: {e}")),
+        }
+    }
+
+    fn begin_check(&self) -> io::Result<(OwnedFd, Step)> {
+        let image = open(&self.binary, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        let line = Line::open(self.children.notify_folder(), "takeover")?;
+        let (state, _) = self.freeze(&[]);
+        let offers: Vec<(String, OwnedFd)> = FORMATS
+            .iter()
+            .map(|&format| Ok((format!("state{format}"), handover::sealed(&state.write(format)?)?)))
+            .collect::<io::Result<_>>()?;
+        let descriptors: Vec<(String, BorrowedFd<'_>)> =
+            offers.iter().map(|(name, fd)| (name.clone(), fd.as_fd())).collect();
+        let arguments = ["atlas-cluster".into(), CHECK.into()].into_iter();
+        let arguments: Vec<String> = arguments.chain(std::env::args().skip(1)).collect();
+        let environment = vec![("NODE_APP_INSTANCE".into(), "0".into())];
+        let pid = self.children.execute(image.as_fd(), &arguments, &line, &descriptors, environment)?;
+        let fd = line.socket().as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&fd), LINE, Interest::READABLE)?;
+        let until = clock::now().after(PATIENCE);
+        Ok((image, Step::Checking { pid, line, until, said: None, late: false }))
+    }
+
+    /// When there is something to be done without an event.
+    pub(super) fn upgrade_deadline(&self) -> Option<Tick> {
+        match self.upgrade.as_ref()?.step {
+            Step::Checking { until, late: false, .. } => Some(until),
+            Step::Checking { late: true, .. } => None,
+            Step::Checked(_) => self.fleet.is_steady().then(clock::now),
+        }
+    }
+
+    /// A process that is no run has ended: the check, if it is that.
+    pub(super) fn end_check(&mut self, dead: Pid, ending: Ending) {
+        let Some(Upgrade { step: Step::Checking { pid, line, said, late, .. }, .. }) = &mut self.upgrade
+        else {
+            return;
+        };
+        if *pid != dead {
+            return;
+        }
+        for word in line.read().0 {
+            if matches!(word, Said::Takeover(_) | Said::LastWords(..)) {
+                *said = Some(word);
+            }
+        }
+        let (said, late) = (said.take(), *late);
+        let Some(mut upgrade) = self.upgrade.take() else { return };
+        match (said, ending) {
+            (Some(Said::Takeover(format)), Ending::Code(0)) if FORMATS.contains(&format) => {
+                upgrade.step = Step::Checked(format);
+                self.upgrade = Some(upgrade);
+            }
+            (said, ending) => {
+                let why = match (said, ending) {
+                    _ if late => format!("did not say within {} s that it can", PATIENCE.as_secs()),
+                    (Some(Said::LastWords(reason, _)), _) => format!("cannot: {reason}"),
+                    (_, Ending::Code(sys::process::EXIT_NO_EXEC)) => {
+                        "could not be executed: it is no program for this machine".into()
+                    }
+                    (_, ending) => format!("{ending} without a word about it: is it an atlas-cluster?"),
+                };
+                let what = format!("{} was asked whether it can take over, and {why}", self.binary.display());
+                self.tell_upgrade_failed(&upgrade.askers, &what);
+            }
+        }
+    }
+
+    /// The step that an upgrade can take now. It does not return if that is the last one.
+    pub(super) fn advance_upgrade(&mut self) {
+        let Some(upgrade) = &mut self.upgrade else { return };
+        match &mut upgrade.step {
+            Step::Checking { late: true, .. } => {}
+            Step::Checking { pid, until, late, .. } => {
+                *late = *until <= clock::now();
+                if *late {
+                    let _ = killpg(*pid, Signal::SIGKILL);
+                }
+            }
+            Step::Checked(format) => {
+                let format = *format;
+                if self.fleet.is_steady() && self.events.is_empty() {
+                    self.become_the_next(format);
+                }
+            }
+        }
+    }
+
+    /// A stop overtakes an upgrade.
+    pub(super) fn forget_upgrade(&mut self) {
+        if let Some(upgrade) = self.upgrade.take() {
+            if let Step::Checking { pid, .. } = upgrade.step {
+                let _ = killpg(pid, Signal::SIGKILL);
+            }
+            self.tell_upgrade_failed(&upgrade.askers, "the cluster is stopping");
+        }
+    }
+
+    fn become_the_next(&mut self, format: u32) {
+        let Some(upgrade) = self.upgrade.take() else { return };
+        log::info!("{} can take over, and does", self.binary.display());
+        self.log.flush();
+        let error = match self.replace(&upgrade, format) {
+            Ok(never) => match never {},
+            Err(e) => e,
+        };
+        let what = format!("cannot execute {}: {error}", self.binary.display());
+        self.tell_upgrade_failed(&upgrade.askers, &what);
+    }
+
+    /// Becomes the new image; what comes back is why not, and then everything is as before.
+    fn replace(&self, upgrade: &Upgrade, format: u32) -> io::Result<std::convert::Infallible> {
+        let (state, packing) = self.freeze(&upgrade.askers);
+        let text = handover::sealed(&state.write(format)?)?;
+        let variable =
+            (OsString::from(VARIABLE), format!("{}:{}", std::process::id(), text.as_raw_fd()).into());
+        let environment = std::env::vars_os().filter(|(name, _)| *name != *VARIABLE).chain([variable]);
+        let environment: Vec<CString> = environment
+            .map(|(name, value)| c_string(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
+            .collect::<io::Result<_>>()?;
+        let arguments: Vec<CString> =
+            std::env::args_os().map(|argument| c_string(argument.as_bytes())).collect::<io::Result<_>>()?;
+        // A signal between here and the new handlers waits; it would end us otherwise.
+        let mask = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
+        let keep = |flag: FdFlag| {
+            let mut all = packing.descriptors().chain([text.as_fd()]);
+            all.try_for_each(|fd| fcntl(fd, FcntlArg::F_SETFD(flag)).map(drop))
+        };
+        let result = keep(FdFlag::empty()).and_then(|()| {
+            nix::unistd::execveat(&upgrade.image, c"", &arguments, &environment, AtFlags::AT_EMPTY_PATH)
+        });
+        let _ = keep(FdFlag::FD_CLOEXEC);
+        let _ = mask.thread_set_mask();
+        result.map_err(io::Error::from)
+    }
+
+    pub(super) fn tell_upgrade_failed(&mut self, askers: &[Asker], why: &str) {
+        log::error!("upgrade failed, nothing was changed: {why}");
+        let report = LastReload {
+            result: "failed".into(),
+            generation: self.fleet.generation().0,
+            error: Some(why.to_owned()),
+        };
+        let hint = Some("the cluster runs on as it was; put a working binary there and try again".into());
+        let error = Trouble { message: why.to_owned(), hint, exit: exit::FAILED };
+        for asker in askers {
+            if let Asker::Client(client) = *asker {
+                let answer =
+                    Answer { reload: Some(report.clone()), error: Some(error.clone()), ..Answer::default() };
+                self.control.answer(client, answer, Vec::new());
+            }
+        }
+    }
+}
+
+fn c_string(bytes: &[u8]) -> io::Result<CString> {
+    CString::new(bytes).map_err(|_| Errno::EINVAL.into())
+}
