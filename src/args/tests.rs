@@ -191,7 +191,7 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
         ("wait --timeout 25h", "--timeout: `25h` is out of range",
          "allowed: a duration up to 24h, with its unit; for example `--timeout 30s`"),
         ("scale 3", "`scale` is not in version NOW yet", VERBS),
-        ("--log-level debug upgrade --json", "`upgrade` is not in version NOW yet", VERBS),
+        ("--log-level debug logs --json", "`logs` is not in version NOW yet", VERBS),
         ("--daemon", "`--daemon` is not in version NOW yet", "leave it out, and let a service manager keep it in the background"),
         ("start --share", "`--share` is not in version NOW yet", "leave it out: a port that others have bound is refused"),
         ("--workers 2 -- node x.js", "`-- PROGRAM ARGS…` is not in version NOW yet", "leave it out: this version runs its built-in meter workers"),
@@ -232,4 +232,4 @@ fn the_error_of_a_variable_names_it() {
 /// This version, as errors mention it; expected words say `version NOW`.
 const NOW: &str = concat!("version ", env!("CARGO_PKG_VERSION"));
 const WORKERS: &str = "allowed: a whole number from 1 to 64, or \"max\"; for example `--workers 4`";
-const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, restart, version";
+const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, version";
