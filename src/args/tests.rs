@@ -232,4 +232,5 @@ fn the_error_of_a_variable_names_it() {
 /// This version, as errors mention it; expected words say `version NOW`.
 const NOW: &str = concat!("version ", env!("CARGO_PKG_VERSION"));
 const WORKERS: &str = "allowed: a whole number from 1 to 64, or \"max\"; for example `--workers 4`";
-const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, version";
+const VERBS: &str =
+    "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, version";

@@ -108,17 +108,31 @@ impl Fleet {
     /// The holder ended without being told to, or was killed because it failed us.
     pub(super) fn on_holder_lost(&mut self, turn: &mut Turn, slot: Slot, lost: Holder, failure: Failure) {
         self.seat(slot).vacate_holder(Start::Cold);
-        match self.op {
-            Op::Starting => self.begin_stop(turn, None, Verdict::NeverOnline(failure), false),
-            Op::Steady | Op::Reloading(_) => {
+        match (&self.op, lost) {
+            (Op::Starting | Op::Steady | Op::Reloading(_), Holder::Draining(_)) => {
                 self.fail_errands(turn, slot, failure);
-                match lost {
-                    Holder::Held(proc) => self.replace(turn, slot, &proc),
-                    Holder::Draining(_) => self.drain_later(turn, slot, failure),
-                    Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing => {}
-                }
+                self.drain_later(turn, slot, failure);
             }
-            Op::Stopping(_) | Op::Over => {}
+            (Op::Starting, Holder::Held(_)) => {
+                self.begin_stop(turn, None, Verdict::NeverOnline(failure), false);
+            }
+            (Op::Steady | Op::Reloading(_), Holder::Held(proc)) => {
+                self.fail_errands(turn, slot, failure);
+                self.replace(turn, slot, &proc);
+            }
+            (
+                Op::Starting | Op::Steady | Op::Reloading(_),
+                Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing,
+            )
+            | (
+                Op::Stopping(_) | Op::Over,
+                Holder::Held(_)
+                | Holder::Draining(_)
+                | Holder::Empty(_)
+                | Holder::Waiting { .. }
+                | Holder::Errored
+                | Holder::Closing,
+            ) => {}
         }
     }
 

@@ -105,6 +105,16 @@ impl Fleet {
         }
     }
 
+    /// The same, in a group that exists: slots 0 … bound - 1 have their sockets from a supervisor before us.
+    /// Surplus ones are drained and closed.
+    pub(crate) fn adopting(mut self, bound: u8) -> Fleet {
+        assert!(bound <= MAX_WORKERS && self.seats.is_empty(), "{bound} slots are adopted by {self:#?}");
+        for index in 0..bound {
+            self.seats.insert(Slot::Worker(index), Seat { bound: true, ..Seat::new() });
+        }
+        self
+    }
+
     /// The only door: what happened, then everything that follows from it.
     pub(crate) fn handle(&mut self, now: Tick, event: Event, actions: &mut Vec<Action>) {
         let turn = &mut Turn { now, actions };

@@ -32,11 +32,20 @@ impl Shell {
             }
             Action::Close(slot) => {
                 let closed = self.kept.close(slot);
+                self.remember();
                 self.events.push_back(if closed { Event::Closed(slot) } else { Event::StillQueued(slot) });
             }
             Action::Answer(ticket, outcome) => self.answer(ticket, outcome),
             Action::Tell(news) => self.tell(news),
             Action::Gone(verdict) => self.verdict = Some(verdict),
+        }
+    }
+
+    /// Leaves a memo in the store above us.
+    pub(super) fn remember(&mut self) {
+        let (last, dropped) = (self.generations.last(), self.kept.dropped_before());
+        if let Err(e) = self.kept.above.remember(last, dropped) {
+            log::warn!("cannot leave a memo in the store: {e}");
         }
     }
 

@@ -34,7 +34,8 @@ impl Shell {
         match word {
             Said::Bound => {
                 if self.kept.is_bound(slot) {
-                    self.on_bound(run, slot);
+                    self.bound.push_back((run, slot));
+                    self.tell_bound();
                 } else {
                     self.news.garbage(&self.name(slot), "said X_BOUND=1 without handing up bound sockets");
                 }
@@ -56,6 +57,16 @@ impl Shell {
             Said::Takeover(_) | Said::Garbage => {
                 self.news.garbage(&self.name(slot), "sent a message that makes no sense")
             }
+        }
+    }
+
+    /// Not before the store above us has everything: from then on datagrams are steered there.
+    pub(super) fn tell_bound(&mut self) {
+        self.kept.above.flush();
+        while self.kept.above.is_idle()
+            && let Some((run, slot)) = self.bound.pop_front()
+        {
+            self.on_bound(run, slot);
         }
     }
 

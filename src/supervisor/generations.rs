@@ -75,9 +75,9 @@ struct FrozenGeneration {
 }
 
 impl Generations {
-    /// The first one.
-    pub(super) fn new(config: Config) -> io::Result<Generations> {
-        let (first, image) = (Generation(1), Rc::new(sys::process::own_image()?));
+    /// The first one, under a number above those that were given before.
+    pub(super) fn new(config: Config, before: u32) -> io::Result<Generations> {
+        let (first, image) = (Generation(before + 1), Rc::new(sys::process::own_image()?));
         let made = BTreeMap::from([(first, Made::new(config, Rc::clone(&image))?)]);
         Ok(Generations { made, last: first, image })
     }
@@ -103,6 +103,11 @@ impl Generations {
             made.insert(generation, Made { config, segment: fds.take(segment)?, image });
         }
         Ok(Generations { made, last: frozen.last, image: Rc::new(sys::process::own_image()?) })
+    }
+
+    /// The number that was given last.
+    pub(super) fn last(&self) -> Generation {
+        self.last
     }
 
     pub(super) fn get(&self, generation: Generation) -> Option<&Made> {

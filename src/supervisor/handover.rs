@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::above::Memo;
 use super::desk::{Asker, Desk};
 use super::{children, control, generations, kept};
 use crate::core::{Fleet, Run, Slot, Tick};
@@ -43,6 +44,9 @@ pub(super) struct State {
     pub(super) generations: generations::Frozen,
     pub(super) children: children::Frozen,
     pub(super) kept: kept::Frozen,
+    /// As it lies in the store above us.
+    #[serde(default)]
+    pub(super) memo: Memo,
     pub(super) control: control::Frozen,
     pub(super) desk: Desk,
     pub(super) last_exits: Vec<(Slot, LastExit)>,

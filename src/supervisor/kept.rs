@@ -7,12 +7,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
-use contract::{Lent, Role, SOCKET};
+use contract::{Lent, Role, SEAT, SOCKET};
 use serde::{Deserialize, Serialize};
+use socket2::{SockRef, Type};
 use sys::group::{Queue, port_of};
 
+use super::above::{self, Above, Found};
 use super::handover::{Packing, Unpacking};
-use crate::core::Slot;
+use crate::core::{MAX_WORKERS, Slot};
 use crate::roles::Roles;
 
 /// A segment, with a description for those who may only read.
@@ -23,8 +25,14 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    fn new(lent: Lent) -> io::Result<Segment> {
+    /// A fresh one; it lies in the store above as well, under `name`.
+    fn new(lent: Lent, name: String, above: &mut Above) -> io::Result<Segment> {
         let fd = sys::map::segment(lent.name, &(lent.head)(), lent.bytes, false)?;
+        above.keep(name, fd.as_fd())?;
+        Segment::of(lent, fd)
+    }
+
+    fn of(lent: Lent, fd: OwnedFd) -> io::Result<Segment> {
         let read_only = sys::map::reopen(fd.as_fd(), false)?;
         Ok(Segment { lent, fd, read_only })
     }
@@ -124,19 +132,85 @@ pub(super) struct Kept {
     shared: Vec<Segment>,
     /// As configured; with port 0 the port of slot 0 once that is bound.
     listen: Vec<SocketAddr>,
+    /// The same, in the store above us.
+    pub(super) above: Above,
 }
 
 impl Kept {
-    /// Makes the segments that all roles of the cluster share.
-    pub(super) fn new(roles: &Roles, listen: Vec<SocketAddr>) -> io::Result<Kept> {
+    /// Takes up what a supervisor that died left in the store above us, and makes what is missing of the segments that
+    /// all roles of the cluster share.
+    pub(super) fn new(
+        roles: &Roles,
+        listen: Vec<SocketAddr>,
+        found: &mut Found,
+        mut above: Above,
+    ) -> io::Result<Kept> {
         let mut shared: Vec<Segment> = Vec::new();
         let beside = roles.beside.iter().map(|beside| beside.role);
-        for lent in std::iter::once(roles.worker).chain(beside).flat_map(|role| role.shared) {
+        for lent in std::iter::once(roles.worker).chain(beside.clone()).flat_map(|role| role.shared) {
             if !shared.iter().any(|segment| segment.name() == lent.name) {
-                shared.push(Segment::new(*lent)?);
+                shared.push(match found.take_segment(lent.name, lent) {
+                    Some(fd) => Segment::of(*lent, fd)?,
+                    None => Segment::new(*lent, lent.name.into(), &mut above)?,
+                });
             }
         }
-        Ok(Kept { slots: BTreeMap::new(), shared, listen })
+        let mut kept = Kept { slots: BTreeMap::new(), shared, listen, above };
+        for index in 0..MAX_WORKERS {
+            kept.take_up(Slot::Worker(index), roles.worker, found)?;
+        }
+        for (index, role) in (0..).zip(beside) {
+            kept.take_up(Slot::Role(index), role, found)?;
+        }
+        Ok(kept)
+    }
+
+    /// A slot whose segment was found: with its sockets, if those of every slot below were found too. (Its place in the
+    /// group is its number.)
+    fn take_up(&mut self, slot: Slot, role: &Role, found: &mut Found) -> io::Result<()> {
+        let Some(seat) = found.take_segment(&above::name(slot, SEAT), &role.seat) else { return Ok(()) };
+        let seat = Segment::of(role.seat, seat)?;
+        let follows = match slot {
+            Slot::Worker(index) => index == self.bound_slots(),
+            Slot::Role(_) => false,
+        };
+        let mut sockets = Vec::new();
+        if role.sockets {
+            sockets.resize_with(self.listen.len(), || None);
+        }
+        for (i, (socket, address)) in sockets.iter_mut().zip(&self.listen).enumerate() {
+            let name = above::name(slot, &format!("{SOCKET}{i}"));
+            *socket = found.take(&name).filter(|fd| follows && is_bound_to(fd, *address));
+            if socket.is_none() {
+                self.above.forget(name);
+            }
+        }
+        if sockets.iter().any(Option::is_none) {
+            sockets.iter_mut().for_each(|socket| *socket = None);
+        }
+        self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0 });
+        self.learn_ports();
+        Ok(())
+    }
+
+    /// How many slots, from 0 on, have all their sockets bound.
+    pub(super) fn bound_slots(&self) -> u8 {
+        (0..MAX_WORKERS).take_while(|&index| self.is_bound(Slot::Worker(index))).count() as u8
+    }
+
+    /// What the kernel threw away in sockets that are closed, by slot: for the memo.
+    pub(super) fn dropped_before(&self) -> Vec<(Slot, u64)> {
+        let dropped = self.slots.iter().map(|(&slot, kept)| (slot, kept.dropped_before));
+        dropped.filter(|&(_, dropped)| dropped > 0).collect()
+    }
+
+    /// As a memo tells it.
+    pub(super) fn recall_dropped(&mut self, dropped: &[(Slot, u64)]) {
+        for (slot, dropped) in dropped {
+            if let Some(kept) = self.slots.get_mut(slot) {
+                kept.dropped_before = *dropped;
+            }
+        }
     }
 
     pub(super) fn freeze<'a>(&'a self, packing: &mut Packing<'a>) -> Frozen {
@@ -151,7 +225,7 @@ impl Kept {
     }
 
     /// As it was before an exec.
-    pub(super) fn thaw(frozen: Frozen, roles: &Roles, fds: &mut Unpacking) -> io::Result<Kept> {
+    pub(super) fn thaw(frozen: Frozen, roles: &Roles, fds: &mut Unpacking, above: Above) -> io::Result<Kept> {
         let shared = frozen.shared.iter().map(|segment| Segment::thaw(segment, roles, fds));
         let shared = shared.collect::<io::Result<_>>()?;
         let mut slots = BTreeMap::new();
@@ -161,7 +235,7 @@ impl Kept {
             let sockets = sockets.collect::<io::Result<_>>()?;
             slots.insert(slot, KeptSlot { seat, sockets, dropped_before });
         }
-        Ok(Kept { slots, shared, listen: frozen.listen })
+        Ok(Kept { slots, shared, listen: frozen.listen, above })
     }
 
     /// The listen addresses, as far as they are known.
@@ -184,7 +258,7 @@ impl Kept {
         if !self.slots.contains_key(&slot) {
             let sockets = if role.sockets { self.listen.len() } else { 0 };
             let sockets = std::iter::repeat_with(|| None).take(sockets).collect();
-            let seat = Segment::new(role.seat)?;
+            let seat = Segment::new(role.seat, above::name(slot, SEAT), &mut self.above)?;
             self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0 });
         }
         let kept = &self.slots[&slot];
@@ -201,13 +275,11 @@ impl Kept {
     pub(super) fn keep(&mut self, slot: Slot, name: &str, fd: OwnedFd) -> bool {
         let index = name.strip_prefix(SOCKET).and_then(|index| index.parse::<usize>().ok());
         let place = index.and_then(|index| self.slots.get_mut(&slot)?.sockets.get_mut(index));
-        match place {
-            Some(place @ None) => {
-                *place = Some(fd);
-                true
-            }
-            Some(Some(_)) | None => false,
-        }
+        let Some(place @ None) = place else { return false };
+        // Before it is bound, if the line has room: then no moment exists in which a bound socket dies with us.
+        let stored = self.above.keep(above::name(slot, name), fd.as_fd());
+        *place = Some(fd);
+        stored.is_ok()
     }
 
     /// Whether every socket of the slot is here and bound.
@@ -230,9 +302,10 @@ impl Kept {
     /// Forgets the sockets of a slot that a dead launcher handed up and never bound.
     pub(super) fn forget_unbound(&mut self, slot: Slot) {
         let Some(kept) = self.slots.get_mut(&slot) else { return };
-        for place in &mut kept.sockets {
+        for (i, place) in kept.sockets.iter_mut().enumerate() {
             if place.as_ref().is_some_and(|fd| port_of(fd.as_fd()).is_ok_and(|port| port == 0)) {
                 *place = None;
+                self.above.forget(above::name(slot, &format!("{SOCKET}{i}")));
             }
         }
     }
@@ -252,7 +325,10 @@ impl Kept {
             return false;
         }
         kept.dropped_before = dropped;
-        kept.sockets.iter_mut().for_each(|place| *place = None);
+        for (i, place) in kept.sockets.iter_mut().enumerate() {
+            *place = None;
+            self.above.forget(above::name(slot, &format!("{SOCKET}{i}")));
+        }
         true
     }
 
@@ -263,4 +339,14 @@ impl Kept {
         let granted = sockets.filter_map(|fd| sys::group::receive_buffer(fd.as_fd(), bytes).ok());
         granted.min().map(u64::from)
     }
+}
+
+/// A UDP socket at that address; with port 0, at any port of it.
+fn is_bound_to(socket: &OwnedFd, address: SocketAddr) -> bool {
+    let socket = SockRef::from(socket);
+    let kind = socket.r#type().is_ok_and(|kind| kind == Type::DGRAM);
+    let found = socket.local_addr().ok().and_then(|found| found.as_socket());
+    kind && found.is_some_and(|found| {
+        found.ip() == address.ip() && found.port() != 0 && [0, found.port()].contains(&address.port())
+    })
 }

@@ -10,6 +10,7 @@
 //! One thread decides and acts. It never sleeps, never waits for a child, a disk or a terminal, never maps a shared
 //! segment, never parses what came from the network.
 
+mod above;
 mod act;
 mod budget;
 mod children;
@@ -43,10 +44,11 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SI
 use signal_hook_mio::v1_0::Signals;
 
 use crate::config::{Config, Overrides};
-use crate::core::{Action, Event, Fleet, Generation, Run, Slot, Tick, Verdict};
+use crate::core::{Action, Event, Fleet, Run, Slot, Tick, Verdict};
 use crate::exit;
 use crate::roles::Roles;
 use crate::wire::{LastExit, LastReload, Trouble};
+use above::{Above, Found};
 use children::Children;
 use control::Control;
 use desk::Desk;
@@ -60,6 +62,8 @@ use upgrade::Upgrade;
 const SIGNALS: Token = Token(0);
 /// How often memory is looked at, where it has a limit.
 const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a store above us that has no room is left alone.
+const STORE_RETRY: Duration = Duration::from_millis(5);
 /// Events taken from the poll in one turn.
 const MAX_EVENTS: usize = 256;
 
@@ -115,6 +119,8 @@ struct Shell {
     actions: Vec<Action>,
     /// Runs that could not be started, and when the core is told; in that order.
     unborn: VecDeque<(Tick, Run)>,
+    /// Runs whose slots are bound; the core is told once the store above us has the sockets.
+    bound: VecDeque<(Run, Slot)>,
     verdict: Option<Verdict>,
     poll: Poll,
     signals: Signals,
@@ -171,16 +177,31 @@ impl Shell {
         let signals = signals(poll.registry())?;
         let plan = generations::plan(&config, roles);
         warn_of_memlock(roles.worker.seat.bytes as u64);
+        let mut found = Found::from_environment()?;
+        let memo = found.take_memo().unwrap_or_default();
+        let mut kept = Kept::new(roles, config.listen.clone(), &mut found, Above::new(upward()))?;
+        kept.recall_dropped(&memo.dropped);
+        kept.above.go_on_from(&memo);
+        found.leftovers().into_iter().for_each(|name| kept.above.forget(name));
+        let generations = Generations::new(config, memo.generation)?;
+        kept.above.remember(generations.last(), kept.dropped_before())?;
+        let bound = kept.bound_slots();
+        if bound > 0 {
+            ::log::warn!(
+                "a supervisor before us is gone: its sockets and counters are taken up, {bound} slots"
+            );
+        }
         Ok(Shell {
-            fleet: Fleet::new(Generation(1), plan),
+            fleet: Fleet::new(generations.last(), plan).adopting(bound),
+            bound: VecDeque::new(),
             events: VecDeque::from([Event::Clock]),
             actions: Vec::new(),
             unborn: VecDeque::new(),
             verdict: None,
             children: Children::new(runtime.notify())?,
-            kept: Kept::new(roles, config.listen.clone())?,
+            kept,
             control: Control::new(runtime.control()?, poll.registry())?,
-            generations: Generations::new(config)?,
+            generations,
             desk: Desk::default(),
             poll,
             signals,
@@ -233,6 +254,7 @@ impl Shell {
             }
             self.take_requests();
             self.bury_unborn();
+            self.tell_bound();
             self.look_at_memory();
             self.judge_deadlines();
             self.advance_upgrade();
@@ -266,7 +288,8 @@ impl Shell {
         let accept = self.control.deadline().map(|at| at.saturating_duration_since(Instant::now()));
         let unborn = self.unborn.front().map(|(due, _)| due.since(now));
         let upgrade = self.upgrade_deadline().map(|until| until.since(now));
-        [deadline, memory, more, accept, unborn, upgrade]
+        let store = (!self.kept.above.is_idle()).then_some(STORE_RETRY);
+        [deadline, memory, more, accept, unborn, upgrade, store]
             .into_iter()
             .flatten()
             .min()

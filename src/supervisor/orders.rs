@@ -84,6 +84,7 @@ impl Shell {
         });
         match prepared {
             Ok((generation, plan)) => {
+                self.remember();
                 self.last_reload =
                     Some(LastReload { result: "running".into(), generation: generation.0, error: None });
                 let ticket = self.desk.open(Errand::Reload(generation), askers);

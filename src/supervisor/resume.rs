@@ -1,7 +1,9 @@
 //! A supervisor that goes on where another one of the same process stopped: freeze before the exec, thaw after it.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, RawFd};
 
+use super::above::Above;
 use super::children::Children;
 use super::control::Control;
 use super::desk::Asker;
@@ -43,6 +45,7 @@ impl Shell {
             generations: self.generations.freeze(&mut packing),
             children: self.children.freeze(&mut packing),
             kept: self.kept.freeze(&mut packing),
+            memo: self.kept.above.memo(),
             control: self.control.freeze(&mut packing),
             desk: self.desk.clone(),
             last_exits: self.last_exits.iter().map(|(&slot, exit)| (slot, exit.clone())).collect(),
@@ -72,6 +75,8 @@ impl Shell {
         drop(fds.take(state)?);
         let log = log::init(start.log_level)?;
         let runtime = RuntimeDir::claimed_before(frozen.runtime_dir, fds.take(frozen.runtime_lock)?);
+        let mut above = Above::new(upward());
+        above.go_on_from(&frozen.memo);
         let poll = mio::Poll::new()?;
         let registry = poll.registry();
         let mut shell = Shell {
@@ -81,7 +86,8 @@ impl Shell {
             unborn: frozen.unborn.into(),
             verdict: None,
             children: Children::thaw(runtime.notify(), frozen.children, &mut fds, registry)?,
-            kept: Kept::thaw(frozen.kept, roles, &mut fds)?,
+            kept: Kept::thaw(frozen.kept, roles, &mut fds, above)?,
+            bound: VecDeque::new(),
             generations: Generations::thaw(frozen.generations, &mut fds)?,
             control: Control::thaw(frozen.control, &mut fds, registry)?,
             desk: frozen.desk,

@@ -145,7 +145,7 @@ impl Shell {
             }
             Step::Checked(format) => {
                 let format = *format;
-                if self.fleet.is_steady() && self.events.is_empty() {
+                if self.fleet.is_steady() && self.events.is_empty() && self.kept.above.is_idle() {
                     self.become_the_next(format);
                 }
             }

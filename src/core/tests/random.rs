@@ -15,6 +15,8 @@ struct Setup {
     watchdog: bool,
     /// The first start is over.
     booted: bool,
+    /// Slots whose sockets a supervisor before us left in a store.
+    adopted: u8,
 }
 
 /// What happens next. A `usize` picks one of those there are.
@@ -50,13 +52,16 @@ enum Move {
 }
 
 fn setup() -> impl Strategy<Value = Setup> {
-    (1..=4u8, 0..4u32, prop_oneof![Just(0u32), Just(3)], any::<bool>(), prop::bool::weighted(0.9)).prop_map(
-        |(workers, roles, max_restarts, watchdog, booted)| Setup {
+    let (max_restarts, adopted) =
+        (prop_oneof![Just(0u32), Just(3)], prop_oneof![3 => Just(0u8), 1 => 1..=6u8]);
+    (1..=4u8, 0..4u32, max_restarts, any::<bool>(), prop::bool::weighted(0.9), adopted).prop_map(
+        |(workers, roles, max_restarts, watchdog, booted, adopted)| Setup {
             workers,
             roles,
             max_restarts,
             watchdog,
             booted,
+            adopted,
         },
     )
 }
@@ -190,7 +195,7 @@ fn converged(world: &World) -> Result<(), String> {
 }
 
 fn play(setup: &Setup, moves: &[Move]) -> Result<World, String> {
-    let mut world = World::new(setup.plan(setup.workers, setup.roles));
+    let mut world = World::adopting(setup.plan(setup.workers, setup.roles), setup.adopted);
     world.try_event(Event::Clock)?;
     if setup.booted {
         world.try_calm()?;

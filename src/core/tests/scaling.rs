@@ -195,3 +195,20 @@ fn ready_before_bound_does_not_count() {
 fn an_answer_nobody_waits_for_is_the_shells_mistake() {
     World::online(plan(1)).event(Event::Closed(SLOTS[0]));
 }
+
+#[test]
+fn sockets_of_a_supervisor_that_died_are_read_at_once_and_the_surplus_is_emptied_and_closed() {
+    let mut world = World::adopting(plan(2), 3);
+    world.clock();
+    assert_eq!(world.steered, (3, 0b11), "two are wanted, and three are members");
+    let started: Vec<Slot> = world.children.values().map(|child| child.slot).collect();
+    assert_eq!(started, [Slot::Worker(0), Slot::Worker(1)], "both at once: their order in the group stands");
+    assert_eq!(world.closing.iter().collect::<Vec<_>>(), [&Slot::Worker(2)]);
+    world.answer_close(Slot::Worker(2), true);
+    let drainer = world.holder(Slot::Worker(2));
+    world.exit(drainer);
+    assert_ne!(world.fleet.state(), ClusterState::Stopping, "a drainer that dies ends no first start");
+    world.calm();
+    assert_eq!((world.fleet.state(), world.sockets.len()), (ClusterState::Online, 2));
+    assert!(world.news.contains(&News::AllOnline));
+}

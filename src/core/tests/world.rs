@@ -106,6 +106,14 @@ impl World {
         }
     }
 
+    /// A group of so many sockets is there already, from a supervisor that died.
+    pub(super) fn adopting(plan: Plan, bound: u8) -> World {
+        let mut world = World::new(plan.clone());
+        world.fleet = Fleet::new(Generation(1), plan).adopting(bound);
+        (world.sockets, world.told) = ((0..bound).collect(), (0..bound).collect());
+        world
+    }
+
     /// A fleet whose workers and roles are all online, stable for a minute.
     #[track_caller]
     pub(super) fn online(plan: Plan) -> World {

@@ -66,6 +66,28 @@ impl Notify {
         self.send("X_BOUND=1", &[], Wait::ForRoom);
     }
 
+    /// Whether anybody is at the other end.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// As [`Notify::store`], but never waiting for room.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is no room; else what sendmsg(2) says.
+    pub fn try_store(&self, name: &str, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.try_send(&store_message(name), &[fd])
+    }
+
+    /// `FDSTOREREMOVE=1`: whatever is kept under `name` is not needed any more; never waiting for room.
+    ///
+    /// # Errors
+    /// As [`Notify::try_store`].
+    pub fn try_forget(&self, name: &str) -> io::Result<()> {
+        self.try_send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), &[])
+    }
+
     /// `X_TAKEOVER=…`: could take over from the supervisor, in that format of its state.
     pub fn takeover(&self, format: u32) {
         self.send(&format!("X_TAKEOVER={format}"), &[], Wait::ForRoom);
@@ -101,8 +123,12 @@ impl Notify {
     /// When it could not be sent: then nobody else keeps it.
     pub fn store(&self, name: &str, fd: BorrowedFd<'_>) -> io::Result<()> {
         let Some(socket) = &self.socket else { return Ok(()) };
-        let text = format!("FDSTORE=1\nFDNAME={name}\nFDPOLL=0");
-        sys::fds::send(socket.as_fd(), text.as_bytes(), &[fd], Wait::ForRoom).map(drop)
+        sys::fds::send(socket.as_fd(), store_message(name).as_bytes(), &[fd], Wait::ForRoom).map(drop)
+    }
+
+    fn try_send(&self, text: &str, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let Some(socket) = &self.socket else { return Ok(()) };
+        sys::fds::send(socket.as_fd(), text.as_bytes(), fds, Wait::Never).map(drop)
     }
 
     fn send(&self, text: &str, fds: &[BorrowedFd<'_>], wait: Wait) {
@@ -110,6 +136,11 @@ impl Notify {
             let _ = sys::fds::send(socket.as_fd(), text.as_bytes(), fds, wait);
         }
     }
+}
+
+/// Without FDPOLL=0 systemd would drop a socket in which a reader left an error.
+fn store_message(name: &str) -> String {
+    format!("FDSTORE=1\nFDNAME={name}\nFDPOLL=0")
 }
 
 /// A STATUS is one line of bounded length.

@@ -1,0 +1,201 @@
+//! The store above us: what must outlive even the supervisor lies with whoever started it, too (sd_notify(3),
+//! FDSTORE=1): systemd, or an outer cluster.
+//!
+//! ```text
+//! table             the meter table            worker3.seat   slot 3's segment     worker3.udp0   its first socket
+//! memo0 or memo1    what no segment tells      role0.seat     a role's segment
+//! ```
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+
+use contract::{Lent, Notify};
+use serde::{Deserialize, Serialize};
+
+use crate::core::{Generation, Slot};
+
+/// How a segment begins, whatever it holds: magic, layout version, size.
+const HEAD: usize = 24;
+
+/// The line to the store. What it has no room for waits: the supervisor never does.
+pub(super) struct Above {
+    line: Notify,
+    waiting: VecDeque<Order>,
+    memo: Memo,
+}
+
+enum Order {
+    Keep(String, OwnedFd),
+    Forget(String),
+}
+
+/// What a next supervisor could not read from segments and sockets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Memo {
+    /// Of two, the higher one is in force.
+    serial: u64,
+    /// The last number that was given to a generation.
+    pub(super) generation: u32,
+    /// What the kernel threw away in sockets that are closed.
+    pub(super) dropped: Vec<(Slot, u64)>,
+}
+
+impl Above {
+    pub(super) fn new(line: Notify) -> Above {
+        Above { line, waiting: VecDeque::new(), memo: Memo::default() }
+    }
+
+    /// Gives it a duplicate to keep.
+    pub(super) fn keep(&mut self, name: String, fd: BorrowedFd<'_>) -> io::Result<()> {
+        if self.line.is_heard() {
+            self.waiting.push_back(Order::Keep(name, sys::fds::duplicate(fd)?));
+            self.flush();
+        }
+        Ok(())
+    }
+
+    /// What has that name is not needed any more.
+    pub(super) fn forget(&mut self, name: String) {
+        if self.line.is_heard() {
+            self.waiting.push_back(Order::Forget(name));
+            self.flush();
+        }
+    }
+
+    /// Keeps a memo in place of the one before.
+    pub(super) fn remember(&mut self, generation: Generation, dropped: Vec<(Slot, u64)>) -> io::Result<()> {
+        if !self.line.is_heard() {
+            return Ok(());
+        }
+        let memo = Memo { serial: self.memo.serial + 1, generation: generation.0, dropped };
+        let text = serde_json::to_vec(&memo)?;
+        let segment = sys::map::segment("memo", &text, text.len(), true)?;
+        self.keep(memo.name(), segment.as_fd())?;
+        self.forget(self.memo.name());
+        self.memo = memo;
+        Ok(())
+    }
+
+    /// Goes on from a memo that was written before us.
+    pub(super) fn go_on_from(&mut self, memo: &Memo) {
+        self.memo = memo.clone();
+    }
+
+    /// The memo in force.
+    pub(super) fn memo(&self) -> Memo {
+        self.memo.clone()
+    }
+
+    /// Hands over what waits, as far as there is room.
+    pub(super) fn flush(&mut self) {
+        while let Some(order) = self.waiting.front() {
+            let sent = match order {
+                Order::Keep(name, fd) => self.line.try_store(name, fd.as_fd()),
+                Order::Forget(name) => self.line.try_forget(name),
+            };
+            match sent {
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
+                Err(e) => {
+                    log::warn!("the store of whoever started us is out of reach: {e}");
+                    self.line = Notify::nobody();
+                    self.waiting.clear();
+                }
+                Ok(()) => drop(self.waiting.pop_front()),
+            }
+        }
+    }
+
+    /// Everything was handed over.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+impl Memo {
+    fn name(&self) -> String {
+        format!("memo{}", self.serial % 2)
+    }
+}
+
+/// What lay in the store, by name: of a supervisor that died.
+pub(super) struct Found(BTreeMap<String, Vec<OwnedFd>>);
+
+impl Found {
+    /// Takes over what sd_listen_fds(3) describes, if it is meant for this process.
+    ///
+    /// # Errors
+    /// When one that is promised is not open.
+    pub(super) fn from_environment() -> io::Result<Found> {
+        let variable = |name: &str| std::env::var(name).unwrap_or_default();
+        let ours = variable("LISTEN_PID") == std::process::id().to_string();
+        let count = variable("LISTEN_FDS").parse().unwrap_or(0);
+        if !ours || count == 0 {
+            return Ok(Found(BTreeMap::new()));
+        }
+        let (names, first) = (variable("LISTEN_FDNAMES"), sys::process::FIRST_FD as RawFd);
+        let names = names.split(':').chain(std::iter::repeat("unknown"));
+        let mut found: BTreeMap<String, Vec<OwnedFd>> = BTreeMap::new();
+        for (name, fd) in names.zip(sys::fds::inherited(first, count)?) {
+            found.entry(name.to_owned()).or_default().push(fd);
+        }
+        Ok(Found(found))
+    }
+
+    /// The descriptor of that name; of several, the first.
+    pub(super) fn take(&mut self, name: &str) -> Option<OwnedFd> {
+        let mut fds = self.0.remove(name)?;
+        (!fds.is_empty()).then(|| fds.swap_remove(0))
+    }
+
+    /// The segment of that name, if it is one that this version knows.
+    pub(super) fn take_segment(&mut self, name: &str, lent: &Lent) -> Option<OwnedFd> {
+        let fd = self.take(name)?;
+        let known = is_laid_out_as(fd.as_fd(), lent);
+        if !known {
+            log::warn!("`{name}` in the store is laid out in another way: it begins anew");
+        }
+        known.then_some(fd)
+    }
+
+    /// The memo in force.
+    pub(super) fn take_memo(&mut self) -> Option<Memo> {
+        let memos = ["memo0", "memo1"].map(|name| self.take(name));
+        let read = |fd: OwnedFd| {
+            let mut text = vec![0; sys::map::size(fd.as_fd()).ok()?];
+            File::from(fd).read_exact_at(&mut text, 0).ok()?;
+            serde_json::from_slice::<Memo>(&text).ok()
+        };
+        memos.into_iter().flatten().filter_map(read).max_by_key(|memo| memo.serial)
+    }
+
+    /// Those of our names that nobody took.
+    pub(super) fn leftovers(&self) -> Vec<String> {
+        let ours = |name: &&String| {
+            name.ends_with(".seat") || name.contains(".udp") || name.starts_with("memo") || *name == "table"
+        };
+        self.0.keys().filter(ours).cloned().collect()
+    }
+}
+
+/// Size and beginning are those that this version gives a fresh one.
+pub(super) fn is_laid_out_as(fd: BorrowedFd<'_>, lent: &Lent) -> bool {
+    let mut expected = (lent.head)();
+    expected.truncate(HEAD);
+    let mut found = vec![0; expected.len()];
+    let mut read = || {
+        File::from(sys::fds::duplicate(fd)?).read_exact_at(&mut found, 0)?;
+        sys::map::size(fd)
+    };
+    read().is_ok_and(|bytes| bytes == lent.bytes) && found == expected
+}
+
+/// `worker3.seat`, `worker3.udp0`, `role0.seat`.
+pub(super) fn name(slot: Slot, what: &str) -> String {
+    match slot {
+        Slot::Worker(index) => format!("worker{index}.{what}"),
+        Slot::Role(index) => format!("role{index}.{what}"),
+    }
+}
