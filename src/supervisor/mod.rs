@@ -146,7 +146,7 @@ impl Shell {
             Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let plan = generations::plan(&config, roles);
-        warn_of_memlock(roles.worker.seat.bytes as u64);
+        warn_of_memlock(roles.worker.seat.bytes);
         Ok(Shell {
             fleet: Fleet::new(Generation(1), plan),
             events: VecDeque::from([Event::Clock]),
@@ -322,12 +322,14 @@ fn descriptor_limit(config: &Config) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Workers lock their rings in memory where they may (mlock(2)); root may always.
-fn warn_of_memlock(bytes: u64) {
-    let Ok((limit, _)) = getrlimit(Resource::RLIMIT_MEMLOCK) else { return };
-    if limit < bytes && !nix::unistd::geteuid().is_root() {
+/// Workers lock their rings in memory where they may (mlock(2)). What holds for them is what holds for us, so it is tried:
+/// root without CAP_IPC_LOCK, as in many containers, is bound by the limit like anybody else.
+fn warn_of_memlock(bytes: usize) {
+    if let Err(e) = sys::map::may_lock(bytes) {
+        let limit =
+            getrlimit(Resource::RLIMIT_MEMLOCK).map_or("unknown".into(), |(soft, _)| soft.to_string());
         ::log::warn!(
-            "workers cannot lock their receive rings in memory: {bytes} bytes each, LimitMEMLOCK is {limit}"
+            "workers cannot lock their receive rings in memory, {bytes} bytes each: {e}; LimitMEMLOCK is {limit}"
         );
     }
 }
