@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use contract::Blame;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use nix::errno::Errno;
@@ -21,7 +22,7 @@ use crate::core::{Generation, Run, Sig, Slot};
 /// The first token of the children's notify lines; the run's number is added.
 const LINES: usize = 1 << 40;
 /// Variables of systemd's contract: ours upward, and not our children's.
-const UPWARD: [&str; 7] = [
+const UPWARD: [&str; 8] = [
     "LISTEN_FDS",
     "LISTEN_PID",
     "LISTEN_FDNAMES",
@@ -29,6 +30,7 @@ const UPWARD: [&str; 7] = [
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
     "NODE_APP_INSTANCE",
+    contract::BLAME,
 ];
 
 /// A process that was started and not yet reaped.
@@ -67,6 +69,8 @@ pub(super) struct Birth<'a> {
     /// Beside what the supervisor itself has; later ones win.
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) watchdog: Option<Duration>,
+    /// A death in its slot that it should know of.
+    pub(super) blame: Option<&'a Blame>,
 }
 
 /// All processes, and what every one of them is made from.
@@ -127,7 +131,8 @@ impl Children {
 
     /// Starts a process; its line is watched from before its first word.
     pub(super) fn spawn(&mut self, birth: Birth<'_>, registry: &Registry) -> io::Result<Pid> {
-        let Birth { slot, run, generation, heir, name, mut descriptors, environment, watchdog } = birth;
+        let Birth { slot, run, generation, heir, name, mut descriptors, environment, watchdog, blame } =
+            birth;
         let address = match slot {
             Slot::Worker(number) => format!("{number}.{}", run.0),
             Slot::Role(_) => format!("{name}.{}", run.0),
@@ -148,6 +153,10 @@ impl Children {
         set("LISTEN_FDNAMES", names.join(":").into());
         set("NOTIFY_SOCKET", line.path().into());
         set("NODE_APP_INSTANCE", instance.to_string().into());
+        set(contract::RUN, run.0.to_string().into());
+        if let Some(blame) = blame {
+            set(contract::BLAME, blame.to_string().into());
+        }
         if let Some(watchdog) = watchdog {
             set("WATCHDOG_USEC", watchdog.as_micros().to_string().into());
         }

@@ -11,6 +11,7 @@
 //! segment, never parses what came from the network.
 
 mod act;
+mod blame;
 mod budget;
 mod children;
 mod control;
@@ -23,6 +24,7 @@ mod log;
 mod news;
 mod notify;
 mod orders;
+mod quarantine;
 mod runtime;
 mod view;
 
@@ -43,11 +45,13 @@ use crate::core::{Action, Event, Fleet, Generation, Run, Slot, Tick, Verdict};
 use crate::exit;
 use crate::roles::Roles;
 use crate::wire::{LastExit, LastReload, Trouble};
+use blame::Blames;
 use children::Children;
 use control::Control;
 use desk::Desk;
 use generations::{Generations, Source};
 use kept::Kept;
+use quarantine::Quarantine;
 use runtime::RuntimeDir;
 
 /// Token of the signals.
@@ -120,6 +124,7 @@ struct Shell {
     signals: Signals,
     children: Children,
     kept: Kept,
+    quarantine: Quarantine,
     generations: Generations,
     control: Control,
     desk: Desk,
@@ -127,6 +132,7 @@ struct Shell {
     roles: &'static Roles,
     /// How the last process of each slot ended.
     last_exits: BTreeMap<Slot, LastExit>,
+    blames: Blames,
     news: news::Reporter,
     last_reload: Option<LastReload>,
     next_memory_look: Instant,
@@ -155,6 +161,7 @@ impl Shell {
             verdict: None,
             children: Children::new(runtime.notify())?,
             kept: Kept::new(roles, config.listen.clone())?,
+            quarantine: Quarantine::new(runtime.quarantine()),
             control: Control::new(runtime.control()?, poll.registry())?,
             generations: Generations::new(config)?,
             desk: Desk::default(),
@@ -163,6 +170,7 @@ impl Shell {
             source,
             roles,
             last_exits: BTreeMap::new(),
+            blames: Blames::default(),
             news: news::Reporter::default(),
             last_reload: None,
             next_memory_look: Instant::now(),
@@ -304,7 +312,7 @@ impl Shell {
 /// each worker and its heir, clients, and what the process itself has open.
 fn descriptor_limit(config: &Config) -> Result<(), Trouble> {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return Ok(()) };
-    let for_each_worker = config.listen.len() as u64 + 4;
+    let for_each_worker = config.listen.len() as u64 + 5;
     let needed = 32 + u64::from(config.workers) * for_each_worker;
     if hard < needed {
         let (workers, addresses) = (config.workers, config.listen.len());
