@@ -22,6 +22,7 @@ mod meters;
 mod place;
 mod port;
 pub mod process;
+mod quarantine;
 pub mod shape;
 mod user;
 mod wait;
@@ -37,6 +38,7 @@ pub use load::{BATCHED_SENDERS, Load, datagram, sender};
 pub use meters::{Meter, Meters};
 pub use place::Place;
 pub use port::{Options, free_port};
+pub use quarantine::Record;
 pub use user::{as_user, need_root};
 pub use wait::{PATIENCE, try_for, wait_for, wait_until};
 
