@@ -15,6 +15,8 @@ pub const MAX_ANSWER: usize = 1 << 20;
 pub const CONTROL_SOCKET: &str = "control";
 /// File name of the pid file in the runtime directory.
 pub const PID_FILE: &str = "pid";
+/// Folder in the runtime directory with the datagrams that killed workers.
+pub const QUARANTINE: &str = "quarantine";
 
 /// The longest path of a runtime directory, in bytes: `/notify/`, a role of 9 letters, a dot and a run of 10 digits (a
 /// start every 100 ms for thirty years) must fit behind it into the 107 bytes of a socket's path (sun_path, unix(7)).

@@ -1,6 +1,7 @@
 //! `list`: the workers at a glance.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use super::client::{Client, PATIENCE};
 use super::error::Error;
 use super::json;
-use super::list_text::{Rates, draw};
+use super::list_text::{Rates, draw, quarantine};
 use super::snapshot::Snapshot;
 use super::terminal::{Look, print};
 use super::watch::{Picture, watch};
@@ -17,22 +18,27 @@ use crate::wire::List;
 /// Shows them once, or again and again.
 pub(super) fn run(client: &Client, as_json: bool, again: bool) -> Result<(), Error> {
     if again {
-        let mut picture = Watched { as_json, list: None, before: None };
+        let mut picture = Watched { dir: client.dir(), as_json, list: None, before: None };
         return watch(client, &mut picture, !as_json, if as_json { "" } else { "\n" });
     }
     let list = Snapshot::take(client, PATIENCE)?.list();
     let look = Look::now();
-    print(&if as_json { json::whole(&list) } else { draw(&list, None, Timestamp::now(), &look) })
+    print(&if as_json {
+        json::whole(&list)
+    } else {
+        draw(&list, None, Timestamp::now(), &look) + &quarantine(&list, client.dir(), &look)
+    })
 }
 
 /// The newest list and the one before it, for the rates.
-struct Watched {
+struct Watched<'a> {
+    dir: &'a Path,
     as_json: bool,
     list: Option<(Instant, List)>,
     before: Option<(Instant, List)>,
 }
 
-impl Picture for Watched {
+impl Picture for Watched<'_> {
     const FRAMES: Option<Duration> = None;
 
     fn look_at(&mut self, snapshot: Snapshot) -> Result<(), Error> {
@@ -48,7 +54,7 @@ impl Picture for Watched {
         }
         let before = self.before.as_ref().map(|(before, list)| (at.duration_since(*before), list));
         let rates = before.map_or_else(Rates::new, |(elapsed, before)| rates(before, list, elapsed));
-        Ok(draw(list, Some(&rates), Timestamp::now(), look))
+        Ok(draw(list, Some(&rates), Timestamp::now(), look) + &quarantine(list, self.dir, look))
     }
 }
 

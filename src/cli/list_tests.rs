@@ -1,13 +1,14 @@
 //! How `list` looks, and that nothing a supervisor may say makes it fall over.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 use proptest::prelude::*;
 use table::counters::{Counter, Counters};
 
 use super::fake;
-use super::list_text::{Rates, draw};
+use super::list_text::{Rates, draw, quarantine};
 use super::snapshot::fill_counts;
 use super::terminal::Look;
 use super::text::width;
@@ -109,6 +110,21 @@ fn strangers_and_unknown_sums_are_told() {
     let text = draw(&list, None, now(), &PIPE);
     let end = "in all: not known\nalso on the port: node (pid 77, uid 1000)\nalso on the port: a process (pid hidden, uid 0)\n";
     assert!(text.ends_with(end), "{text}");
+}
+
+#[test]
+fn what_lies_in_quarantine_is_told_if_anything_does() {
+    let mut list = made_up();
+    let dir = Path::new("/run/atlas-cluster");
+    for (quarantined, line) in [
+        (None, ""),
+        (Some(0), ""),
+        (Some(1), "1 datagram in quarantine: /run/atlas-cluster/quarantine\n"),
+        (Some(1200), "1200 datagrams in quarantine: /run/atlas-cluster/quarantine\n"),
+    ] {
+        list.cluster.totals.quarantined = quarantined;
+        assert_eq!(quarantine(&list, dir, &PIPE), line);
+    }
 }
 
 #[test]

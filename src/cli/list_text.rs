@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 
 use super::terminal::{Look, Style};
 use super::text::{bytes, clean, clean_lines, coarse, grouped, left, right, seconds, width};
-use crate::wire::{Cluster, Counts, Heir, LastExit, List, RoleRow, Stranger, Worker};
+use crate::wire::{Cluster, Counts, Heir, LastExit, List, QUARANTINE, RoleRow, Stranger, Worker};
 
 /// Datagrams a second, by slot.
 pub(super) type Rates = BTreeMap<u8, f64>;
@@ -332,6 +333,17 @@ fn notices(cluster: &Cluster, look: &Look) -> String {
             writeln!(text, "{}", look.paint(Style::Yellow, &format!("also on the port: {}", who(stranger))));
     }
     text
+}
+
+/// Where datagrams lie that killed workers, if there are any.
+pub(super) fn quarantine(list: &List, dir: &Path, look: &Look) -> String {
+    let Some(number) = list.cluster.totals.quarantined.filter(|number| *number > 0) else {
+        return String::new();
+    };
+    let s = if number == 1 { "" } else { "s" };
+    let place = clean(&dir.join(QUARANTINE).display().to_string());
+    look.paint(Style::Yellow, &format!("{} datagram{s} in quarantine: {place}", self::number(number, look)))
+        + "\n"
 }
 
 fn who(stranger: &Stranger) -> String {

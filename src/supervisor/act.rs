@@ -64,6 +64,12 @@ impl Shell {
         let listen = view::join(self.kept.listen());
         let born = self.kept.lend(slot, role).and_then(|mut descriptors| {
             descriptors.push((contract::CONFIG.into(), frozen.segment()));
+            if let Slot::Worker(number) = slot
+                && role.quarantine
+            {
+                let file = self.quarantine.lend(number);
+                descriptors.extend(file.map(|file| (contract::QUARANTINE.to_owned(), file)));
+            }
             let own = frozen.config.worker.env.iter().map(|(name, value)| (name.into(), value.into()));
             let mut environment: Vec<_> = match slot {
                 Slot::Worker(_) => own.collect(),
@@ -79,6 +85,7 @@ impl Shell {
                 image: frozen.image(),
                 descriptors,
                 environment,
+                blame: self.blames.of(slot),
                 watchdog: frozen.config.worker.watchdog,
             };
             self.children.spawn(birth, self.poll.registry())

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use contract::Blame;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use nix::errno::Errno;
@@ -24,7 +25,7 @@ use crate::core::{Generation, Run, Sig, Slot, Tick};
 /// The first token of the children's notify lines; the run's number is added.
 const LINES: usize = 1 << 40;
 /// Variables of systemd's contract: ours upward, and not our children's.
-const UPWARD: [&str; 8] = [
+const UPWARD: [&str; 9] = [
     "LISTEN_FDS",
     "LISTEN_PID",
     "LISTEN_FDNAMES",
@@ -33,6 +34,7 @@ const UPWARD: [&str; 8] = [
     "WATCHDOG_PID",
     "NODE_APP_INSTANCE",
     super::handover::VARIABLE,
+    contract::BLAME,
 ];
 
 /// A process that was started and not yet reaped.
@@ -99,6 +101,8 @@ pub(super) struct Birth<'a> {
     /// Beside what the supervisor itself has; later ones win.
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) watchdog: Option<Duration>,
+    /// A death in its slot that it should know of.
+    pub(super) blame: Option<&'a Blame>,
 }
 
 /// All processes, and what every one of them is made from.
@@ -206,7 +210,7 @@ impl Children {
 
     /// Starts a process; its line is watched from before its first word.
     pub(super) fn spawn(&mut self, birth: Birth<'_>, registry: &Registry) -> io::Result<Pid> {
-        let Birth { slot, run, generation, heir, name, image, mut descriptors, environment, watchdog } =
+        let Birth { slot, run, generation, heir, name, image, mut descriptors, environment, watchdog, blame } =
             birth;
         let address = match slot {
             Slot::Worker(number) => format!("{number}.{}", run.0),
@@ -223,6 +227,8 @@ impl Children {
             Slot::Worker(number) | Slot::Role(number) => number,
         };
         environment.push(("NODE_APP_INSTANCE".into(), instance.to_string().into()));
+        environment.push((contract::RUN.into(), run.0.to_string().into()));
+        environment.extend(blame.map(|blame| (contract::BLAME.into(), blame.to_string().into())));
         let title = format!("{}{name} gen {}", contract::TITLE, generation.0);
         let pid = self.execute(image, &[title], &line, &descriptors, environment)?;
         let born = clock::now();

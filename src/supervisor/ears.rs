@@ -107,6 +107,7 @@ impl Shell {
             if process.in_charge {
                 self.last_exits.insert(slot, last_exit);
             }
+            self.blames.note_death(slot, run, ending);
             self.news.note_death(run, &process, ending, was_bound);
             self.events.push_back(Event::Exited(run));
             self.settle();

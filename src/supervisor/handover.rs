@@ -49,6 +49,9 @@ pub(super) struct State {
     pub(super) memo: Memo,
     pub(super) control: control::Frozen,
     pub(super) desk: Desk,
+    /// Deaths to be blamed on the work, as the next process of the slot is told.
+    #[serde(default)]
+    pub(super) blames: Vec<(Slot, String)>,
     pub(super) last_exits: Vec<(Slot, LastExit)>,
     pub(super) last_reload: Option<LastReload>,
     pub(super) unborn: Vec<(Tick, Run)>,

@@ -12,6 +12,7 @@
 
 mod above;
 mod act;
+mod blame;
 mod budget;
 mod children;
 mod clock;
@@ -22,10 +23,12 @@ mod generations;
 mod handover;
 mod kept;
 pub(crate) mod launcher;
+mod limits;
 mod log;
 mod news;
 mod notify;
 mod orders;
+mod quarantine;
 pub(crate) mod resume;
 mod runtime;
 pub(crate) mod upgrade;
@@ -38,7 +41,6 @@ use std::time::{Duration, Instant};
 
 use ::log::LevelFilter;
 use mio::{Events, Interest, Poll, Registry, Token};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
@@ -49,12 +51,15 @@ use crate::exit;
 use crate::roles::Roles;
 use crate::wire::{LastExit, LastReload, Trouble};
 use above::{Above, Found};
+use blame::Blames;
 use children::Children;
 use control::Control;
 use desk::Desk;
 use generations::{Generations, Source};
 use kept::Kept;
+use limits::{descriptor_limit, warn_of_memlock};
 use log::LogWriter;
+use quarantine::Quarantine;
 use runtime::RuntimeDir;
 use upgrade::Upgrade;
 
@@ -126,6 +131,7 @@ struct Shell {
     signals: Signals,
     children: Children,
     kept: Kept,
+    quarantine: Quarantine,
     generations: Generations,
     control: Control,
     desk: Desk,
@@ -133,6 +139,7 @@ struct Shell {
     roles: &'static Roles,
     /// How the last process of each slot ended.
     last_exits: BTreeMap<Slot, LastExit>,
+    blames: Blames,
     news: news::Reporter,
     last_reload: Option<LastReload>,
     next_memory_look: Instant,
@@ -176,7 +183,6 @@ impl Shell {
         let poll = Poll::new()?;
         let signals = signals(poll.registry())?;
         let plan = generations::plan(&config, roles);
-        warn_of_memlock(roles.worker.seat.bytes as u64);
         let mut found = Found::from_environment()?;
         let memo = found.take_memo().unwrap_or_default();
         let mut kept = Kept::new(roles, config.listen.clone(), &mut found, Above::new(upward()))?;
@@ -191,6 +197,7 @@ impl Shell {
                 "a supervisor before us is gone: its sockets and counters are taken up, {bound} slots"
             );
         }
+        warn_of_memlock(roles.worker.seat.bytes);
         Ok(Shell {
             fleet: Fleet::new(generations.last(), plan).adopting(bound),
             bound: VecDeque::new(),
@@ -200,6 +207,7 @@ impl Shell {
             verdict: None,
             children: Children::new(runtime.notify())?,
             kept,
+            quarantine: Quarantine::new(runtime.quarantine()),
             control: Control::new(runtime.control()?, poll.registry())?,
             generations,
             desk: Desk::default(),
@@ -208,6 +216,7 @@ impl Shell {
             source,
             roles,
             last_exits: BTreeMap::new(),
+            blames: Blames::default(),
             news: news::Reporter::default(),
             last_reload: None,
             next_memory_look: Instant::now(),
@@ -364,36 +373,4 @@ fn upward() -> contract::Notify {
         ::log::warn!("whoever started us cannot be told how we are: {failure}");
         contract::Notify::nobody()
     })
-}
-
-/// Raises the soft limit of descriptors to the hard one, and refuses to start where that is too low: what is kept for
-/// each worker and its heir, clients, and what the process itself has open.
-fn descriptor_limit(config: &Config) -> Result<(), Trouble> {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return Ok(()) };
-    let for_each_worker = config.listen.len() as u64 + 4;
-    let needed = 32 + u64::from(config.workers) * for_each_worker;
-    if hard < needed {
-        let (workers, addresses) = (config.workers, config.listen.len());
-        return Err(Trouble {
-            message: format!(
-                "{workers} workers on {addresses} addresses need {needed} descriptors, and the limit is {hard}"
-            ),
-            hint: Some("raise it (ulimit -n, LimitNOFILE=), or start fewer workers".into()),
-            exit: exit::FAILED,
-        });
-    }
-    if soft < hard {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
-    Ok(())
-}
-
-/// Workers lock their rings in memory where they may (mlock(2)); root may always.
-fn warn_of_memlock(bytes: u64) {
-    let Ok((limit, _)) = getrlimit(Resource::RLIMIT_MEMLOCK) else { return };
-    if limit < bytes && !nix::unistd::geteuid().is_root() {
-        ::log::warn!(
-            "workers cannot lock their receive rings in memory: {bytes} bytes each, LimitMEMLOCK is {limit}"
-        );
-    }
 }

@@ -149,6 +149,7 @@ impl Shell {
                     process.in_charge = true;
                 }
             }
+            News::Silent { slot, run } => self.blames.note_silence(slot, run),
             News::AllOnline => self.upward.try_ready(),
             News::ReloadCommitted(_) => self.size_buffers(),
             _ => {}

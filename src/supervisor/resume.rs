@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, RawFd};
 
 use super::above::Above;
+use super::blame::Blames;
 use super::children::Children;
 use super::control::Control;
 use super::desk::Asker;
 use super::generations::Generations;
 use super::handover::{self, Packing, State, Unpacking, VARIABLE};
 use super::kept::Kept;
+use super::quarantine::Quarantine;
 use super::runtime::RuntimeDir;
 use super::{Shell, Source, Start, log, news, signals, upward};
 use crate::core::Event;
@@ -48,6 +50,7 @@ impl Shell {
             memo: self.kept.above.memo(),
             control: self.control.freeze(&mut packing),
             desk: self.desk.clone(),
+            blames: self.blames.freeze(),
             last_exits: self.last_exits.iter().map(|(&slot, exit)| (slot, exit.clone())).collect(),
             last_reload: self.last_reload.clone(),
             unborn: self.unborn.iter().copied().collect(),
@@ -96,6 +99,8 @@ impl Shell {
             poll,
             source: Source { overrides: start.overrides, file: frozen.config_file },
             roles,
+            blames: Blames::thaw(frozen.blames),
+            quarantine: Quarantine::new(runtime.quarantine()),
             last_exits: frozen.last_exits.into_iter().collect(),
             news: news::Reporter::default(),
             last_reload: frozen.last_reload,

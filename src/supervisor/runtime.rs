@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use contract::Seat;
 
 use crate::exit;
-use crate::wire::{CONTROL_SOCKET, PID_FILE, Trouble};
+use crate::wire::{CONTROL_SOCKET, PID_FILE, QUARANTINE, Trouble};
 
 /// Folder of the children's notify addresses.
 const NOTIFY: &str = "notify";
@@ -77,6 +77,11 @@ impl RuntimeDir {
     /// Where children's notify addresses lie.
     pub(super) fn notify(&self) -> PathBuf {
         self.folder.join(NOTIFY)
+    }
+
+    /// Where datagrams that killed workers lie.
+    pub(super) fn quarantine(&self) -> PathBuf {
+        self.folder.join(QUARANTINE)
     }
 }
 

@@ -165,20 +165,35 @@ impl Ledger {
     /// cluster's, the machine was too slow for the load.
     #[track_caller]
     pub fn settle(&self, cluster: &Cluster) -> Verdict {
-        let verdict = self.settle_without_counters(cluster);
+        self.settle_but(cluster, &[])
+    }
+
+    /// As [`settle`](Ledger::settle), where the datagrams of these numbers went into quarantine: no worker finished
+    /// them, and they are counted there.
+    #[track_caller]
+    pub fn settle_but(&self, cluster: &Cluster, quarantined: &[u64]) -> Verdict {
+        let verdict = self.wait_for_all_but(cluster, quarantined);
         let sent = Some(verdict.sent);
         wait_until(format_args!("the counters tell of all {} datagrams", verdict.sent), || {
             cluster.list().cluster.totals.datagrams == sent
         });
         let totals = cluster.list().cluster.totals;
         assert_eq!(totals.classes(), verdict.sent, "the classes add up: {totals:?}");
+        assert_eq!(totals.quarantined, Some(quarantined.len() as u64), "{totals:?}");
         verdict
     }
 
     /// As [`settle`](Ledger::settle), for a cluster that is not the only one that has read.
     #[track_caller]
     pub fn settle_without_counters(&self, cluster: &Cluster) -> Verdict {
-        let all_seen = || Some(self.verdict()).filter(|verdict| verdict.seen == verdict.sent);
+        self.wait_for_all_but(cluster, &[])
+    }
+
+    #[track_caller]
+    fn wait_for_all_but(&self, cluster: &Cluster, unread: &[u64]) -> Verdict {
+        let mut unread = unread.to_vec();
+        unread.sort_unstable();
+        let all_seen = || Some(self.verdict()).filter(|it| it.seen + unread.len() as u64 == it.sent);
         let verdict = try_for(PATIENCE, all_seen).unwrap_or_else(|| self.verdict());
         let list = cluster.list();
         let queued: u64 = list.workers.iter().filter_map(|worker| worker.queue_bytes).sum();
@@ -188,7 +203,7 @@ impl Ledger {
             Some(0),
             "the kernel threw datagrams away on full receive buffers: the machine was too slow for this load; {verdict}"
         );
-        let fine = verdict.lost.is_empty() && verdict.doubled.is_empty();
+        let fine = verdict.lost == unread && verdict.doubled.is_empty();
         assert!(fine, "{verdict}; the kernel dropped {dropped:?}, {queued} bytes wait in its queues");
         verdict
     }

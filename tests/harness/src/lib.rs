@@ -23,6 +23,7 @@ mod next;
 mod place;
 mod port;
 pub mod process;
+mod quarantine;
 pub mod shape;
 mod user;
 mod wait;
@@ -39,6 +40,7 @@ pub use meters::{Meter, Meters};
 pub use next::next_binary;
 pub use place::{Place, install};
 pub use port::{Options, free_port};
+pub use quarantine::Record;
 pub use user::{as_user, need_root};
 pub use wait::{PATIENCE, try_for, wait_for, wait_until};
 

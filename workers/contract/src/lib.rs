@@ -4,6 +4,7 @@
 //! datagram socket ([`Notify`], sd_notify(3)), takes its slot over by a lock that the kernel passes on ([`Seat`]) and
 //! lives until it is told to leave ([`Life`]).
 
+mod blame;
 pub mod clock;
 mod life;
 mod notify;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+pub use blame::{BLAME, Blame, RUN};
 pub use life::Life;
 pub use notify::Notify;
 pub use seat::Seat;
@@ -23,6 +25,8 @@ pub const PARENT: &str = "parent";
 pub const CONFIG: &str = "config";
 /// Name of the slot's own segment: whoever holds its lock serves the slot.
 pub const SEAT: &str = "seat";
+/// Name of the file for datagrams that killed workers: append, and read.
+pub const QUARANTINE: &str = "quarantine";
 /// Prefix of the names of the slot's sockets: `udp0`, `udp1`, … in the order of the listen addresses.
 pub const SOCKET: &str = "udp";
 
@@ -66,6 +70,8 @@ pub struct Role {
     pub name: &'static str,
     /// Whether its slots hold sockets of the reuseport groups.
     pub sockets: bool,
+    /// Whether each of its slots gets a file for what killed it ([`QUARANTINE`]).
+    pub quarantine: bool,
     /// The segment of each slot ([`SEAT`]): it carries the lock.
     pub seat: Lent,
     /// Segments of the cluster that it shares with others.
@@ -83,6 +89,11 @@ pub struct Contract {
     pub watchdog: Option<Duration>,
     /// Number of the slot (`NODE_APP_INSTANCE`).
     pub instance: u8,
+    /// Number of this process, 0 if nobody said ([`RUN`]).
+    pub run: u64,
+    /// The last death of this slot that is to be blamed on what the process was doing, as far as it was known when we
+    /// were started ([`BLAME`]).
+    pub blame: Option<Blame>,
 }
 
 impl Contract {
@@ -112,6 +123,11 @@ impl Contract {
             notify: Notify::from_environment()?,
             watchdog,
             instance: number("NODE_APP_INSTANCE")?.try_into().map_err(|_| broken("NODE_APP_INSTANCE"))?,
+            run: std::env::var(RUN).map_or(Ok(0), |_| number(RUN))?,
+            blame: match std::env::var(BLAME) {
+                Ok(text) => Some(text.parse().map_err(|()| broken(BLAME))?),
+                Err(_) => None,
+            },
         })
     }
 

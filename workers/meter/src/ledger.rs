@@ -5,7 +5,8 @@
 //! batches is doubled. (The table alone can't tell: it keeps the newest level, and replay rightly stores twice.)
 //!
 //! A datagram that carries `"fault":"exit"`, `"abort"`, `"hang"` or `"fat"` does that to the worker, once: when its
-//! mark is already there it is a replay. `ATLAS_CLUSTER_FAULTS` names a folder; a file `SLOT.before-ready` or
+//! mark is already there it is a replay. With `"poison"` it aborts whoever reads it, with `"poison-hang"` or
+//! `"poison-exit"` it does that to him, each time and before its mark: one that is marked was processed. `ATLAS_CLUSTER_FAULTS` names a folder; a file `SLOT.before-ready` or
 //! `SLOT.after-ready` in it makes the next process of that slot `exit` or `hang` at that point of its preparation.
 
 use std::net::IpAddr;
@@ -76,8 +77,13 @@ impl Sink for Ledger<'_> {
 
     fn mark(&mut self, batch: u64, payload: &[u8]) {
         let Some(seq) = after(payload, b"\"seq\":").map(number) else { return };
-        let first = self.write(seq, batch);
-        if first && let Some(fault) = after(payload, b"\"fault\":\"") {
+        let fault = after(payload, b"\"fault\":\"");
+        if let Some(poison) = fault.and_then(|fault| fault.strip_prefix(b"poison")) {
+            perform(poison.strip_prefix(b"-").unwrap_or(b"abort"));
+        }
+        if self.write(seq, batch)
+            && let Some(fault) = fault
+        {
             perform(fault);
         }
     }

@@ -6,11 +6,12 @@
 //!                        └──── commit ◀── counters, other face
 //! ```
 //! `ring` owns the slot's segment and the order of its stores; `intake` decides what a datagram is; `sink` is
-//! where levels go; `worker` is the loop around them.
+//! where levels go; `quarantine` keeps what killed workers; `worker` is the loop around them.
 
 mod intake;
 #[cfg(feature = "ledger")]
 mod ledger;
+mod quarantine;
 mod ring;
 mod senders;
 mod settings;
@@ -26,6 +27,7 @@ pub const TABLE: Lent = Lent { name: "table", bytes: table::BYTES, head: table_h
 pub const ROLE: Role = Role {
     name: "meter",
     sockets: true,
+    quarantine: true,
     seat: Lent { name: contract::SEAT, bytes: ring::BYTES, head: ring::head },
     shared: &[TABLE],
     main: worker::main,

@@ -7,6 +7,8 @@
 //! One batch: reset every header → `armed = batch` → receive → process each entry → counters to the other face →
 //! `batch += 1`. That last store is the only commit. A replacement replays exactly when `armed == batch`: every entry
 //! that the kernel handed over has its length, storing a level twice is harmless, and the valid face was not touched.
+//!
+//! An entry that owners die at, twice, is put aside: left out of the replay and counted as quarantined (`table::blame`).
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -50,12 +52,32 @@ impl<'m> Ring<'m> {
         Ok(Ring { faces, batch, counters: faces.counters() })
     }
 
+    /// Judges the death of the last owner, if it was the run `dead`, which died of a fault, and names `run` the owner.
+    /// An entry that is to be put aside is handed to `keep` first, with the number of its batch and its own; answers what
+    /// that said. It may be handed over again, by whoever comes after a death in here.
+    pub(crate) fn take_over<T>(
+        &mut self,
+        run: u64,
+        dead: Option<u64>,
+        keep: impl FnOnce(u64, u16, &Entry<'_>) -> T,
+    ) -> Option<T> {
+        let mut kept = None;
+        if let Some(index) = self.faces.judge(dead)
+            && let Some(entry) = self.batch.entry(usize::from(index))
+        {
+            kept = Some(keep(self.faces.batch(), index, &entry));
+            self.faces.put_aside(index);
+        }
+        self.faces.take_over(run);
+        kept
+    }
+
     /// Finishes what the predecessor left unfinished; answers how many datagrams that were.
     pub(crate) fn replay(&mut self, taker: &mut impl Taker) -> u64 {
         if !self.faces.must_replay() {
             return 0;
         }
-        let replayed = self.process(taker);
+        let replayed = self.process(taker, self.faces.aside());
         self.counters.add(Counter::Replayed, replayed);
         self.faces.commit(&self.counters);
         replayed
@@ -71,7 +93,7 @@ impl<'m> Ring<'m> {
         self.faces.arm();
         let result = match self.batch.receive(socket) {
             Ok(received) => {
-                self.process(taker);
+                self.process(taker, 0);
                 Ok(received)
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(0),
@@ -84,18 +106,24 @@ impl<'m> Ring<'m> {
         result
     }
 
-    fn process(&mut self, taker: &mut impl Taker) -> u64 {
+    /// Hands on each entry but those in `aside`; answers how many.
+    fn process(&mut self, taker: &mut impl Taker, aside: u64) -> u64 {
         taker.begin(self.faces.batch());
         let mut taken = 0;
         for i in 0..batch::LEN {
             // The kernel fills entries in their order, so the first empty one ends the batch.
             let Some(entry) = self.batch.entry(i) else { break };
-            self.faces.set_hint(i as u16);
             self.counters.add(Counter::Datagrams, 1);
             self.counters.add(Counter::Bytes, entry.bytes as u64);
+            if aside >> i & 1 == 1 {
+                self.counters.add(Counter::Quarantined, 1);
+                continue;
+            }
+            self.faces.set_hint(i as u16);
             taker.take(&entry, &mut self.counters);
             taken += 1;
         }
+        self.faces.clear_hint();
         taken
     }
 }
@@ -179,6 +207,61 @@ mod tests {
             [(Counter::Datagrams, 4), (Counter::Other, 4), (Counter::Replayed, 4), (Counter::Bytes, 10)]
         {
             assert_eq!(segment.counted(counter), n, "{counter:?}");
+        }
+    }
+
+    #[test]
+    fn what_owners_die_at_is_put_aside_at_the_second_death_and_the_rest_is_finished_once() {
+        let (receiver, sender) = sockets();
+        let segment = Segment::new();
+        for payload in [&b"one"[..], b"die", b"", b"die", b"five"] {
+            sender.send(payload).unwrap();
+        }
+        let mut kept = Vec::new();
+        for run in 1..=5 {
+            let mut mapping = segment.map();
+            let mut ring = Ring::new(&mut mapping).unwrap();
+            let keep = |batch, index, entry: &Entry<'_>| kept.push((batch, index, entry.payload.to_vec()));
+            ring.take_over(run, Some(run - 1), keep);
+            let mut taker = Notebook::default();
+            let lives = std::panic::AssertUnwindSafe(|| {
+                ring.replay(&mut taker);
+                ring.receive(receiver.as_fd(), &mut taker).unwrap();
+            });
+            let died = std::panic::catch_unwind(lives).is_err();
+            assert_eq!(died, run < 5, "each costs two deaths");
+            if !died {
+                let payloads: Vec<_> = taker.0.into_iter().map(|(_, payload)| payload).collect();
+                assert_eq!(payloads, [&b"one"[..], b"", b"five"]);
+            }
+        }
+        assert_eq!(kept, [(1, 1, b"die".to_vec()), (1, 3, b"die".to_vec())]);
+        for (counter, n) in [
+            (Counter::Datagrams, 5),
+            (Counter::Other, 3),
+            (Counter::Quarantined, 2),
+            (Counter::Replayed, 3),
+            (Counter::Bytes, 13),
+        ] {
+            assert_eq!(segment.counted(counter), n, "{counter:?}");
+        }
+    }
+
+    #[test]
+    fn a_death_that_is_nobodys_fault_blames_nobody() {
+        let (receiver, sender) = sockets();
+        let segment = Segment::new();
+        sender.send(b"die").unwrap();
+        for (run, dead) in (1..10).zip([None, Some(7), None, Some(0)].into_iter().cycle()) {
+            let mut mapping = segment.map();
+            let mut ring = Ring::new(&mut mapping).unwrap();
+            assert_eq!(ring.take_over(run, dead, |_, index, _| index), None);
+            let mut taker = Notebook::default();
+            let dies = std::panic::AssertUnwindSafe(|| {
+                ring.replay(&mut taker);
+                ring.receive(receiver.as_fd(), &mut taker)
+            });
+            assert!(std::panic::catch_unwind(dies).is_err());
         }
     }
 

@@ -3,13 +3,14 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use contract::{Contract, Failure, Life, SEAT, Seat, clock};
+use contract::{Contract, Failure, Life, QUARANTINE, SEAT, Seat, clock};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use sys::map::Mapping;
 use table::Writer;
 
 use crate::intake::Intake;
+use crate::quarantine::Quarantine;
 use crate::ring::{self, Ring};
 use crate::senders::Senders;
 use crate::settings::Settings;
@@ -51,6 +52,7 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     // Only now: what an heir claims in the table before a commit would outlive a reload that fails.
     let mut intake = Intake::new(Senders::new(&settings, &writer, table_fd.as_fd()), sink);
     let mut ring = Ring::new(&mut segment).map_err(|e| strange("the receive ring", e))?;
+    judge(&mut ring, &mut contract);
     let mut life = Life::begin(contract, sockets.poll.registry(), clock::boot())?;
     let replayed = ring.replay(&mut intake);
     if replayed > 0 {
@@ -69,6 +71,21 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     let end = clock::boot() + DRAIN;
     while sockets.read_some(&mut ring, &mut intake, BATCHES_PER_LOOK)? && intake.now() < end {}
     Ok(())
+}
+
+/// The first thing that is done with the seat: whether the predecessor died of the datagram it was at, and if it was not
+/// the first, that datagram into quarantine.
+fn judge(ring: &mut Ring<'_>, contract: &mut Contract) {
+    let file = contract.take(QUARANTINE).ok();
+    let dead = contract.blame.take();
+    let how = dead.as_ref().map_or("", |dead| &dead.how);
+    let mut quarantine = Quarantine::new(file, contract.instance);
+    let kept = ring.take_over(contract.run, dead.as_ref().map(|dead| dead.run), |batch, index, entry| {
+        quarantine.keep(batch, index, entry, how)
+    });
+    if let Some(line) = kept {
+        contract.notify.status(&line);
+    }
 }
 
 fn map(fd: &OwnedFd, bytes: usize) -> Result<Mapping, Failure> {

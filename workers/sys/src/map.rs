@@ -109,6 +109,14 @@ impl Mapping {
     }
 }
 
+/// Whether a process like this one may keep so many bytes in memory: by its limit, or by its privilege.
+///
+/// # Errors
+/// What mlock(2) says of them, or mmap(2).
+pub fn may_lock(bytes: usize) -> io::Result<()> {
+    MmapOptions::new().len(bytes).map_anon()?.lock()
+}
+
 /// A segment mapped for reading alone.
 pub struct ReadOnly {
     map: memmap2::Mmap,

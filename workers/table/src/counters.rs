@@ -7,6 +7,10 @@
 //!         5  hint       batch << 16 | entry + 1, stored before an entry is processed
 //!    8 … 39  face 0     counters, by `Counter`
 //!   40 … 71  face 1
+//!        72  owner      the run that took the slot over last
+//!        73  judged     the batch that the next two words are about
+//!        74  suspects   bit k: entry k was being processed when an owner died of a fault
+//!        75  aside      bit k: it was so again; it is not processed any more (`blame`)
 //! ```
 //!
 //! The owner of the slot is the only writer. It writes the new counters to the face that is not valid and then adds
@@ -37,6 +41,14 @@ pub mod page {
     pub const FACE0: usize = 8;
     /// The counters while `batch` is odd.
     pub const FACE1: usize = FACE0 + super::COUNTERS;
+    /// The run that took the slot over last.
+    pub const OWNER: usize = FACE1 + super::COUNTERS;
+    /// The batch that suspects and those put aside are of.
+    pub const JUDGED: usize = OWNER + 1;
+    /// Entries that are suspected, one bit each.
+    pub const SUSPECTS: usize = OWNER + 2;
+    /// Entries that are not processed any more, one bit each.
+    pub const ASIDE: usize = OWNER + 3;
     /// Size of the page.
     pub const PAGE_BYTES: usize = 4096;
 }
@@ -183,7 +195,7 @@ fn face(batch: u64) -> usize {
 
 /// The page as its one writer has it: the process that holds the slot's lock.
 #[derive(Clone, Copy)]
-pub struct Faces<'a>(&'a [AtomicU64; page::PAGE_BYTES / 8]);
+pub struct Faces<'a>(pub(crate) &'a [AtomicU64; page::PAGE_BYTES / 8]);
 
 impl<'a> Faces<'a> {
     /// Takes the page at the start of `words`, a segment of `bytes` bytes in all.
@@ -225,7 +237,12 @@ impl<'a> Faces<'a> {
         self.0[page::HINT].store(self.batch() << 16 | (u64::from(entry) + 1), Ordering::Release);
     }
 
-    /// The entry that was being processed when the predecessor died; None if it had begun none of this batch.
+    /// Says that no entry of this batch is being processed.
+    pub fn clear_hint(&self) {
+        self.0[page::HINT].store(self.batch() << 16, Ordering::Release);
+    }
+
+    /// The entry that was being processed when the predecessor died; None if it was at none of this batch.
     #[must_use]
     pub fn hint(&self) -> Option<u16> {
         let word = self.0[page::HINT].load(Ordering::Acquire);

@@ -4,6 +4,7 @@
 //! version and size ([`Foreign`] says which of them is wrong), and what is read is input, not truth. No function here
 //! panics on a word's value, waits for a writer, or takes a lock that a crash could leave held.
 
+mod blame;
 pub mod counters;
 mod layout;
 mod reader;
