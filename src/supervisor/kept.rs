@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use contract::{Lent, Role, SOCKET};
 use sys::group::{Queue, port_of};
 
+use crate::config::{Balance, Config};
 use crate::core::Slot;
 use crate::roles::Roles;
 
@@ -48,6 +49,8 @@ pub(super) struct KeptSlot {
     sockets: Vec<Option<OwnedFd>>,
     /// Drops of sockets that are closed.
     dropped_before: u64,
+    /// It was to be closed, and something waited; since it was last steered to.
+    stayed_open: bool,
 }
 
 impl KeptSlot {
@@ -66,11 +69,16 @@ pub(super) struct Kept {
     shared: Vec<Segment>,
     /// As configured; with port 0 the port of slot 0 once that is bound.
     listen: Vec<SocketAddr>,
+    balance: Balance,
+    /// Others hold places in the groups: no program can steer them.
+    shared_port: bool,
+    /// What the groups were last steered to: bound, mask.
+    steered: Option<(u8, u64)>,
 }
 
 impl Kept {
     /// Makes the segments that all roles of the cluster share.
-    pub(super) fn new(roles: &Roles, listen: Vec<SocketAddr>) -> io::Result<Kept> {
+    pub(super) fn new(roles: &Roles, config: &Config) -> io::Result<Kept> {
         let mut shared: Vec<Segment> = Vec::new();
         let beside = roles.beside.iter().map(|beside| beside.role);
         for lent in std::iter::once(roles.worker).chain(beside).flat_map(|role| role.shared) {
@@ -78,12 +86,24 @@ impl Kept {
                 shared.push(Segment::new(*lent)?);
             }
         }
-        Ok(Kept { slots: BTreeMap::new(), shared, listen })
+        Ok(Kept {
+            slots: BTreeMap::new(),
+            shared,
+            listen: config.listen.clone(),
+            balance: config.balance,
+            shared_port: config.share,
+            steered: None,
+        })
     }
 
     /// The listen addresses, as far as they are known.
     pub(super) fn listen(&self) -> &[SocketAddr] {
         &self.listen
+    }
+
+    /// Whether others may be on the port.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared_port
     }
 
     /// Slots that ever were, with what is kept of them.
@@ -102,7 +122,7 @@ impl Kept {
             let sockets = if role.sockets { self.listen.len() } else { 0 };
             let sockets = std::iter::repeat_with(|| None).take(sockets).collect();
             let seat = Segment::new(role.seat)?;
-            self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0 });
+            self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0, stayed_open: false });
         }
         let kept = &self.slots[&slot];
         let mut lent = vec![(kept.seat.name().to_owned(), kept.seat.fd.as_fd())];
@@ -154,20 +174,46 @@ impl Kept {
         }
     }
 
-    /// Steers all groups: `bound` members, to those in `mask`.
-    pub(super) fn steer(&self, bound: u8, mask: u64) -> io::Result<()> {
-        let program = sys::group::steering(usize::from(bound), mask);
+    /// Steers all groups: `bound` members, to those in `mask`. On a port that is shared the kernel's own hash decides.
+    pub(super) fn steer(&mut self, bound: u8, mask: u64) -> io::Result<()> {
+        self.steered = Some((bound, mask));
+        let steered = |slot: &Slot| matches!(slot, Slot::Worker(index) if mask >> index & 1 == 1);
+        for (_, kept) in self.slots.iter_mut().filter(|(slot, _)| steered(slot)) {
+            kept.stayed_open = false;
+        }
+        if self.shared_port {
+            return Ok(());
+        }
+        let program = match self.balance {
+            Balance::Flow => sys::group::steering(usize::from(bound), mask),
+            Balance::Spread => sys::group::spreading(usize::from(bound), mask),
+        };
         let Some(first) = self.slots.get(&Slot::Worker(0)) else { return Ok(()) };
         first.sockets.iter().flatten().try_for_each(|fd| sys::group::attach(fd.as_fd(), &program))
     }
 
-    /// Closes a slot's sockets unless something waits in one; whether they are closed.
+    /// From now on datagrams are dealt out like this; whether that is another way than before.
+    pub(super) fn rebalance(&mut self, balance: Balance) -> io::Result<bool> {
+        let changed = std::mem::replace(&mut self.balance, balance) != balance;
+        match self.steered {
+            Some((bound, mask)) if changed => self.steer(bound, mask).map(|()| true),
+            Some(_) | None => Ok(changed),
+        }
+    }
+
+    /// Closes a slot's sockets unless something waits in one; whether they are closed. Where the port is shared the
+    /// kernel goes on delivering: what still comes after a worker has emptied the queue is lost, and told.
     pub(super) fn close(&mut self, slot: Slot) -> bool {
         let Some(kept) = self.slots.get_mut(&slot) else { return true };
         let (waiting, dropped) = kept.queue();
-        if waiting > 0 {
+        if waiting > 0 && !(self.shared_port && kept.stayed_open) {
+            kept.stayed_open = true;
             return false;
         }
+        if waiting > 0 {
+            log::warn!("{slot} is closed with {waiting} bytes in its queue: a shared port cannot be steered");
+        }
+        kept.stayed_open = false;
         kept.dropped_before = dropped;
         kept.sockets.iter_mut().for_each(|place| *place = None);
         true
@@ -179,5 +225,28 @@ impl Kept {
         let sockets = self.slots.values().flat_map(|kept| kept.sockets.iter().flatten());
         let granted = sockets.filter_map(|fd| sys::group::receive_buffer(fd.as_fd(), bytes).ok());
         granted.min().map(u64::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    #[test]
+    fn what_waits_keeps_a_socket_open_and_on_a_shared_port_only_once() {
+        for (share, closed_at_last) in [(false, false), (true, true)] {
+            let (slot, config) = (Slot::Worker(0), Config { share, ..Config::default() });
+            let mut kept = Kept::new(&crate::roles::ROLES, &config).unwrap();
+            kept.lend(slot, crate::roles::ROLES.worker).unwrap();
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let address = socket.local_addr().unwrap();
+            assert!(kept.keep(slot, &format!("{SOCKET}0"), socket.try_clone().unwrap().into()));
+            UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[0; 9], address).unwrap();
+            assert!(!kept.close(slot), "something waits");
+            assert_eq!(kept.close(slot), closed_at_last, "something still waits");
+            socket.recv(&mut [0; 16]).unwrap();
+            assert!(kept.close(slot));
+        }
     }
 }

@@ -24,6 +24,7 @@ mod news;
 mod notify;
 mod orders;
 mod runtime;
+mod sharing;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -154,7 +155,7 @@ impl Shell {
             unborn: VecDeque::new(),
             verdict: None,
             children: Children::new(runtime.notify())?,
-            kept: Kept::new(roles, config.listen.clone())?,
+            kept: Kept::new(roles, &config)?,
             control: Control::new(runtime.control()?, poll.registry())?,
             generations: Generations::new(config)?,
             desk: Desk::default(),
@@ -288,6 +289,17 @@ impl Shell {
             && let Some(granted) = self.kept.set_receive_buffer(wanted)
         {
             self.news.short_buffer(granted, wanted);
+        }
+    }
+
+    /// Deals datagrams out as the generation in force says: with the commit, and not before.
+    fn rebalance(&mut self) {
+        let Some(frozen) = self.generations.get(self.fleet.generation()) else { return };
+        let balance = frozen.config.balance;
+        match self.kept.rebalance(balance) {
+            Ok(false) => {}
+            Ok(true) => ::log::info!("balance: {balance} from now on"),
+            Err(e) => ::log::error!("cannot change the balance to {balance}: {e}"),
         }
     }
 
