@@ -172,6 +172,9 @@ fn start_command(start: &StartOptions, around: &Surroundings<'_>) -> Result<Comm
     if let Some(balance) = &start.balance {
         overrides.flag("--balance", "balance", balance);
     }
+    if start.share {
+        overrides.flag("--share", "share", "true");
+    }
     if start.demo {
         overrides.flag("--demo", "demo", "true");
     }
@@ -184,8 +187,6 @@ fn start_command(start: &StartOptions, around: &Surroundings<'_>) -> Result<Comm
 fn refuse_options_to_come(start: &StartOptions) -> Result<(), UsageError> {
     let (option, hint) = if start.daemon {
         ("--daemon", "leave it out, and let a service manager keep it in the background")
-    } else if start.share {
-        ("--share", "leave it out: a port that others have bound is refused")
     } else if !start.program.is_empty() {
         ("-- PROGRAM ARGS…", "leave it out: this version runs its built-in meter workers")
     } else {

@@ -10,6 +10,9 @@ use std::path::PathBuf;
 const MAX_TABLE: u64 = 64 << 20;
 /// The most descriptors that are looked at, over all processes.
 const MAX_DESCRIPTORS: usize = 1_000_000;
+/// What a descriptor of a cluster's frozen configuration is, and the most of it that is read.
+const CONFIGURATION: &str = "/memfd:config ";
+const MAX_CONFIGURATION: u64 = 4 << 20;
 /// The longest process name there is (TASK_COMM_LEN), with room.
 const MAX_NAME: u64 = 64;
 
@@ -37,6 +40,34 @@ pub(crate) fn on_port(addresses: &[SocketAddr]) -> Vec<Owner> {
 /// cluster's, because it keeps a duplicate of each. Empty where its descriptors can't be read.
 pub(crate) fn strangers(supervisor: u32, addresses: &[SocketAddr]) -> Vec<Owner> {
     Proc::here().strangers(supervisor, addresses)
+}
+
+/// All of them by name, each once. With `ours`, what is bound to another address says so.
+pub(crate) fn named(owners: &[Owner], ours: Option<SocketAddr>) -> String {
+    let elsewhere = |owner: &Owner| match ours {
+        Some(address) if address != owner.address => format!(" on {}", owner.address),
+        Some(_) | None => String::new(),
+    };
+    let mut names: Vec<String> =
+        owners.iter().map(|owner| format!("{}{}", name_of(owner), elsewhere(owner))).collect();
+    names.dedup(); // one process may hold many sockets
+    names.join(", ")
+}
+
+/// `node (pid 77, uid 1000)`; where /proc hides the process, what is known of its socket.
+fn name_of(owner: &Owner) -> String {
+    let Owner { pid, name, uid, inode, address: _ } = owner;
+    match (pid, name) {
+        (Some(pid), Some(name)) => format!("{name} (pid {pid}, uid {uid})"),
+        (Some(pid), None) => format!("pid {pid} (uid {uid})"),
+        (None, _) => format!("a process of uid {uid} (socket inode {inode}; /proc hides the pid)"),
+    }
+}
+
+/// Whether this is an atlas-cluster that does not share its port. It steers: who joined would get nothing, and take
+/// the place of its next worker.
+pub(crate) fn keeps_its_port(owner: &Owner) -> bool {
+    owner.pid.is_some_and(|pid| Proc::here().share_of(pid) == Some(false))
 }
 
 /// Whether a process is a worker of some atlas-cluster whose supervisor is gone, or is itself gone by now: the kernel
@@ -105,6 +136,16 @@ impl Proc {
                 }
             }
         }
+    }
+
+    /// What the configuration says of `share` by which an atlas-cluster runs: its processes have that segment.
+    fn share_of(&self, pid: u32) -> Option<bool> {
+        let folder = self.0.join(pid.to_string()).join("fd");
+        let mut descriptors = fs::read_dir(folder).ok()?.map_while(Result::ok).take(MAX_DESCRIPTORS);
+        let is_configuration = |target: PathBuf| target.to_string_lossy().starts_with(CONFIGURATION);
+        let segment = descriptors.find(|entry| fs::read_link(entry.path()).is_ok_and(is_configuration))?;
+        let text = File::open(segment.path()).ok()?.take(MAX_CONFIGURATION);
+        serde_json::from_reader::<_, serde_json::Value>(text).ok()?.get("share")?.as_bool()
     }
 
     fn is_orphan_of_ours(&self, pid: u32) -> bool {

@@ -12,6 +12,12 @@ fn variable(cluster: &Cluster, slot: usize, name: &str) -> Option<String> {
     text.split('\0').find_map(|entry| entry.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
 }
 
+/// A reload is answered at its commit; what predecessors find in their queues they still read as they were configured.
+fn reload_and_wait_for_predecessors(cluster: &Cluster) {
+    cluster.command(["reload"]).expect_code(0);
+    wait_until("the old generation is gone", || cluster.processes().len() == 3);
+}
+
 #[test]
 fn a_new_environment_is_in_force_after_a_reload() {
     let cluster = cluster!().config("[worker.env]\nCOLOUR = \"blue\"\n").start();
@@ -45,7 +51,7 @@ fn new_processors_are_in_force_after_a_reload() {
     ledger.settle(&cluster);
     assert_eq!(unknown(), Some(0));
     cluster.place().write_config("[[processor]]\nname = \"bar\"\naddress = \"127.9.9.9\"\n");
-    cluster.command(["reload"]).expect_code(0);
+    reload_and_wait_for_predecessors(&cluster);
     ledger.send_to(&cluster, "");
     ledger.settle(&cluster);
     assert_eq!(unknown(), Some(1));
@@ -64,7 +70,7 @@ fn a_processor_of_a_new_configuration_gets_a_place_in_a_full_table() {
     (1..=64).for_each(level);
     wait_until("the table is full", || cluster.meters().processors.len() == 64);
     cluster.place().write_config("[[processor]]\nname = \"bar\"\naddress = \"127.0.9.99\"\n");
-    cluster.command(["reload"]).expect_code(0);
+    reload_and_wait_for_predecessors(&cluster);
     level(99);
     wait_until("its level is shown", || cluster.meters().level("127.0.9.99", "ZoneMeter_0") == Some(-7.0));
 }

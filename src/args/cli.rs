@@ -69,6 +69,13 @@ pub(super) struct StartOptions {
     /// [env: ATLAS_CLUSTER_LISTEN, with commas] [default: 0.0.0.0:3131]
     #[arg(long, value_name = "ADDR:PORT")]
     pub(super) listen: Vec<String>,
+    /// flow: one sender's datagrams stay with one worker, in order; spread: each goes to a random one
+    /// [env: ATLAS_CLUSTER_BALANCE] [default: flow]
+    #[arg(long, value_name = "flow|spread")]
+    pub(super) balance: Option<String>,
+    /// Join a port that others have already bound, in place of refusing it [env: ATLAS_CLUSTER_SHARE]
+    #[arg(long)]
+    pub(super) share: bool,
     /// TOML file [env: ATLAS_CLUSTER_CONFIG] [default: ./atlas-cluster.toml if there is one, then
     /// /etc/atlas-cluster/atlas-cluster.toml]
     #[arg(long, value_name = "FILE")]
@@ -81,11 +88,7 @@ pub(super) struct StartOptions {
     pub(super) set: Vec<String>,
 
     #[arg(long, hide = true)]
-    pub(super) balance: Option<String>,
-    #[arg(long, hide = true)]
     pub(super) daemon: bool,
-    #[arg(long, hide = true)]
-    pub(super) share: bool,
     #[arg(last = true, hide = true)]
     pub(super) program: Vec<String>,
 }

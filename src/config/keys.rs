@@ -2,11 +2,11 @@
 
 use super::fault::{Fault, Faults, Message, refused, wrong_type};
 use super::kinds::{
-    Address, Directory, Environment, Kind, Name, Optional, OrOff, Size, Span, Switch, Whole, Workers,
+    Address, Directory, Environment, Kind, Name, OneOf, Optional, OrOff, Size, Span, Switch, Whole, Workers,
 };
 use super::listen::Listen;
 use super::processors::Processors;
-use super::types::{Config, Processor};
+use super::types::{Balance, Config, Processor};
 use super::value::Value;
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key("workers", "4", &config(Workers, |c| &mut c.workers)),
     key("listen", r#"["0.0.0.0:3131"]"#, &config(Listen, |c| &mut c.listen)),
     key("receive_buffer", r#""4M""#, &config(Size(4 << 10, 1 << 30), |c| &mut c.receive_buffer)),
-    key("balance", r#""flow""#, &Only("flow", &["spread"], "leave it out, or write `flow`: one sender's datagrams stay with one worker")),
-    key("share", "", &Later("leave it out: a port that others have bound is refused")),
+    key("balance", r#""flow""#, &config(OneOf(BALANCES), |c| &mut c.balance)),
+    key("share", "true", &config(Switch, |c| &mut c.share)),
     key("accept_unknown", "true", &config(Switch, |c| &mut c.accept_unknown)),
     key("stale_after", r#""3s""#, &config(SILENCE, |c| &mut c.stale_after)),
     key("demo", "true", &FlagOnly(config(Switch, |c| &mut c.demo), "use the flag --demo, or ATLAS_CLUSTER_DEMO=1")),
@@ -68,6 +68,8 @@ pub(super) static PROCESSOR_KEYS: &[Key<Processor>] = &[
     key("processor.address", r#""192.168.5.101""#, &processor(Address, |p| &mut p.address)),
     key("processor.tcp_port", "5321", &processor(Whole(1, u16::MAX), |p| &mut p.tcp_port)),
 ];
+
+const BALANCES: &[(&str, Balance)] = &[("flow", Balance::Flow), ("spread", Balance::Spread)];
 
 /// The signals that `kill_signal` will be able to name.
 const SIGNALS: &[&str] =

@@ -31,6 +31,9 @@ pub(super) struct Workers;
 /// True or false.
 pub(super) struct Switch;
 
+/// One of these words, each with what it stands for.
+pub(super) struct OneOf<T: 'static>(pub(super) &'static [(&'static str, T)]);
+
 /// A whole number within bounds, both included.
 pub(super) struct Whole<N>(pub(super) N, pub(super) N);
 
@@ -89,6 +92,20 @@ impl Kind for Switch {
 
     fn takes(&self) -> String {
         "true or false".to_owned()
+    }
+}
+
+impl<T: Copy> Kind for OneOf<T> {
+    type Output = T;
+
+    fn read(&self, value: &Value<'_>) -> Result<T, Faults> {
+        let text = value.as_str().ok_or_else(|| wrong_type(value))?;
+        let meant = self.0.iter().find(|(word, _)| *word == text);
+        meant.map(|&(_, meant)| meant).ok_or_else(|| refused(value, "is unknown"))
+    }
+
+    fn takes(&self) -> String {
+        self.0.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
     }
 }
 

@@ -32,8 +32,8 @@ pub use excerpt::Excerpt;
 pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
 pub use types::{
-    Config, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Worker, unchangeable,
-    usable_cpus,
+    Balance, Config, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Worker,
+    unchangeable, usable_cpus,
 };
 
 use fault::Finding;
@@ -56,7 +56,7 @@ pub struct Loaded {
 ///
 /// # Errors
 /// [`ConfigError`]: a file that cannot be read, or everything that is wrong in it, or else everything that
-/// is wrong in the overrides.
+/// is wrong in the overrides, or else what contradicts itself in both together.
 pub fn load(overrides: &Overrides, file: Option<&Path>) -> Result<Loaded, ConfigError> {
     let file = file::find(file, file::USUAL)?;
     let mut config = Config::default();
@@ -66,8 +66,24 @@ pub fn load(overrides: &Overrides, file: Option<&Path>) -> Result<Loaded, Config
         read_text(path, &file::read(path)?, &mut config, &mut origins)?;
     }
     overrides.apply(&mut config, &mut origins)?;
+    contradiction(&config, &origins)?;
     processors::welcome_demo(&mut config);
     Ok(Loaded { config, file, origins })
+}
+
+/// Two keys that are good by themselves, and not together.
+fn contradiction(config: &Config, origins: &Origins) -> Result<(), ConfigError> {
+    if !config.share || config.balance != Balance::Spread {
+        return Ok(());
+    }
+    let origin = |key| origins.get(key).cloned().unwrap_or(Origin::Default);
+    let problem = Problem {
+        origin: origin("balance"),
+        excerpt: None,
+        sentence: format!("`balance = \"spread\"` does not go with `share` (from {})", origin("share")),
+        hint: "leave one of the two out: who spreads must have the port to himself".to_owned(),
+    };
+    Err(ConfigError::Invalid { problems: vec![problem] })
 }
 
 /// Puts what the file says over the defaults.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +32,10 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Kernel receive buffer of each socket, in bytes.
     pub receive_buffer: u64,
+    /// How datagrams are dealt out among the workers.
+    pub balance: Balance,
+    /// Join a port that others have bound. Never together with [`Balance::Spread`].
+    pub share: bool,
     /// Store datagrams of senders that are no configured processor.
     pub accept_unknown: bool,
     /// A reading older than this is no longer fresh.
@@ -42,6 +47,25 @@ pub struct Config {
     pub worker: Worker,
     /// The processors, each a `[[processor]]`, at most [`MAX_PROCESSORS`]; names and addresses are unique.
     pub processor: Vec<Processor>,
+}
+
+/// Whom a datagram goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Balance {
+    /// Those of one sender to one worker, in order.
+    Flow,
+    /// Each to a random worker.
+    Spread,
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Balance::Flow => "flow",
+            Balance::Spread => "spread",
+        })
+    }
 }
 
 /// How each worker is run and watched.
@@ -93,6 +117,8 @@ impl Default for Config {
             workers: usable_cpus(),
             listen: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 3131))],
             receive_buffer: 4 << 20,
+            balance: Balance::Flow,
+            share: false,
             accept_unknown: false,
             stale_after: Duration::from_secs(3),
             demo: false,
@@ -128,15 +154,15 @@ pub fn usable_cpus() -> u8 {
 
 /// The key that differs between the two and needs a restart, if there is one: a reload refuses it.
 ///
-/// Addresses are compared as configured, so port 0 equals port 0. (`share` and the runtime directory,
-/// which need a restart too, are flags, and flags do not change at a reload.)
+/// Addresses are compared as configured, so port 0 equals port 0. (The runtime directory, which needs a restart
+/// too, is a flag, and flags do not change at a reload.)
 pub fn unchangeable(old: &Config, new: &Config) -> Option<&'static str> {
     let sorted = |config: &Config| {
         let mut listen = config.listen.clone();
         listen.sort_unstable();
         listen
     };
-    (sorted(old) != sorted(new)).then_some("listen")
+    if sorted(old) != sorted(new) { Some("listen") } else { (old.share != new.share).then_some("share") }
 }
 
 /// Durations as strings that humantime reads.

@@ -124,6 +124,12 @@ impl Memo {
 pub(super) struct Found(BTreeMap<String, Vec<OwnedFd>>);
 
 impl Found {
+    /// Nothing was there.
+    #[cfg(test)]
+    pub(super) fn nothing() -> Found {
+        Found(BTreeMap::new())
+    }
+
     /// Takes over what sd_listen_fds(3) describes, if it is meant for this process.
     ///
     /// # Errors
@@ -180,10 +186,16 @@ impl Found {
     }
 }
 
+/// How this version begins a fresh segment of that kind.
+pub(super) fn beginning(lent: &Lent) -> Vec<u8> {
+    let mut head = (lent.head)();
+    head.truncate(HEAD);
+    head
+}
+
 /// Size and beginning are those that this version gives a fresh one.
 pub(super) fn is_laid_out_as(fd: BorrowedFd<'_>, lent: &Lent) -> bool {
-    let mut expected = (lent.head)();
-    expected.truncate(HEAD);
+    let expected = beginning(lent);
     let mut found = vec![0; expected.len()];
     let mut read = || {
         File::from(sys::fds::duplicate(fd)?).read_exact_at(&mut found, 0)?;

@@ -43,6 +43,7 @@ impl Shell {
             Said::Ready => self.events.push_back(Event::Ready(run)),
             Said::Alive => self.events.push_back(Event::Alive(run)),
             Said::Status(text) => self.news.status(&self.name(slot), &text),
+            Said::Warning(text) => self.news.warning(&self.name(slot), &text),
             // Told when it has ended, in the line about that.
             Said::LastWords(text, errno) => {
                 if let Some(process) = self.children.get_mut(run) {

@@ -12,12 +12,13 @@ use contract::{Contract, Failure, LISTEN, PARENT, Role, SOCKET, TITLE};
 use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::sharing;
 use crate::config::Config;
 use crate::{exit, owners};
 
 /// How often, and how far apart, a launcher looks whether orphans are gone: half a second in all.
-const ORPHAN_LOOKS: u32 = 50;
-const ORPHAN_WAIT: Duration = Duration::from_millis(10);
+pub(super) const ORPHAN_LOOKS: u32 = 50;
+pub(super) const ORPHAN_WAIT: Duration = Duration::from_millis(10);
 
 /// The name of the role that a process with this title (its first argument) is to become; None for one that a user started.
 pub(crate) fn role_of(title: &str) -> Option<&str> {
@@ -92,9 +93,12 @@ fn bind_slot(contract: &mut Contract, config: &Config) -> Result<(), (Failure, u
         };
         let bind = || {
             if sys::group::port_of(socket.as_fd())? == 0 {
-                bind(&socket, address, contract.instance)?;
+                match config.share {
+                    true => sharing::join(&socket, address, contract.instance, &contract.notify)?,
+                    false => bind(&socket, address, contract.instance)?,
+                }
             }
-            seal(&socket, contract.instance)
+            if config.share { sharing::open(&socket) } else { seal(&socket, contract.instance) }
         };
         bind().map_err(|e| (refused(address, &e), exit::PORT))?;
         contract.put(name, OwnedFd::from(socket));
@@ -158,23 +162,12 @@ fn seal(socket: &Socket, slot: u8) -> io::Result<()> {
 fn refused(address: SocketAddr, why: &io::Error) -> Failure {
     let mut failure = Failure::of(format_args!("cannot bind UDP {address}"), why);
     if why.kind() == io::ErrorKind::AddrInUse {
-        let mut owners: Vec<String> = owners::on_port(&[address]).iter().map(name_of).collect();
-        owners.dedup(); // one process may hold many sockets
+        let owners = owners::on_port(&[address]);
         if !owners.is_empty() {
-            failure.what.push_str(&format!("; it is held by {}", owners.join(", ")));
+            failure.what.push_str(&format!("; it is held by {}", owners::named(&owners, None)));
         }
     }
     failure
-}
-
-/// `node (pid 77, uid 1000)`; where /proc hides the process, what is known of its socket.
-fn name_of(owner: &owners::Owner) -> String {
-    let owners::Owner { pid, name, uid, inode, address: _ } = owner;
-    match (pid, name) {
-        (Some(pid), Some(name)) => format!("{name} (pid {pid}, uid {uid})"),
-        (Some(pid), None) => format!("pid {pid} (uid {uid})"),
-        (None, _) => format!("a process of uid {uid} (socket inode {inode}; /proc hides the pid)"),
-    }
 }
 
 #[cfg(test)]

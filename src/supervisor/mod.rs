@@ -31,6 +31,7 @@ mod orders;
 mod quarantine;
 pub(crate) mod resume;
 mod runtime;
+mod sharing;
 pub(crate) mod upgrade;
 mod view;
 
@@ -185,7 +186,7 @@ impl Shell {
         let plan = generations::plan(&config, roles);
         let mut found = Found::from_environment()?;
         let memo = found.take_memo().unwrap_or_default();
-        let mut kept = Kept::new(roles, config.listen.clone(), &mut found, Above::new(upward()))?;
+        let mut kept = Kept::new(roles, &config, &mut found, Above::new(upward()))?;
         kept.recall_dropped(&memo.dropped);
         kept.above.go_on_from(&memo);
         found.leftovers().into_iter().for_each(|name| kept.above.forget(name));
@@ -345,6 +346,17 @@ impl Shell {
             && let Some(granted) = self.kept.set_receive_buffer(wanted)
         {
             self.news.short_buffer(granted, wanted);
+        }
+    }
+
+    /// Deals datagrams out as the generation in force says: with the commit, and not before.
+    fn rebalance(&mut self) {
+        let Some(frozen) = self.generations.get(self.fleet.generation()) else { return };
+        let balance = frozen.config.balance;
+        match self.kept.rebalance(balance) {
+            Ok(false) => {}
+            Ok(true) => ::log::info!("balance: {balance} from now on"),
+            Err(e) => ::log::error!("cannot change the balance to {balance}: {e}"),
         }
     }
 

@@ -121,6 +121,11 @@ impl Reporter {
         self.said.log(Level::Info, format_args!("{who}: {text}"));
     }
 
+    /// Something a child warns of.
+    pub(super) fn warning(&mut self, who: &str, text: &str) {
+        self.said.warn(format_args!("{who}: {text}"));
+    }
+
     /// Something a child should not have said.
     pub(super) fn garbage(&mut self, who: &str, what: &str) {
         self.garbage += 1;
@@ -151,7 +156,10 @@ impl Shell {
             }
             News::Silent { slot, run } => self.blames.note_silence(slot, run),
             News::AllOnline => self.upward.try_ready(),
-            News::ReloadCommitted(_) => self.size_buffers(),
+            News::ReloadCommitted(_) => {
+                self.size_buffers();
+                self.rebalance();
+            }
             _ => {}
         }
         let (level, line) = self.line(news);

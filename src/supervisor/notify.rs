@@ -23,6 +23,8 @@ pub(super) enum Said {
     Alive,
     /// `STATUS=…`.
     Status(String),
+    /// `X_WARNING=…`.
+    Warning(String),
     /// `STATUS=…` with `ERRNO=…` beside it: why it ends.
     LastWords(String, i32),
     /// `FDSTORE=1` with its `FDNAME=` and one descriptor.
@@ -103,8 +105,12 @@ fn parse(message: &[u8], mut fds: impl Iterator<Item = OwnedFd>, said: &mut Vec<
             _ => said.push(Said::Garbage),
         }
     }
+    let clean = |text: &str| text.chars().filter(|c| !c.is_control()).collect();
+    if let Some(warning) = value("X_WARNING") {
+        said.push(Said::Warning(clean(warning)));
+    }
     if let Some(status) = value("STATUS") {
-        let status = status.chars().filter(|c| !c.is_control()).collect();
+        let status = clean(status);
         said.push(match value("ERRNO") {
             Some(errno) => Said::LastWords(status, errno.parse().unwrap_or(0)),
             None => Said::Status(status),
@@ -134,6 +140,7 @@ mod tests {
         let short = |said: &Said| match said {
             Said::Keep(name, _) => format!("Keep {name}"),
             Said::Status(text) => format!("Status {text}"),
+            Said::Warning(text) => format!("Warning {text}"),
             Said::LastWords(text, errno) => format!("LastWords {text} {errno}"),
             Said::Bound | Said::Ready | Said::Alive | Said::Takeover(_) | Said::Garbage => {
                 format!("{said:?}")
@@ -148,6 +155,7 @@ mod tests {
             ("READY=1", 0, &["Ready"][..]),
             ("X_BOUND=1\nREADY=1\nWATCHDOG=1\n", 0, &["Bound", "Ready", "Alive"]),
             ("STATUS=all well", 0, &["Status all well"]),
+            ("X_WARNING=not\u{7} alone", 0, &["Warning not alone"]),
             ("STATUS=no\u{1b}[31m port\nERRNO=98", 0, &["LastWords no[31m port 98"]),
             ("FDSTORE=1\nFDNAME=udp0\nFDPOLL=0", 1, &["Keep udp0"]),
             ("FDSTORE=1\nFDNAME=udp0", 0, &["Garbage"]),

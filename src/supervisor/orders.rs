@@ -252,7 +252,13 @@ impl Shell {
         {
             let (said, errno) = said;
             let hint = match *errno {
-                libc::EADDRINUSE => "stop who holds the port, or choose another one with --listen",
+                libc::EADDRINUSE if self.kept.is_shared() => {
+                    "who holds the port must set SO_REUSEPORT before he binds, as our user (an atlas-cluster: be \
+                     started with --share); else stop him, or choose another port with --listen"
+                }
+                libc::EADDRINUSE => {
+                    "stop who holds the port, join him with --share, or choose another one with --listen"
+                }
                 libc::EADDRNOTAVAIL => {
                     "choose an address of this host with --listen; `ip address` shows them"
                 }

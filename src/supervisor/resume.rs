@@ -80,6 +80,9 @@ impl Shell {
         let runtime = RuntimeDir::claimed_before(frozen.runtime_dir, fds.take(frozen.runtime_lock)?);
         let mut above = Above::new(upward());
         above.go_on_from(&frozen.memo);
+        let generations = Generations::thaw(frozen.generations, &mut fds)?;
+        let in_force = generations.get(frozen.fleet.generation());
+        let config = in_force.map(|made| made.config.clone()).unwrap_or_default();
         let poll = mio::Poll::new()?;
         let registry = poll.registry();
         let mut shell = Shell {
@@ -89,9 +92,9 @@ impl Shell {
             unborn: frozen.unborn.into(),
             verdict: None,
             children: Children::thaw(runtime.notify(), frozen.children, &mut fds, registry)?,
-            kept: Kept::thaw(frozen.kept, roles, &mut fds, above)?,
+            kept: Kept::thaw(frozen.kept, &config, roles, &mut fds, above)?,
             bound: VecDeque::new(),
-            generations: Generations::thaw(frozen.generations, &mut fds)?,
+            generations,
             control: Control::thaw(frozen.control, &mut fds, registry)?,
             desk: frozen.desk,
             // From now on we hear them: whatever came since the freeze was kept for us.

@@ -20,28 +20,28 @@ r#"atlas-cluster: FILE:10:1: unknown key `stale-after`
    |
 10 | stale-after = '3s'
    | ^^^^^^^^^^^
-hint: did you mean `stale_after`? allowed here: workers, listen, receive_buffer, balance, accept_unknown, stale_after, [worker], [[processor]]
+hint: did you mean `stale_after`? allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]]
 "#),
     ("nonsense = 1",
 r#"atlas-cluster: FILE:1:1: unknown key `nonsense`
   |
 1 | nonsense = 1
   | ^^^^^^^^
-hint: allowed here: workers, listen, receive_buffer, balance, accept_unknown, stale_after, [worker], [[processor]]
+hint: allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]]
 "#),
     ("[workr]",
 r#"atlas-cluster: FILE:1:2: unknown section `[workr]`
   |
 1 | [workr]
   |  ^^^^^
-hint: did you mean `[worker]`? allowed here: workers, listen, receive_buffer, balance, accept_unknown, stale_after, [worker], [[processor]]
+hint: did you mean `[worker]`? allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]]
 "#),
     ("watchdog = '1s'",
 r#"atlas-cluster: FILE:1:1: unknown key `watchdog`
   |
 1 | watchdog = '1s'
   | ^^^^^^^^
-hint: did you mean `watchdog` in [worker]? allowed here: workers, listen, receive_buffer, balance, accept_unknown, stale_after, [worker], [[processor]]
+hint: did you mean `watchdog` in [worker]? allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]]
 "#),
     ("[worker]\nworkers = 2",
 r#"atlas-cluster: FILE:2:1: unknown key `workers` in [worker]
@@ -55,7 +55,7 @@ r#"atlas-cluster: FILE:1:1: unknown key `worker.cwd`
   |
 1 | "worker.cwd" = '/'
   | ^^^^^^^^^^^^
-hint: allowed here: workers, listen, receive_buffer, balance, accept_unknown, stale_after, [worker], [[processor]]
+hint: allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]]
 "#),
     ("workers = true",
 r#"atlas-cluster: FILE:1:11: workers: the boolean `true` has the wrong type
@@ -224,25 +224,26 @@ atlas-cluster: FILE:5:8: processor.name: `` is empty
   |        ^^
 hint: allowed: 1 to 64 characters, none of them a control character; for example `name = \"bar\"`
 "),
-    ("balance = 'spread'\nshare = true\ndemo = true\nruntime_dir = '/x'",
-r#"atlas-cluster: FILE:1:11: `balance = "spread"` is not supported by version NOW yet
+    ("balance = 'spread'\nshare = true",
+r#"atlas-cluster: FILE:1: `balance = "spread"` does not go with `share` (from FILE:2)
+hint: leave one of the two out: who spreads must have the port to himself
+"#),
+    ("share = 1",
+r#"atlas-cluster: FILE:1:9: share: the integer `1` has the wrong type
   |
-1 | balance = 'spread'
-  |           ^^^^^^^^
-hint: leave it out, or write `flow`: one sender's datagrams stay with one worker
-atlas-cluster: FILE:2:1: `share` is not supported by version NOW yet
+1 | share = 1
+  |         ^
+hint: allowed: true or false; for example `share = true`
+"#),
+    ("demo = true\nruntime_dir = '/x'",
+r#"atlas-cluster: FILE:1:1: `demo` is not part of the configuration
   |
-2 | share = true
-  | ^^^^^
-hint: leave it out: a port that others have bound is refused
-atlas-cluster: FILE:3:1: `demo` is not part of the configuration
-  |
-3 | demo = true
+1 | demo = true
   | ^^^^
 hint: use the flag --demo, or ATLAS_CLUSTER_DEMO=1
-atlas-cluster: FILE:4:1: `runtime_dir` is not part of the configuration
+atlas-cluster: FILE:2:1: `runtime_dir` is not part of the configuration
   |
-4 | runtime_dir = '/x'
+2 | runtime_dir = '/x'
   | ^^^^^^^^^^^
 hint: use the flag --runtime-dir DIR, or ATLAS_CLUSTER_RUNTIME_DIR
 "#),
@@ -251,7 +252,7 @@ r#"atlas-cluster: FILE:1:11: balance: `fast` is unknown
   |
 1 | balance = 'fast'
   |           ^^^^^^
-hint: allowed: "flow"; for example `balance = "flow"`
+hint: allowed: "flow" or "spread"; for example `balance = "flow"`
 "#),
     ("[worker]\nprogram = ['node']\nwait_ready = true\nkill_signal = 'SIGINT'\nuser = 'atlas'\nnice = 0",
 r#"atlas-cluster: FILE:2:1: `worker.program` is not supported by version NOW yet

@@ -37,6 +37,7 @@ fn every_scalar_key_has_a_variable() {
         ("ATLAS_CLUSTER_LISTEN", "[::]:3131, 0.0.0.0:4000"),
         ("ATLAS_CLUSTER_RECEIVE_BUFFER", "1M"),
         ("ATLAS_CLUSTER_BALANCE", "flow"),
+        ("ATLAS_CLUSTER_SHARE", "1"),
         ("ATLAS_CLUSTER_ACCEPT_UNKNOWN", "1"),
         ("ATLAS_CLUSTER_STALE_AFTER", "9s"),
         ("ATLAS_CLUSTER_DEMO", "true"),
@@ -56,12 +57,27 @@ fn every_scalar_key_has_a_variable() {
     expected.receive_buffer = 1 << 20;
     expected.accept_unknown = true;
     expected.stale_after = Duration::from_secs(9);
+    expected.share = true;
     expected.demo = true;
     expected.worker.max_restarts = 16;
     expected.worker.max_memory_restart = Some(100 << 20);
     expected.worker.watchdog = None;
     expected.worker.cwd = Some("/123".into());
     assert_eq!(config, expected);
+}
+
+#[test]
+fn keys_that_contradict_each_other_are_refused_wherever_they_come_from() {
+    let mut overrides = environment(&[("ATLAS_CLUSTER_SHARE", "true")]).unwrap();
+    assert!(loaded_with("balance = 'flow'", &overrides).unwrap().config.share);
+    overrides.flag("--balance", "balance", "spread");
+    assert_eq!(
+        loaded_with("", &overrides).unwrap_err(),
+        "atlas-cluster: --balance: `balance = \"spread\"` does not go with `share` (from ATLAS_CLUSTER_SHARE)\n\
+         hint: leave one of the two out: who spreads must have the port to himself\n"
+    );
+    overrides.set("share=false").unwrap();
+    assert!(loaded_with("", &overrides).is_ok(), "a flag over the environment");
 }
 
 #[test]
@@ -97,8 +113,8 @@ fn a_bad_variable_is_named() {
          "`nowhere` is not an IP address with a port\nhint: allowed: 1 to 16 addresses, each an IP address with a port (port 0: any free one); for example `ATLAS_CLUSTER_LISTEN=0.0.0.0:3131`"),
         ("ATLAS_CLUSTER_WORKER_MAX_RESTARTS", "many",
          "`many` is not a whole number\nhint: allowed: a whole number from 0 to 4294967295; for example `ATLAS_CLUSTER_WORKER_MAX_RESTARTS=16`"),
-        ("ATLAS_CLUSTER_BALANCE", "spread",
-         "`balance = \"spread\"` is not supported by version NOW yet\nhint: leave it out, or write `flow`: one sender's datagrams stay with one worker"),
+        ("ATLAS_CLUSTER_BALANCE", "fast",
+         "`fast` is unknown\nhint: allowed: \"flow\" or \"spread\"; for example `ATLAS_CLUSTER_BALANCE=flow`"),
     ];
     for (variable, value, said) in table {
         let error = environment(&[(variable, value)]).unwrap().check().unwrap_err();

@@ -1,6 +1,6 @@
 //! Good files, ranges, and what a reload may not change.
 
-use super::super::{Config, MAX_WORKERS, Origin, Processor, unchangeable, usable_cpus};
+use super::super::{Balance, Config, MAX_WORKERS, Origin, Processor, unchangeable, usable_cpus};
 use super::{good, loaded, refusal};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ fn every_key_of_this_version_reaches_its_field() {
     assert_eq!(config.workers, 7);
     assert_eq!(config.listen, ["0.0.0.0:4000".parse().unwrap(), "[::1]:4000".parse().unwrap()]);
     assert_eq!(config.receive_buffer, 8 << 20);
+    assert_eq!((config.balance, config.share), (Balance::Spread, false));
     assert!(config.accept_unknown);
     assert_eq!(config.stale_after, Duration::from_secs(4));
     assert!(!config.demo);
@@ -48,6 +49,7 @@ fn a_configuration_survives_the_way_through_json() {
 fn json_has_the_names_and_forms_that_children_read() {
     let json = serde_json::to_value(good(EVERYTHING).config).unwrap();
     assert_eq!(json["accept_unknown"], true);
+    assert_eq!((&json["balance"], &json["share"]), (&"spread".into(), &false.into()));
     assert_eq!(json["receive_buffer"], 8 << 20);
     assert_eq!(json["worker"]["kill_timeout"], "1s 700ms");
     let bar = serde_json::json!({"name": "bar", "address": "192.168.5.101", "tcp_port": 5322});
@@ -89,7 +91,7 @@ fn bounds_are_allowed_and_their_neighbours_are_not() {
 
 #[test]
 fn what_is_only_promised_is_accepted_where_it_says_what_happens_anyway() {
-    good("balance = 'flow'\n[worker]\nkill_signal = 'SIGTERM'");
+    good("[worker]\nkill_signal = 'SIGTERM'");
 }
 
 #[test]
@@ -147,7 +149,9 @@ fn a_reload_may_change_everything_but_the_addresses() {
         ("listen = ['0.0.0.0:0']", "listen = ['0.0.0.0:0']", None),
         ("", EVERYTHING, Some("listen")),
         ("listen = ['0.0.0.0:0']", "listen = ['0.0.0.0:1']", Some("listen")),
-        ("", "workers = 3\nstale_after = '9s'\n[worker]\nwatchdog = '0s'", None),
+        ("", "share = true", Some("share")),
+        ("share = true", "share = true\nbalance = 'flow'", None),
+        ("balance = 'spread'", "workers = 3\nstale_after = '9s'\n[worker]\nwatchdog = '0s'", None),
     ];
     for (old, new, key) in table {
         assert_eq!(unchangeable(&good(old).config, &good(new).config), key, "{old} to {new}");
@@ -158,7 +162,7 @@ const EVERYTHING: &str = r#"
 workers = 7
 listen = ["0.0.0.0:4000", "[::1]:4000"]
 receive_buffer = "8M"
-balance = "flow"
+balance = "spread"
 accept_unknown = true
 stale_after = "4s"
 

@@ -108,6 +108,11 @@ impl Notify {
         self.send(&format!("STATUS={}", one_line(text)), &[], Wait::Never);
     }
 
+    /// `X_WARNING=…`: what the log should tell people.
+    pub fn warn(&self, text: &str) {
+        self.send(&format!("X_WARNING={}", one_line(text)), &[], Wait::ForRoom);
+    }
+
     /// `STATUS=…` and `ERRNO=…`: why it ends.
     pub fn failed(&self, failure: &Failure) {
         self.send(

@@ -14,6 +14,12 @@
 //! ```
 //! So a flow's home depends on the number of members alone: a changed mask moves the flows of the places that changed
 //! and no others, and they come home unchanged.
+//!
+//! With a random number in place of the hash a sender has no home, and each datagram goes to any member present:
+//! ```text
+//!       ld  random;  mod (number present)
+//!       none absent?  ret a;  else  jeq k → ret present[k] …
+//! ```
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -31,6 +37,8 @@ pub type Instruction = sock_filter;
 const NET: u32 = 0xfff0_0000;
 /// Offset base of ancillary loads, and the one that gives skb->protocol.
 const PROTOCOL: u32 = 0xffff_f000;
+/// The ancillary load that gives a random number (SKF_AD_RANDOM).
+const RANDOM: u32 = PROTOCOL + 56;
 const ETH_P_IPV6: u32 = 0x86dd;
 
 const LD_W_ABS: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
@@ -60,7 +68,8 @@ fn jump_if(k: u32, then: u8, otherwise: u8) -> Instruction {
     Instruction { code: JEQ, jt: then, jf: otherwise, k }
 }
 
-/// The program for a group of `bound` members that steers to the members in `mask` (bit = place).
+/// The program for a group of `bound` members that steers to the members in `mask` (bit = place), each sender's
+/// datagrams to one of them.
 /// Bits at and above `bound` are ignored; a mask without any member means all of them. It never answers a place
 /// outside the group: the kernel would then choose among all members by itself.
 ///
@@ -68,13 +77,7 @@ fn jump_if(k: u32, then: u8, otherwise: u8) -> Instruction {
 /// If `bound` is 0 or above [`MAX_MEMBERS`].
 #[must_use]
 pub fn steering(bound: usize, mask: u64) -> Vec<Instruction> {
-    assert!((1..=MAX_MEMBERS).contains(&bound), "a group of {bound} members");
-    let inside = |place: &u32| mask >> place & 1 == 1;
-    let members = 0..bound as u32;
-    let (mut present, mut absent): (Vec<u32>, Vec<u32>) = members.clone().partition(inside);
-    if present.is_empty() {
-        (present, absent) = (members.collect(), Vec::new());
-    }
+    let (present, absent) = members(bound, mask);
     let mut program = flow_hash();
     program.extend([op(ST, 0), op(MOD, bound as u32)]);
     for (i, &place) in absent.iter().enumerate() {
@@ -84,11 +87,43 @@ pub fn steering(bound: usize, mask: u64) -> Vec<Instruction> {
     program.push(op(RET_A, 0));
     if !absent.is_empty() {
         program.extend([op(LD_MEM, 0), op(DIV, bound as u32), op(MOD, present.len() as u32)]);
-        for (k, &place) in present.iter().enumerate() {
-            program.extend([jump_if(k as u32, 0, 1), op(RET_K, place)]);
-        }
-        program.push(op(RET_K, present[0]));
+        program.extend(pick(&present));
     }
+    program
+}
+
+/// As [`steering`], each datagram to a random one of the members in `mask`, whoever sent it.
+///
+/// # Panics
+/// If `bound` is 0 or above [`MAX_MEMBERS`].
+#[must_use]
+pub fn spreading(bound: usize, mask: u64) -> Vec<Instruction> {
+    let (present, absent) = members(bound, mask);
+    let mut program = vec![op(LD_W_ABS, RANDOM), op(MOD, present.len() as u32)];
+    if absent.is_empty() {
+        program.push(op(RET_A, 0));
+    } else {
+        program.extend(pick(&present));
+    }
+    program
+}
+
+/// The places that are steered to, never none, and the others.
+fn members(bound: usize, mask: u64) -> (Vec<u32>, Vec<u32>) {
+    assert!((1..=MAX_MEMBERS).contains(&bound), "a group of {bound} members");
+    let inside = |place: &u32| mask >> place & 1 == 1;
+    let members = 0..bound as u32;
+    let (present, absent): (Vec<u32>, Vec<u32>) = members.clone().partition(inside);
+    if present.is_empty() { (members.collect(), Vec::new()) } else { (present, absent) }
+}
+
+/// Answers `present[A]`.
+fn pick(present: &[u32]) -> Vec<Instruction> {
+    let mut program = Vec::new();
+    for (k, &place) in present.iter().enumerate() {
+        program.extend([jump_if(k as u32, 0, 1), op(RET_K, place)]);
+    }
+    program.push(op(RET_K, present[0]));
     program
 }
 

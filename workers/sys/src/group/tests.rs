@@ -33,6 +33,20 @@ fn run(program: &[Instruction], load: impl Fn(u32, u16) -> u32) -> u32 {
     }
 }
 
+/// Runs a spreading program, for which the kernel draws `random`.
+fn spread(program: &[Instruction], random: u32) -> u32 {
+    run(program, |k, code| {
+        assert_eq!((k, code), (RANDOM, LD_W_ABS), "it looks at nothing but the random number");
+        random
+    })
+}
+
+/// Masks of few members and of many.
+fn masks() -> Vec<u64> {
+    let some = (0..400u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    (0..256).chain(some).chain([u64::MAX]).collect()
+}
+
 #[derive(Clone, Copy)]
 enum Packet {
     V4 { address: u32, port: u16, options: bool },
@@ -65,12 +79,10 @@ fn packets() -> impl Iterator<Item = Packet> {
 
 #[test]
 fn every_answer_is_a_member_in_the_mask_and_no_flow_moves_without_need() {
-    let some_masks = (0..400u64).map(|n| n.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    let masks: Vec<u64> = (0..256).chain(some_masks).chain([u64::MAX]).collect();
     for bound in [1, 2, 3, 4, 5, 8, 16, 63, 64] {
         let all = u64::MAX >> (64 - bound);
         let whole = steering(bound, all);
-        for &mask in &masks {
+        for mask in masks() {
             let program = steering(bound, mask);
             let present = if mask & all == 0 { all } else { mask & all };
             for packet in packets().step_by(17) {
@@ -97,6 +109,22 @@ fn flows_spread_over_the_members_and_an_absent_ones_flows_over_the_rest() {
         for (place, &count) in counts.iter().enumerate() {
             let expected = if mask >> place & 1 == 1 { fair / 2..fair * 2 } else { 0..1 };
             assert!(expected.contains(&count), "place {place} of {mask:b} got {count}, fair is {fair}");
+        }
+    }
+}
+
+#[test]
+fn a_random_number_goes_to_any_member_in_the_mask_and_to_no_other() {
+    for bound in [1, 2, 3, 4, 5, 8, 16, 63, 64] {
+        let all = u64::MAX >> (64 - bound);
+        for mask in masks() {
+            let present = if mask & all == 0 { all } else { mask & all };
+            let program = spreading(bound, mask);
+            let mut reached = 0u64;
+            for random in (0..present.count_ones()).chain([u32::MAX, u32::MAX - 1, 0x8000_0000]) {
+                reached |= 1 << spread(&program, random);
+            }
+            assert_eq!(reached, present, "bound {bound} mask {mask:b}");
         }
     }
 }
@@ -142,6 +170,35 @@ fn the_kernel_takes_the_program_and_obeys_it() {
     attach(group("127.0.0.1:0", 1).0[0].as_fd(), &steering(64, 1 << 63)).expect("the longest programs fit");
     attach(group("127.0.0.1:0", 1).0[0].as_fd(), &steering(64, u64::MAX >> 1))
         .expect("the longest programs fit");
+}
+
+#[test]
+fn the_kernel_spreads_one_sender_over_the_members_in_the_mask() {
+    for (bind, target) in [("127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "::1"), ("[::]:0", "127.0.0.1")] {
+        let (members, shared) = group(bind, 4);
+        let target = SocketAddr::new(target.parse().unwrap(), shared.port());
+        let any = if target.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+        let sender = UdpSocket::bind(any).unwrap();
+        for mask in [0b1111u64, 0b1101] {
+            attach(members[0].as_fd(), &spreading(4, mask)).unwrap();
+            let mut got = [0u32; 4];
+            for _ in 0..10 {
+                (0..40).for_each(|i| _ = sender.send_to(&[i], target).unwrap());
+                for (place, member) in members.iter().enumerate() {
+                    while member.recv(&mut [0; 8]).is_ok() {
+                        got[place] += 1;
+                    }
+                }
+            }
+            let fair = 400 / mask.count_ones();
+            assert_eq!(got.iter().sum::<u32>(), 400, "{bind} {mask:b}: {got:?}");
+            for (place, &count) in got.iter().enumerate() {
+                let expected = if mask >> place & 1 == 1 { fair / 2..fair * 2 } else { 0..1 };
+                assert!(expected.contains(&count), "{bind} {mask:b}: {got:?}");
+            }
+        }
+    }
+    attach(group("127.0.0.1:0", 1).0[0].as_fd(), &spreading(64, u64::MAX >> 1)).expect("the longest fits");
 }
 
 #[test]

@@ -2,20 +2,23 @@
 //!
 //! It makes the segments and lends them; it never maps one.
 
+mod found;
+mod frozen;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use contract::{Lent, Role, SEAT, SOCKET};
-use serde::{Deserialize, Serialize};
-use socket2::{SockRef, Type};
 use sys::group::{Queue, port_of};
 
 use super::above::{self, Above, Found};
-use super::handover::{Packing, Unpacking};
+use crate::config::{Balance, Config};
 use crate::core::{MAX_WORKERS, Slot};
 use crate::roles::Roles;
+
+pub(super) use self::frozen::Frozen;
 
 /// A segment, with a description for those who may only read.
 pub(super) struct Segment {
@@ -50,38 +53,6 @@ impl Segment {
     }
 }
 
-/// A segment as it is handed over at an upgrade.
-#[derive(Serialize, Deserialize)]
-struct FrozenSegment {
-    name: String,
-    bytes: usize,
-    fd: RawFd,
-    read_only: RawFd,
-}
-
-impl Segment {
-    fn freeze<'a>(&'a self, packing: &mut Packing<'a>) -> FrozenSegment {
-        let (fd, read_only) = (packing.pack(self.fd.as_fd()), packing.pack(self.read_only.as_fd()));
-        FrozenSegment { name: self.name().to_owned(), bytes: self.bytes(), fd, read_only }
-    }
-
-    fn thaw(frozen: &FrozenSegment, roles: &Roles, fds: &mut Unpacking) -> io::Result<Segment> {
-        let lent = frozen.known(roles).map_err(io::Error::other)?;
-        Ok(Segment { lent, fd: fds.take(frozen.fd)?, read_only: fds.take(frozen.read_only)? })
-    }
-}
-
-impl FrozenSegment {
-    /// What this version lends under that name, if it has the same layout.
-    fn known(&self, roles: &Roles) -> Result<Lent, String> {
-        let all = std::iter::once(roles.worker).chain(roles.beside.iter().map(|beside| beside.role));
-        let mut lent = all.flat_map(|role| std::iter::once(&role.seat).chain(role.shared));
-        let known = lent.find(|lent| lent.name == self.name && lent.bytes == self.bytes).copied();
-        let unknown = || format!("its `{}` of {} bytes is laid out in another way", self.name, self.bytes);
-        known.ok_or_else(unknown)
-    }
-}
-
 /// What belongs to one slot. Its segment outlives its retirement, and its counters with it.
 pub(super) struct KeptSlot {
     /// Carries the lock, the ring, the counters.
@@ -90,6 +61,8 @@ pub(super) struct KeptSlot {
     sockets: Vec<Option<OwnedFd>>,
     /// Drops of sockets that are closed.
     dropped_before: u64,
+    /// It was to be closed, and something waited; since it was last steered to.
+    stayed_open: bool,
 }
 
 impl KeptSlot {
@@ -102,36 +75,17 @@ impl KeptSlot {
     }
 }
 
-/// Everything that is kept, as it is handed over at an upgrade.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Frozen {
-    listen: Vec<SocketAddr>,
-    shared: Vec<FrozenSegment>,
-    slots: Vec<FrozenSlot>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct FrozenSlot {
-    slot: Slot,
-    seat: FrozenSegment,
-    sockets: Vec<Option<RawFd>>,
-    dropped_before: u64,
-}
-
-impl Frozen {
-    /// Whether this version knows how everything is laid out.
-    pub(super) fn fits(&self, roles: &Roles) -> Result<(), String> {
-        let mut segments = self.shared.iter().chain(self.slots.iter().map(|slot| &slot.seat));
-        segments.try_for_each(|segment| segment.known(roles).map(drop))
-    }
-}
-
 /// Everything that is kept.
 pub(super) struct Kept {
     slots: BTreeMap<Slot, KeptSlot>,
     shared: Vec<Segment>,
     /// As configured; with port 0 the port of slot 0 once that is bound.
     listen: Vec<SocketAddr>,
+    balance: Balance,
+    /// Others hold places in the groups: no program can steer them.
+    shared_port: bool,
+    /// What the groups were last steered to: bound, mask.
+    steered: Option<(u8, u64)>,
     /// The same, in the store above us.
     pub(super) above: Above,
 }
@@ -141,7 +95,7 @@ impl Kept {
     /// all roles of the cluster share.
     pub(super) fn new(
         roles: &Roles,
-        listen: Vec<SocketAddr>,
+        config: &Config,
         found: &mut Found,
         mut above: Above,
     ) -> io::Result<Kept> {
@@ -155,7 +109,15 @@ impl Kept {
                 });
             }
         }
-        let mut kept = Kept { slots: BTreeMap::new(), shared, listen, above };
+        let mut kept = Kept {
+            slots: BTreeMap::new(),
+            shared,
+            listen: config.listen.clone(),
+            balance: config.balance,
+            shared_port: config.share,
+            steered: None,
+            above,
+        };
         for index in 0..MAX_WORKERS {
             kept.take_up(Slot::Worker(index), roles.worker, found)?;
         }
@@ -163,34 +125,6 @@ impl Kept {
             kept.take_up(Slot::Role(index), role, found)?;
         }
         Ok(kept)
-    }
-
-    /// A slot whose segment was found: with its sockets, if those of every slot below were found too. (Its place in the
-    /// group is its number.)
-    fn take_up(&mut self, slot: Slot, role: &Role, found: &mut Found) -> io::Result<()> {
-        let Some(seat) = found.take_segment(&above::name(slot, SEAT), &role.seat) else { return Ok(()) };
-        let seat = Segment::of(role.seat, seat)?;
-        let follows = match slot {
-            Slot::Worker(index) => index == self.bound_slots(),
-            Slot::Role(_) => false,
-        };
-        let mut sockets = Vec::new();
-        if role.sockets {
-            sockets.resize_with(self.listen.len(), || None);
-        }
-        for (i, (socket, address)) in sockets.iter_mut().zip(&self.listen).enumerate() {
-            let name = above::name(slot, &format!("{SOCKET}{i}"));
-            *socket = found.take(&name).filter(|fd| follows && is_bound_to(fd, *address));
-            if socket.is_none() {
-                self.above.forget(name);
-            }
-        }
-        if sockets.iter().any(Option::is_none) {
-            sockets.iter_mut().for_each(|socket| *socket = None);
-        }
-        self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0 });
-        self.learn_ports();
-        Ok(())
     }
 
     /// How many slots, from 0 on, have all their sockets bound.
@@ -213,34 +147,14 @@ impl Kept {
         }
     }
 
-    pub(super) fn freeze<'a>(&'a self, packing: &mut Packing<'a>) -> Frozen {
-        let shared = self.shared.iter().map(|segment| segment.freeze(packing)).collect();
-        let mut slots = Vec::new();
-        for (&slot, kept) in &self.slots {
-            let seat = kept.seat.freeze(packing);
-            let sockets = kept.sockets.iter().map(|fd| Some(packing.pack(fd.as_ref()?.as_fd()))).collect();
-            slots.push(FrozenSlot { slot, seat, sockets, dropped_before: kept.dropped_before });
-        }
-        Frozen { listen: self.listen.clone(), shared, slots }
-    }
-
-    /// As it was before an exec.
-    pub(super) fn thaw(frozen: Frozen, roles: &Roles, fds: &mut Unpacking, above: Above) -> io::Result<Kept> {
-        let shared = frozen.shared.iter().map(|segment| Segment::thaw(segment, roles, fds));
-        let shared = shared.collect::<io::Result<_>>()?;
-        let mut slots = BTreeMap::new();
-        for FrozenSlot { slot, seat, sockets, dropped_before } in frozen.slots {
-            let seat = Segment::thaw(&seat, roles, fds)?;
-            let sockets = sockets.into_iter().map(|fd| fd.map(|fd| fds.take(fd)).transpose());
-            let sockets = sockets.collect::<io::Result<_>>()?;
-            slots.insert(slot, KeptSlot { seat, sockets, dropped_before });
-        }
-        Ok(Kept { slots, shared, listen: frozen.listen, above })
-    }
-
     /// The listen addresses, as far as they are known.
     pub(super) fn listen(&self) -> &[SocketAddr] {
         &self.listen
+    }
+
+    /// Whether others may be on the port.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared_port
     }
 
     /// Slots that ever were, with what is kept of them.
@@ -259,7 +173,7 @@ impl Kept {
             let sockets = if role.sockets { self.listen.len() } else { 0 };
             let sockets = std::iter::repeat_with(|| None).take(sockets).collect();
             let seat = Segment::new(role.seat, above::name(slot, SEAT), &mut self.above)?;
-            self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0 });
+            self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0, stayed_open: false });
         }
         let kept = &self.slots[&slot];
         let mut lent = vec![(kept.seat.name().to_owned(), kept.seat.fd.as_fd())];
@@ -310,20 +224,46 @@ impl Kept {
         }
     }
 
-    /// Steers all groups: `bound` members, to those in `mask`.
-    pub(super) fn steer(&self, bound: u8, mask: u64) -> io::Result<()> {
-        let program = sys::group::steering(usize::from(bound), mask);
+    /// Steers all groups: `bound` members, to those in `mask`. On a port that is shared the kernel's own hash decides.
+    pub(super) fn steer(&mut self, bound: u8, mask: u64) -> io::Result<()> {
+        self.steered = Some((bound, mask));
+        let steered = |slot: &Slot| matches!(slot, Slot::Worker(index) if mask >> index & 1 == 1);
+        for (_, kept) in self.slots.iter_mut().filter(|(slot, _)| steered(slot)) {
+            kept.stayed_open = false;
+        }
+        if self.shared_port {
+            return Ok(());
+        }
+        let program = match self.balance {
+            Balance::Flow => sys::group::steering(usize::from(bound), mask),
+            Balance::Spread => sys::group::spreading(usize::from(bound), mask),
+        };
         let Some(first) = self.slots.get(&Slot::Worker(0)) else { return Ok(()) };
         first.sockets.iter().flatten().try_for_each(|fd| sys::group::attach(fd.as_fd(), &program))
     }
 
-    /// Closes a slot's sockets unless something waits in one; whether they are closed.
+    /// From now on datagrams are dealt out like this; whether that is another way than before.
+    pub(super) fn rebalance(&mut self, balance: Balance) -> io::Result<bool> {
+        let changed = std::mem::replace(&mut self.balance, balance) != balance;
+        match self.steered {
+            Some((bound, mask)) if changed => self.steer(bound, mask).map(|()| true),
+            Some(_) | None => Ok(changed),
+        }
+    }
+
+    /// Closes a slot's sockets unless something waits in one; whether they are closed. Where the port is shared the
+    /// kernel goes on delivering: what still comes after a worker has emptied the queue is lost, and told.
     pub(super) fn close(&mut self, slot: Slot) -> bool {
         let Some(kept) = self.slots.get_mut(&slot) else { return true };
         let (waiting, dropped) = kept.queue();
-        if waiting > 0 {
+        if waiting > 0 && !(self.shared_port && kept.stayed_open) {
+            kept.stayed_open = true;
             return false;
         }
+        if waiting > 0 {
+            log::warn!("{slot} is closed with {waiting} bytes in its queue: a shared port cannot be steered");
+        }
+        kept.stayed_open = false;
         kept.dropped_before = dropped;
         for (i, place) in kept.sockets.iter_mut().enumerate() {
             *place = None;
@@ -341,12 +281,27 @@ impl Kept {
     }
 }
 
-/// A UDP socket at that address; with port 0, at any port of it.
-fn is_bound_to(socket: &OwnedFd, address: SocketAddr) -> bool {
-    let socket = SockRef::from(socket);
-    let kind = socket.r#type().is_ok_and(|kind| kind == Type::DGRAM);
-    let found = socket.local_addr().ok().and_then(|found| found.as_socket());
-    kind && found.is_some_and(|found| {
-        found.ip() == address.ip() && found.port() != 0 && [0, found.port()].contains(&address.port())
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    #[test]
+    fn what_waits_keeps_a_socket_open_and_on_a_shared_port_only_once() {
+        for (share, closed_at_last) in [(false, false), (true, true)] {
+            let (slot, config) = (Slot::Worker(0), Config { share, ..Config::default() });
+            let nobody = Above::new(contract::Notify::nobody());
+            let found = &mut Found::nothing();
+            let mut kept = Kept::new(&crate::roles::ROLES, &config, found, nobody).unwrap();
+            kept.lend(slot, crate::roles::ROLES.worker).unwrap();
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let address = socket.local_addr().unwrap();
+            assert!(kept.keep(slot, &format!("{SOCKET}0"), socket.try_clone().unwrap().into()));
+            UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[0; 9], address).unwrap();
+            assert!(!kept.close(slot), "something waits");
+            assert_eq!(kept.close(slot), closed_at_last, "something still waits");
+            socket.recv(&mut [0; 16]).unwrap();
+            assert!(kept.close(slot));
+        }
+    }
 }

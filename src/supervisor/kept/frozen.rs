@@ -1,0 +1,132 @@
+//! What is kept, on its way over an upgrade.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, RawFd};
+
+use contract::Lent;
+use serde::{Deserialize, Serialize};
+
+use super::super::above::{Above, beginning};
+use super::super::handover::{Packing, Unpacking};
+use super::{Kept, KeptSlot, Segment};
+use crate::config::Config;
+use crate::core::Slot;
+use crate::roles::Roles;
+
+/// Everything that is kept, as it is handed over at an upgrade.
+#[derive(Serialize, Deserialize)]
+pub(in super::super) struct Frozen {
+    listen: Vec<SocketAddr>,
+    steered: Option<(u8, u64)>,
+    shared: Vec<FrozenSegment>,
+    slots: Vec<FrozenSlot>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct FrozenSlot {
+    slot: Slot,
+    seat: FrozenSegment,
+    sockets: Vec<Option<RawFd>>,
+    dropped_before: u64,
+    stayed_open: bool,
+}
+
+impl Frozen {
+    /// Whether this version knows how everything is laid out.
+    pub(in super::super) fn fits(&self, roles: &Roles) -> Result<(), String> {
+        let mut segments = self.shared.iter().chain(self.slots.iter().map(|slot| &slot.seat));
+        segments.try_for_each(|segment| segment.known(roles).map(drop))
+    }
+}
+
+/// A segment as it is handed over at an upgrade.
+#[derive(Serialize, Deserialize)]
+struct FrozenSegment {
+    name: String,
+    bytes: usize,
+    /// Magic and layout version among it.
+    beginning: Vec<u8>,
+    fd: RawFd,
+    read_only: RawFd,
+}
+
+impl Segment {
+    fn freeze<'a>(&'a self, packing: &mut Packing<'a>) -> FrozenSegment {
+        let (fd, read_only) = (packing.pack(self.fd.as_fd()), packing.pack(self.read_only.as_fd()));
+        FrozenSegment {
+            name: self.name().to_owned(),
+            bytes: self.bytes(),
+            beginning: beginning(&self.lent),
+            fd,
+            read_only,
+        }
+    }
+
+    fn thaw(frozen: &FrozenSegment, roles: &Roles, fds: &mut Unpacking) -> io::Result<Segment> {
+        let lent = frozen.known(roles).map_err(io::Error::other)?;
+        Ok(Segment { lent, fd: fds.take(frozen.fd)?, read_only: fds.take(frozen.read_only)? })
+    }
+}
+
+impl FrozenSegment {
+    /// What this version lends under that name, if it has the same layout.
+    fn known(&self, roles: &Roles) -> Result<Lent, String> {
+        let all = std::iter::once(roles.worker).chain(roles.beside.iter().map(|beside| beside.role));
+        let mut lent = all.flat_map(|role| std::iter::once(&role.seat).chain(role.shared));
+        let same = |lent: &&Lent| {
+            lent.name == self.name && lent.bytes == self.bytes && beginning(lent) == self.beginning
+        };
+        let known = lent.find(same).copied();
+        let unknown = || format!("its `{}` of {} bytes is laid out in another way", self.name, self.bytes);
+        known.ok_or_else(unknown)
+    }
+}
+
+impl Kept {
+    pub(in super::super) fn freeze<'a>(&'a self, packing: &mut Packing<'a>) -> Frozen {
+        let shared = self.shared.iter().map(|segment| segment.freeze(packing)).collect();
+        let mut slots = Vec::new();
+        for (&slot, kept) in &self.slots {
+            let seat = kept.seat.freeze(packing);
+            let sockets = kept.sockets.iter().map(|fd| Some(packing.pack(fd.as_ref()?.as_fd()))).collect();
+            slots.push(FrozenSlot {
+                slot,
+                seat,
+                sockets,
+                dropped_before: kept.dropped_before,
+                stayed_open: kept.stayed_open,
+            });
+        }
+        Frozen { listen: self.listen.clone(), steered: self.steered, shared, slots }
+    }
+
+    /// As it was before an exec.
+    pub(in super::super) fn thaw(
+        frozen: Frozen,
+        config: &Config,
+        roles: &Roles,
+        fds: &mut Unpacking,
+        above: Above,
+    ) -> io::Result<Kept> {
+        let shared = frozen.shared.iter().map(|segment| Segment::thaw(segment, roles, fds));
+        let shared = shared.collect::<io::Result<_>>()?;
+        let mut slots = BTreeMap::new();
+        for FrozenSlot { slot, seat, sockets, dropped_before, stayed_open } in frozen.slots {
+            let seat = Segment::thaw(&seat, roles, fds)?;
+            let sockets = sockets.into_iter().map(|fd| fd.map(|fd| fds.take(fd)).transpose());
+            let sockets = sockets.collect::<io::Result<_>>()?;
+            slots.insert(slot, KeptSlot { seat, sockets, dropped_before, stayed_open });
+        }
+        Ok(Kept {
+            slots,
+            shared,
+            listen: frozen.listen,
+            balance: config.balance,
+            shared_port: config.share,
+            steered: frozen.steered,
+            above,
+        })
+    }
+}
