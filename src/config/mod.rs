@@ -32,8 +32,8 @@ pub use excerpt::Excerpt;
 pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
 pub use types::{
-    Config, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Worker, unchangeable,
-    usable_cpus,
+    Config, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program, Worker,
+    unchangeable, usable_cpus,
 };
 
 use fault::Finding;
@@ -67,6 +67,7 @@ pub fn load(overrides: &Overrides, file: Option<&Path>) -> Result<Loaded, Config
     }
     overrides.apply(&mut config, &mut origins)?;
     processors::welcome_demo(&mut config);
+    config.worker.settle_watchdog(origins.get("worker.watchdog") == Some(&Origin::Default));
     Ok(Loaded { config, file, origins })
 }
 

@@ -41,12 +41,14 @@ impl Shell {
     }
 
     fn spawn(&mut self, slot: Slot, run: Run, generation: Generation, heir: bool) {
-        let role = match slot {
-            Slot::Worker(_) => self.roles.worker,
-            Slot::Role(index) => self.roles.beside[usize::from(index)].role,
-        };
         let Some(frozen) = self.generations.get(generation) else {
             panic!("the core wants generation {}, which is gone", generation.0)
+        };
+        let (role, watchdog) = match slot {
+            Slot::Worker(_) => (self.roles.of_workers(&frozen.config), frozen.config.worker.watchdog),
+            Slot::Role(index) => {
+                (self.roles.beside[usize::from(index)].role, frozen.config.worker.watchdog_of_roles())
+            }
         };
         let name = match slot {
             Slot::Worker(number) => format!("{} {number}", role.name),
@@ -61,16 +63,8 @@ impl Shell {
                 Slot::Role(_) => Vec::new(),
             };
             environment.push((contract::LISTEN.into(), listen.into()));
-            let birth = Birth {
-                slot,
-                run,
-                generation,
-                heir,
-                name: &name,
-                descriptors,
-                environment,
-                watchdog: frozen.config.worker.watchdog,
-            };
+            let birth =
+                Birth { slot, run, generation, heir, name: &name, descriptors, environment, watchdog };
             self.children.spawn(birth, self.poll.registry())
         });
         match born {

@@ -3,11 +3,12 @@
 //! It makes the segments and lends them; it never maps one.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use contract::{Lent, Role, SOCKET};
+use contract::{Lent, PLACE, Role, SOCKET};
 use sys::group::{Queue, port_of};
 
 use crate::core::Slot;
@@ -42,8 +43,8 @@ impl Segment {
 
 /// What belongs to one slot. Its segment outlives its retirement, and its counters with it.
 pub(super) struct KeptSlot {
-    /// Carries the lock, the ring, the counters.
-    pub(super) seat: Segment,
+    /// Carries the lock, the ring, the counters; a program has none.
+    pub(super) seat: Option<Segment>,
     /// By the number of the listen address.
     sockets: Vec<Option<OwnedFd>>,
     /// Drops of sockets that are closed.
@@ -64,6 +65,8 @@ impl KeptSlot {
 pub(super) struct Kept {
     slots: BTreeMap<Slot, KeptSlot>,
     shared: Vec<Segment>,
+    /// Holds a socket's place in a child until there is one.
+    place: File,
     /// As configured; with port 0 the port of slot 0 once that is bound.
     listen: Vec<SocketAddr>,
 }
@@ -78,7 +81,7 @@ impl Kept {
                 shared.push(Segment::new(*lent)?);
             }
         }
-        Ok(Kept { slots: BTreeMap::new(), shared, listen })
+        Ok(Kept { slots: BTreeMap::new(), shared, place: File::open("/dev/null")?, listen })
     }
 
     /// The listen addresses, as far as they are known.
@@ -96,22 +99,23 @@ impl Kept {
         &self.shared
     }
 
-    /// What a process of `role` in `slot` gets, by name; the slot's segment is made at its first process.
+    /// What a process of `role` in `slot` gets, by name, the sockets first; the slot's segment is made at its first
+    /// process.
     pub(super) fn lend(&mut self, slot: Slot, role: &Role) -> io::Result<Vec<(String, BorrowedFd<'_>)>> {
         if !self.slots.contains_key(&slot) {
             let sockets = if role.sockets { self.listen.len() } else { 0 };
             let sockets = std::iter::repeat_with(|| None).take(sockets).collect();
-            let seat = Segment::new(role.seat)?;
+            let seat = role.seat.map(Segment::new).transpose()?;
             self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0 });
         }
         let kept = &self.slots[&slot];
-        let mut lent = vec![(kept.seat.name().to_owned(), kept.seat.fd.as_fd())];
+        let sockets = kept.sockets.iter().enumerate().map(|(i, socket)| match socket {
+            Some(fd) => (format!("{SOCKET}{i}"), fd.as_fd()),
+            None => (format!("{PLACE}{i}"), self.place.as_fd()),
+        });
         let wanted = |segment: &&Segment| role.shared.iter().any(|lent| lent.name == segment.name());
-        let shared = self.shared.iter().filter(wanted);
-        lent.extend(shared.map(|segment| (segment.name().to_owned(), segment.fd.as_fd())));
-        let sockets = kept.sockets.iter().enumerate();
-        lent.extend(sockets.filter_map(|(i, fd)| Some((format!("{SOCKET}{i}"), fd.as_ref()?.as_fd()))));
-        Ok(lent)
+        let segments = kept.seat.iter().chain(self.shared.iter().filter(wanted));
+        Ok(sockets.chain(segments.map(|segment| (segment.name().to_owned(), segment.fd.as_fd()))).collect())
     }
 
     /// Keeps a socket that a launcher handed up; false if the slot has no room under that name.

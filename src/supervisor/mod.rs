@@ -11,11 +11,13 @@
 //! segment, never parses what came from the network.
 
 mod act;
+mod advice;
 mod budget;
 mod children;
 mod control;
 mod desk;
 mod ears;
+pub(crate) mod foreign;
 mod generations;
 mod kept;
 pub(crate) mod launcher;
@@ -146,7 +148,9 @@ impl Shell {
             Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         let plan = generations::plan(&config, roles);
-        warn_of_memlock(roles.worker.seat.bytes as u64);
+        if let Some(seat) = roles.of_workers(&config).seat {
+            warn_of_memlock(seat.bytes as u64);
+        }
         Ok(Shell {
             fleet: Fleet::new(Generation(1), plan),
             events: VecDeque::from([Event::Clock]),

@@ -26,8 +26,13 @@ pub const SEAT: &str = "seat";
 /// Prefix of the names of the slot's sockets: `udp0`, `udp1`, … in the order of the listen addresses.
 pub const SOCKET: &str = "udp";
 
+/// Prefix of the names of descriptors that hold a place open for a socket that is yet to be made: `place0` for `udp0`.
+pub const PLACE: &str = "place";
+
 /// What the first argument of every worker begins with, before the name of its role: what `ps` shows.
 pub const TITLE: &str = "atlas-cluster: ";
+/// What the names of all variables begin with that are for the cluster's own children alone.
+pub const OWN: &str = "X_ATLAS_";
 /// Variable with the cluster's listen addresses, separated by commas; a port that the kernel chose stands in it.
 pub const LISTEN: &str = "X_ATLAS_LISTEN";
 
@@ -66,8 +71,8 @@ pub struct Role {
     pub name: &'static str,
     /// Whether its slots hold sockets of the reuseport groups.
     pub sockets: bool,
-    /// The segment of each slot ([`SEAT`]): it carries the lock.
-    pub seat: Lent,
+    /// The segment of each slot ([`SEAT`]): it carries the lock. None for a program of somebody else's.
+    pub seat: Option<Lent>,
     /// Segments of the cluster that it shares with others.
     pub shared: &'static [Lent],
     /// Its life, from READY to the last datagram.

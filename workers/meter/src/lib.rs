@@ -26,7 +26,7 @@ pub const TABLE: Lent = Lent { name: "table", bytes: table::BYTES, head: table_h
 pub const ROLE: Role = Role {
     name: "meter",
     sockets: true,
-    seat: Lent { name: contract::SEAT, bytes: ring::BYTES, head: ring::head },
+    seat: Some(Lent { name: contract::SEAT, bytes: ring::BYTES, head: ring::head }),
     shared: &[TABLE],
     main: worker::main,
 };

@@ -22,7 +22,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 pub const ROLE: Role = Role {
     name: "simulator",
     sockets: false,
-    seat: Lent { name: SEAT, bytes: 4096, head: Vec::new },
+    seat: Some(Lent { name: SEAT, bytes: 4096, head: Vec::new }),
     shared: &[],
     main: run,
 };
