@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Shell;
 use super::children::Birth;
+use super::kept::Loan;
 use super::view;
 use crate::core::{Action, Event, Generation, Run, Slot};
 
@@ -55,7 +56,7 @@ impl Shell {
             Slot::Role(_) => role.name.to_owned(),
         };
         let listen = view::join(self.kept.listen());
-        let born = self.kept.lend(slot, role).and_then(|mut descriptors| {
+        let born = self.kept.lend(slot, role).and_then(|Loan { mut descriptors, stored }| {
             descriptors.push((contract::CONFIG.into(), frozen.segment()));
             let own = frozen.config.worker.env.iter().map(|(name, value)| (name.into(), value.into()));
             let mut environment: Vec<_> = match slot {
@@ -63,6 +64,7 @@ impl Shell {
                 Slot::Role(_) => Vec::new(),
             };
             environment.push((contract::LISTEN.into(), listen.into()));
+            environment.push((contract::STORED.into(), format!("{}..{}", stored.start, stored.end).into()));
             let birth =
                 Birth { slot, run, generation, heir, name: &name, descriptors, environment, watchdog };
             self.children.spawn(birth, self.poll.registry())

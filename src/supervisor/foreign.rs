@@ -1,7 +1,7 @@
 //! Becoming a program of somebody else's: the last thing a launcher does, in the child.
 //!
-//! The slot's sockets lie from descriptor 3 on already: the supervisor lays them out so, and one that was made here has
-//! taken the place held open for it. Whatever else is open closes at exec.
+//! The slot's sockets and its store lie from descriptor 3 on already: the supervisor lays them out so, and a socket that
+//! was made here has taken the place held open for it. Whatever else is open closes at exec.
 
 use std::ffi::OsString;
 use std::io;
@@ -31,9 +31,10 @@ fn main(mut contract: Contract) -> Result<(), Failure> {
         return Err(Failure { what: "the configuration names no program".into(), errno: 0 });
     };
     let file = find(&program.name)?;
-    let sockets = contract.take_sockets();
-    let names: Vec<String> = (0..sockets.len()).map(|i| format!("{SOCKET}{i}")).collect();
-    pass_on(&sockets)?;
+    let sockets = contract.take_sockets().into_iter().enumerate();
+    let sockets = sockets.map(|(i, socket)| (format!("{SOCKET}{i}"), socket));
+    let (names, descriptors): (Vec<String>, Vec<OwnedFd>) = sockets.chain(contract.take_stored()).unzip();
+    pass_on(&descriptors)?;
     // Looked up already: what can be known before exec is known. A program that waits for READY says it itself.
     if !config.worker.wait_ready {
         contract.notify.ready();
@@ -46,7 +47,7 @@ fn main(mut contract: Contract) -> Result<(), Failure> {
         .args(&program.arguments)
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| !own(name)))
-        .env("LISTEN_FDS", sockets.len().to_string())
+        .env("LISTEN_FDS", descriptors.len().to_string())
         .env("LISTEN_FDNAMES", names.join(":"))
         .exec();
     let mut failure = cannot_run(&program.name, &why);

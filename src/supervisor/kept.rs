@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use contract::{Lent, PLACE, Role, SOCKET};
 use sys::group::{Queue, port_of};
 
+use super::store::{self, Refused, Store};
 use crate::core::Slot;
 use crate::roles::Roles;
 
@@ -47,6 +49,8 @@ pub(super) struct KeptSlot {
     pub(super) seat: Option<Segment>,
     /// By the number of the listen address.
     sockets: Vec<Option<OwnedFd>>,
+    /// What its processes gave up to be kept.
+    store: Store,
     /// Drops of sockets that are closed.
     dropped_before: u64,
 }
@@ -61,12 +65,22 @@ impl KeptSlot {
     }
 }
 
+/// What a new process gets.
+pub(super) struct Loan<'a> {
+    /// By name, the sockets first.
+    pub(super) descriptors: Vec<(String, BorrowedFd<'a>)>,
+    /// Which of them come from the slot's store.
+    pub(super) stored: Range<usize>,
+}
+
 /// Everything that is kept.
 pub(super) struct Kept {
     slots: BTreeMap<Slot, KeptSlot>,
     shared: Vec<Segment>,
     /// Holds a socket's place in a child until there is one.
     place: File,
+    /// How many descriptors all stores together may hold.
+    room: usize,
     /// As configured; with port 0 the port of slot 0 once that is bound.
     listen: Vec<SocketAddr>,
 }
@@ -81,7 +95,8 @@ impl Kept {
                 shared.push(Segment::new(*lent)?);
             }
         }
-        Ok(Kept { slots: BTreeMap::new(), shared, place: File::open("/dev/null")?, listen })
+        let (place, room) = (File::open("/dev/null")?, store::room(listen.len()));
+        Ok(Kept { slots: BTreeMap::new(), shared, place, room, listen })
     }
 
     /// The listen addresses, as far as they are known.
@@ -99,14 +114,13 @@ impl Kept {
         &self.shared
     }
 
-    /// What a process of `role` in `slot` gets, by name, the sockets first; the slot's segment is made at its first
-    /// process.
-    pub(super) fn lend(&mut self, slot: Slot, role: &Role) -> io::Result<Vec<(String, BorrowedFd<'_>)>> {
+    /// What a process of `role` in `slot` gets; the slot's segment is made at its first process.
+    pub(super) fn lend(&mut self, slot: Slot, role: &Role) -> io::Result<Loan<'_>> {
         if !self.slots.contains_key(&slot) {
             let sockets = if role.sockets { self.listen.len() } else { 0 };
             let sockets = std::iter::repeat_with(|| None).take(sockets).collect();
             let seat = role.seat.map(Segment::new).transpose()?;
-            self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0 });
+            self.slots.insert(slot, KeptSlot { seat, sockets, store: Store::default(), dropped_before: 0 });
         }
         let kept = &self.slots[&slot];
         let sockets = kept.sockets.iter().enumerate().map(|(i, socket)| match socket {
@@ -115,19 +129,31 @@ impl Kept {
         });
         let wanted = |segment: &&Segment| role.shared.iter().any(|lent| lent.name == segment.name());
         let segments = kept.seat.iter().chain(self.shared.iter().filter(wanted));
-        Ok(sockets.chain(segments.map(|segment| (segment.name().to_owned(), segment.fd.as_fd()))).collect())
+        let segments = segments.map(|segment| (segment.name().to_owned(), segment.fd.as_fd()));
+        let stored = kept.sockets.len()..kept.sockets.len() + kept.store.len();
+        Ok(Loan { descriptors: sockets.chain(kept.store.lend()).chain(segments).collect(), stored })
     }
 
-    /// Keeps a socket that a launcher handed up; false if the slot has no room under that name.
-    pub(super) fn keep(&mut self, slot: Slot, name: &str, fd: OwnedFd) -> bool {
-        let index = name.strip_prefix(SOCKET).and_then(|index| index.parse::<usize>().ok());
-        let place = index.and_then(|index| self.slots.get_mut(&slot)?.sockets.get_mut(index));
-        match place {
+    /// Keeps what a child handed up: one of the slot's sockets by its name, anything else in the slot's store.
+    pub(super) fn keep(&mut self, slot: Slot, name: String, fd: OwnedFd) -> Result<(), Refused> {
+        let has_room = self.slots.values().map(|kept| kept.store.len()).sum::<usize>() < self.room;
+        let Some(kept) = self.slots.get_mut(&slot) else { return Err(Refused::NoRoom) };
+        let index = (0..kept.sockets.len()).find(|index| name == format!("{SOCKET}{index}"));
+        match index.and_then(|index| kept.sockets.get_mut(index)) {
+            None => kept.store.put(name, fd, has_room),
+            Some(Some(own)) if !sys::fds::same_file(own.as_fd(), fd.as_fd()) => Err(Refused::Taken),
+            Some(Some(_)) => Ok(()),
             Some(place @ None) => {
                 *place = Some(fd);
-                true
+                Ok(())
             }
-            Some(Some(_)) | None => false,
+        }
+    }
+
+    /// Closes what the slot's store has under that name.
+    pub(super) fn forget(&mut self, slot: Slot, name: &str) {
+        if let Some(kept) = self.slots.get_mut(&slot) {
+            kept.store.remove(name);
         }
     }
 
@@ -165,7 +191,7 @@ impl Kept {
         first.sockets.iter().flatten().try_for_each(|fd| sys::group::attach(fd.as_fd(), &program))
     }
 
-    /// Closes a slot's sockets unless something waits in one; whether they are closed.
+    /// Closes a slot's sockets and its store, unless something waits in a socket; whether they are closed.
     pub(super) fn close(&mut self, slot: Slot) -> bool {
         let Some(kept) = self.slots.get_mut(&slot) else { return true };
         let (waiting, dropped) = kept.queue();
@@ -174,6 +200,7 @@ impl Kept {
         }
         kept.dropped_before = dropped;
         kept.sockets.iter_mut().for_each(|place| *place = None);
+        kept.store.clear();
         true
     }
 

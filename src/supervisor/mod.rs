@@ -26,6 +26,7 @@ mod news;
 mod notify;
 mod orders;
 mod runtime;
+mod store;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
