@@ -178,6 +178,9 @@ fn start_command(start: &StartOptions, around: &Surroundings<'_>) -> Result<Comm
     if start.demo {
         overrides.flag("--demo", "demo", "true");
     }
+    if !start.program.is_empty() {
+        overrides.program(&start.program);
+    }
     overrides.check()?;
     let file = start.config.clone().or_else(|| variable("ATLAS_CLUSTER_CONFIG", around).map(PathBuf::from));
     Ok(Command::Start(overrides, file))
@@ -187,8 +190,6 @@ fn start_command(start: &StartOptions, around: &Surroundings<'_>) -> Result<Comm
 fn refuse_options_to_come(start: &StartOptions) -> Result<(), UsageError> {
     let (option, hint) = if start.daemon {
         ("--daemon", "leave it out, and let a service manager keep it in the background")
-    } else if !start.program.is_empty() {
-        ("-- PROGRAM ARGS…", "leave it out: this version runs its built-in meter workers")
     } else {
         return Ok(());
     };

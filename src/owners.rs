@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// The most bytes of `/proc/net/udp` that are read: some 400 000 sockets.
 const MAX_TABLE: u64 = 64 << 20;
@@ -15,6 +16,9 @@ const CONFIGURATION: &str = "/memfd:config ";
 const MAX_CONFIGURATION: u64 = 4 << 20;
 /// The longest process name there is (TASK_COMM_LEN), with room.
 const MAX_NAME: u64 = 64;
+
+/// Names a child's notify address, in its environment.
+const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
 
 /// A UDP socket, and who holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,9 +75,11 @@ pub(crate) fn keeps_its_port(owner: &Owner) -> bool {
 }
 
 /// Whether a process is a worker of some atlas-cluster whose supervisor is gone, or is itself gone by now: the kernel
-/// is about to kill it, or has. The children of a supervisor run the supervisor's own image.
+/// is about to kill it, or has. The children of a supervisor run the supervisor's own image, or a program that was given
+/// a notify address: the one of a cluster that ran in our runtime directory lies where ours does.
 pub(crate) fn is_orphan_of_ours(pid: u32) -> bool {
-    Proc::here().is_orphan_of_ours(pid)
+    let own = std::env::var_os(NOTIFY_SOCKET).map(PathBuf::from);
+    Proc::here().is_orphan_of_ours(pid, own.as_deref().and_then(Path::parent))
 }
 
 /// Where /proc is mounted.
@@ -148,12 +154,19 @@ impl Proc {
         serde_json::from_reader::<_, serde_json::Value>(text).ok()?.get("share")?.as_bool()
     }
 
-    fn is_orphan_of_ours(&self, pid: u32) -> bool {
+    /// Whether the environment of `pid` tells of a notify address in `folder`.
+    fn notifies(&self, pid: u32, folder: &Path) -> bool {
+        let environment = fs::read(self.0.join(pid.to_string()).join("environ")).unwrap_or_default();
+        let prefix = [NOTIFY_SOCKET.as_bytes(), b"=", folder.as_os_str().as_bytes(), b"/"].concat();
+        environment.split(|&byte| byte == 0).any(|variable| variable.starts_with(&prefix))
+    }
+
+    fn is_orphan_of_ours(&self, pid: u32, notify: Option<&Path>) -> bool {
         let process = self.0.join(pid.to_string());
         // Empty for a zombie, an error for one that is reaped.
         let Ok(title) = fs::read(process.join("cmdline")) else { return true };
         if !title.is_empty() && !title.starts_with(contract::TITLE.as_bytes()) {
-            return false;
+            return notify.is_some_and(|folder| self.notifies(pid, folder));
         }
         let status = fs::read_to_string(process.join("status")).unwrap_or_default();
         let parent = status.lines().find_map(|line| line.strip_prefix("PPid:")).map(str::trim);
@@ -350,8 +363,17 @@ mod tests {
                 ("1/exe", "/sbin/init"),
             ];
             let (_folder, proc) = proc(&files, &links);
-            assert_eq!(proc.is_orphan_of_ours(200), orphan, "{title:?} {parent:?}");
-            assert!(proc.is_orphan_of_ours(300), "gone");
+            assert_eq!(proc.is_orphan_of_ours(200, None), orphan, "{title:?} {parent:?}");
+            assert!(proc.is_orphan_of_ours(300, None), "gone");
+        }
+    }
+
+    #[test]
+    fn a_program_is_an_orphan_of_the_cluster_whose_notify_address_it_has() {
+        let environ = "A=b\0NOTIFY_SOCKET=/run/a/notify/0.1\0";
+        let (_folder, proc) = proc(&[("200/cmdline", "node\0"), ("200/environ", environ)], &[]);
+        for (notify, orphan) in [("/run/a/notify", true), ("/run/a/not", false), ("/run/b/notify", false)] {
+            assert_eq!(proc.is_orphan_of_ours(200, Some(Path::new(notify))), orphan, "{notify}");
         }
     }
 

@@ -3,11 +3,14 @@
 use contract::Role;
 
 use crate::config::Config;
+use crate::supervisor::foreign;
 
 /// Every kind of process that this binary can become.
 pub(crate) struct Roles {
-    /// What fills the worker slots.
+    /// What fills the worker slots, unless a program does.
     pub(crate) worker: &'static Role,
+    /// What fills them where the configuration names a program.
+    pub(crate) program: &'static Role,
     /// Roles beside the workers; a place in this list is the role's slot number.
     pub(crate) beside: &'static [Beside],
 }
@@ -23,13 +26,19 @@ pub(crate) struct Beside {
 /// The roles of this version.
 pub(crate) static ROLES: Roles = Roles {
     worker: &meter::ROLE,
+    program: &foreign::ROLE,
     beside: &[Beside { role: &simulator::ROLE, wanted: |config| config.demo }],
 };
 
 impl Roles {
+    /// The role of the workers of `config`.
+    pub(crate) fn of_workers(&self, config: &Config) -> &'static Role {
+        if config.worker.program.is_some() { self.program } else { self.worker }
+    }
+
     /// The role of that name.
     pub(crate) fn named(&self, name: &str) -> Option<&'static Role> {
         let beside = self.beside.iter().map(|beside| beside.role);
-        std::iter::once(self.worker).chain(beside).find(|role| role.name == name)
+        [self.worker, self.program].into_iter().chain(beside).find(|role| role.name == name)
     }
 }

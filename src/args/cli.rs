@@ -31,7 +31,7 @@ pub(super) const VERBS_TO_COME: &[&str] = &[
     name = "atlas-cluster",
     bin_name = "atlas-cluster",
     version,
-    override_usage = "atlas-cluster [start] [OPTIONS]\n       atlas-cluster COMMAND [OPTIONS]",
+    override_usage = "atlas-cluster [start] [OPTIONS] [-- PROGRAM ARGS…]\n       atlas-cluster COMMAND [OPTIONS]",
     after_help = "Without a command it starts a cluster in the foreground.\n\
                   Any single value of the configuration can be given by --set, or in the environment: \
                   worker.watchdog is ATLAS_CLUSTER_WORKER_WATCHDOG.\n\n\
@@ -89,7 +89,8 @@ pub(super) struct StartOptions {
 
     #[arg(long, hide = true)]
     pub(super) daemon: bool,
-    #[arg(last = true, hide = true)]
+    /// What runs as every worker in place of the built-in one, with its slot's sockets from descriptor 3 on
+    #[arg(last = true, value_name = "PROGRAM ARGS")]
     pub(super) program: Vec<String>,
 }
 
@@ -97,7 +98,11 @@ pub(super) struct StartOptions {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Run a cluster in the foreground
-    #[command(after_help = "Example:\n  atlas-cluster start --workers 4 --listen '[::]:3131'")]
+    #[command(
+        override_usage = "atlas-cluster [start] [OPTIONS] [-- PROGRAM ARGS…]",
+        after_help = "Example:\n  atlas-cluster start --workers 4 --listen '[::]:3131'\n  \
+                      atlas-cluster start --workers 4 -- python3 server.py"
+    )]
     Start(StartOptions),
     /// The workers at a glance
     #[command(after_help = "Example:\n  atlas-cluster list --json")]

@@ -108,7 +108,7 @@ fn strangers_and_unknown_sums_are_told() {
     list.cluster.last_reload = None;
     fill_counts(&mut list, &BTreeMap::new());
     let text = draw(&list, None, now(), &PIPE);
-    let end = "in all: not known\nalso on the port: node (pid 77, uid 1000)\nalso on the port: a process (pid hidden, uid 0)\n";
+    let end = "in all: datagrams not known; 1234 dropped by the kernel\nalso on the port: node (pid 77, uid 1000)\nalso on the port: a process (pid hidden, uid 0)\n";
     assert!(text.ends_with(end), "{text}");
 }
 

@@ -295,7 +295,6 @@ fn plain(rows: &[Row], columns: &[Column]) -> String {
 /// What all slots together counted: the classes that occurred.
 fn sums(totals: &Counts, look: &Look) -> String {
     let count = |amount: u64| number(amount, look);
-    let Some(datagrams) = totals.datagrams else { return "in all: not known\n".into() };
     let classes = [
         ("meter", totals.meter),
         ("keepalive", totals.keepalive),
@@ -306,7 +305,10 @@ fn sums(totals: &Counts, look: &Look) -> String {
     ];
     let occurred = classes.into_iter().filter_map(|(name, number)| Some((name, number.filter(|n| *n > 0)?)));
     let classes: Vec<String> = occurred.map(|(name, number)| format!("{} {name}", count(number))).collect();
-    let mut text = format!("in all: {} datagrams", count(datagrams));
+    let mut text = match totals.datagrams {
+        Some(datagrams) => format!("in all: {} datagrams", count(datagrams)),
+        None => "in all: datagrams not known".to_owned(),
+    };
     if !classes.is_empty() {
         let _ = write!(text, ": {}", classes.join(", "));
     }

@@ -2,7 +2,8 @@
 
 use super::fault::{Fault, Faults, Message, refused, wrong_type};
 use super::kinds::{
-    Address, Directory, Environment, Kind, Name, OneOf, Optional, OrOff, Size, Span, Switch, Whole, Workers,
+    Address, Command, Directory, Environment, Kind, Name, OneOf, Optional, OrOff, Size, Span, Switch, Whole,
+    Workers,
 };
 use super::listen::Listen;
 use super::processors::Processors;
@@ -38,8 +39,8 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key("demo", "true", &FlagOnly(config(Switch, |c| &mut c.demo), "use the flag --demo, or ATLAS_CLUSTER_DEMO=1")),
     key("runtime_dir", "", &Elsewhere("use the flag --runtime-dir DIR, or ATLAS_CLUSTER_RUNTIME_DIR")),
 
-    key("worker.program", "", &Later("leave it out: this version runs its built-in meter workers")),
-    key("worker.wait_ready", "", &Later("leave it out: built-in workers always say when they are ready")),
+    key("worker.program", r#"["node", "server.js"]"#, &config(Command, |c| &mut c.worker.program)),
+    key("worker.wait_ready", "true", &config(Switch, |c| &mut c.worker.wait_ready)),
     key("worker.listen_timeout", r#""3s""#, &config(TIMEOUT, |c| &mut c.worker.listen_timeout)),
     key("worker.kill_signal", r#""SIGTERM""#, &Only("SIGTERM", SIGNALS, "leave it out, or write `SIGTERM`")),
     key("worker.kill_timeout", r#""1600ms""#, &config(TIMEOUT, |c| &mut c.worker.kill_timeout)),

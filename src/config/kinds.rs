@@ -1,7 +1,7 @@
 //! The kinds of values a key can take: what each accepts, and how it says so.
 
 use super::fault::{Fault, Faults, refused, wrong_type};
-use super::types::{MAX_WORKERS, usable_cpus};
+use super::types::{MAX_WORKERS, Program, usable_cpus};
 use super::value::{Value, is_digits};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -57,6 +57,9 @@ pub(super) struct Name(pub(super) usize);
 
 /// An absolute path.
 pub(super) struct Directory;
+
+/// A program and its arguments.
+pub(super) struct Command;
 
 /// Environment variables.
 pub(super) struct Environment;
@@ -246,6 +249,36 @@ impl Kind for Directory {
 
     fn takes(&self) -> String {
         "an absolute path".to_owned()
+    }
+}
+
+impl Kind for Command {
+    type Output = Option<Program>;
+
+    fn read(&self, value: &Value<'_>) -> Result<Self::Output, Faults> {
+        // Text is not split: nobody could say where an argument with a blank or a comma in it ends.
+        let Value::Toml(_) = value else { return Err(refused(value, "is not a list of strings")) };
+        let items = value.items().ok_or_else(|| wrong_type(value))?;
+        let mut words = Vec::new();
+        let mut faults = Faults::new();
+        for item in &items {
+            match item.as_str() {
+                None => faults.extend(wrong_type(item)),
+                Some(word) if word.contains('\0') => faults.extend(refused(item, "contains a NUL")),
+                Some("") if words.is_empty() => faults.extend(refused(item, "is empty")),
+                Some(word) => words.push(word.to_owned()),
+            }
+        }
+        let mut words = words.into_iter();
+        match words.next() {
+            _ if !faults.is_empty() => Err(faults),
+            None => Err(refused(value, "is empty")),
+            Some(name) => Ok(Some(Program { name, arguments: words.collect() })),
+        }
+    }
+
+    fn takes(&self) -> String {
+        "a list of strings, the program first".to_owned()
     }
 }
 

@@ -32,7 +32,7 @@ pub use excerpt::Excerpt;
 pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
 pub use types::{
-    Balance, Config, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Worker,
+    Balance, Config, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program, Worker,
     unchangeable, usable_cpus,
 };
 
@@ -68,6 +68,7 @@ pub fn load(overrides: &Overrides, file: Option<&Path>) -> Result<Loaded, Config
     overrides.apply(&mut config, &mut origins)?;
     contradiction(&config, &origins)?;
     processors::welcome_demo(&mut config);
+    config.worker.settle_watchdog(origins.get("worker.watchdog") == Some(&Origin::Default));
     Ok(Loaded { config, file, origins })
 }
 

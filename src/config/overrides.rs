@@ -51,6 +51,12 @@ impl Overrides {
         self.settings.push(Setting { key: key.to_owned(), text: text.into(), origin });
     }
 
+    /// Adds what stands behind `--`.
+    pub fn program(&mut self, words: &[String]) {
+        let words = words.iter().cloned().map(toml::Value::String).collect();
+        self.flag("--", "worker.program", toml::Value::Array(words).to_string());
+    }
+
     /// Adds `--set KEY=VALUE`; the value is TOML, or the bare text of a string, a number or a list.
     ///
     /// # Errors
@@ -120,6 +126,8 @@ fn put(key: &Key<Config>, text: &str, config: &mut Config) -> Result<(), Faults>
 /// A fault as a problem of a flag or variable.
 fn told(key: &Key<Config>, fault: Fault, origin: &Origin) -> Problem {
     let bare = key.example.trim_matches(['[', ']', '"']);
+    // Several strings stay TOML, and a shell must leave them alone.
+    let bare = if bare.contains('"') { format!("'{}'", key.example) } else { bare.to_owned() };
     let example = match origin {
         _ if bare.is_empty() => String::new(),
         Origin::Flag(flag) if flag.starts_with("--set ") => format!("`{flag}={bare}`"),

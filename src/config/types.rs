@@ -19,6 +19,9 @@ pub const MAX_PROCESSORS: usize = 64;
 /// The TCP port on which a processor takes commands, unless `tcp_port` says otherwise.
 pub const PROCESSOR_PORT: u16 = 5321;
 
+/// Silence after which a built-in worker or role is taken for hung, unless `watchdog` says otherwise.
+const WATCHDOG: Duration = Duration::from_secs(10);
+
 /// Everything a cluster is told, with defaults filled in.
 ///
 /// As JSON, which the children read, every field has its name here; durations are strings that humantime
@@ -71,6 +74,10 @@ impl fmt::Display for Balance {
 /// How each worker is run and watched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
+    /// What runs as every worker; `None` = the built-in one.
+    pub program: Option<Program>,
+    /// A program is online once it says READY=1; else as soon as it is started. Built-in workers always say so.
+    pub wait_ready: bool,
     /// A worker that is not ready by then has failed.
     #[serde(with = "duration")]
     pub listen_timeout: Duration,
@@ -90,13 +97,30 @@ pub struct Worker {
     pub exp_backoff_max_delay: Duration,
     /// A worker with more resident memory than this, in bytes, is replaced; `None` = off.
     pub max_memory_restart: Option<u64>,
-    /// A worker silent for this long is killed; `None` = off.
+    /// A worker silent for this long is killed; `None` = off, which is the default for a program.
     #[serde(with = "duration::option")]
     pub watchdog: Option<Duration>,
     /// Working directory, absolute; `None` = the supervisor's.
     pub cwd: Option<PathBuf>,
     /// Added to the environment that workers inherit.
     pub env: BTreeMap<String, String>,
+}
+
+/// A program that runs as every worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// As it was written: looked up in PATH at each start unless there is a `/` in it. Never empty.
+    pub name: String,
+    /// What follows it.
+    pub arguments: Vec<String>,
+}
+
+impl Program {
+    /// What `list` calls it: the name without its folders.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.name.rsplit('/').find(|part| !part.is_empty()).unwrap_or(&self.name)
+    }
 }
 
 /// An audio processor whose meters are read.
@@ -131,6 +155,8 @@ impl Default for Config {
 impl Default for Worker {
     fn default() -> Self {
         Self {
+            program: None,
+            wait_ready: true,
             listen_timeout: Duration::from_secs(3),
             kill_timeout: Duration::from_millis(1600),
             min_uptime: Duration::from_secs(1),
@@ -138,10 +164,24 @@ impl Default for Worker {
             exp_backoff_restart_delay: Duration::from_millis(100),
             exp_backoff_max_delay: Duration::from_secs(15),
             max_memory_restart: None,
-            watchdog: Some(Duration::from_secs(10)),
+            watchdog: Some(WATCHDOG),
             cwd: None,
             env: BTreeMap::new(),
         }
+    }
+}
+
+impl Worker {
+    /// A program knows nothing of the watchdog unless it was told to.
+    pub(super) fn settle_watchdog(&mut self, by_default: bool) {
+        if by_default && self.program.is_some() {
+            self.watchdog = None;
+        }
+    }
+
+    /// The watchdog of the roles beside the workers, which are built in: what is said of a program is not meant for them.
+    pub fn watchdog_of_roles(&self) -> Option<Duration> {
+        if self.program.is_some() { Some(WATCHDOG) } else { self.watchdog }
     }
 }
 
@@ -154,7 +194,8 @@ pub fn usable_cpus() -> u8 {
 
 /// The key that differs between the two and needs a restart, if there is one: a reload refuses it.
 ///
-/// Addresses are compared as configured, so port 0 equals port 0. (The runtime directory, which needs a restart
+/// Addresses are compared as configured, so port 0 equals port 0. One program may follow another; between a program and
+/// the built-in worker nothing carries over. (The runtime directory, which needs a restart
 /// too, is a flag, and flags do not change at a reload.)
 pub fn unchangeable(old: &Config, new: &Config) -> Option<&'static str> {
     let sorted = |config: &Config| {
@@ -162,7 +203,13 @@ pub fn unchangeable(old: &Config, new: &Config) -> Option<&'static str> {
         listen.sort_unstable();
         listen
     };
-    if sorted(old) != sorted(new) { Some("listen") } else { (old.share != new.share).then_some("share") }
+    if sorted(old) != sorted(new) {
+        Some("listen")
+    } else if old.worker.program.is_some() != new.worker.program.is_some() {
+        Some("worker.program")
+    } else {
+        (old.share != new.share).then_some("share")
+    }
 }
 
 /// Durations as strings that humantime reads.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Shell;
 use super::children::Birth;
+use super::kept::Loan;
 use super::{clock, view};
 use crate::core::{Action, Event, Generation, Run, Slot};
 
@@ -50,19 +51,21 @@ impl Shell {
     }
 
     fn spawn(&mut self, slot: Slot, run: Run, generation: Generation, heir: bool) {
-        let role = match slot {
-            Slot::Worker(_) => self.roles.worker,
-            Slot::Role(index) => self.roles.beside[usize::from(index)].role,
-        };
         let Some(frozen) = self.generations.get(generation) else {
             panic!("the core wants generation {}, which is gone", generation.0)
+        };
+        let (role, watchdog) = match slot {
+            Slot::Worker(_) => (self.roles.of_workers(&frozen.config), frozen.config.worker.watchdog),
+            Slot::Role(index) => {
+                (self.roles.beside[usize::from(index)].role, frozen.config.worker.watchdog_of_roles())
+            }
         };
         let name = match slot {
             Slot::Worker(number) => format!("{} {number}", role.name),
             Slot::Role(_) => role.name.to_owned(),
         };
         let listen = view::join(self.kept.listen());
-        let born = self.kept.lend(slot, role).and_then(|mut descriptors| {
+        let born = self.kept.lend(slot, role).and_then(|Loan { mut descriptors, stored }| {
             descriptors.push((contract::CONFIG.into(), frozen.segment()));
             if let Slot::Worker(number) = slot
                 && role.quarantine
@@ -76,6 +79,7 @@ impl Shell {
                 Slot::Role(_) => Vec::new(),
             };
             environment.push((contract::LISTEN.into(), listen.into()));
+            environment.push((contract::STORED.into(), format!("{}..{}", stored.start, stored.end).into()));
             let birth = Birth {
                 slot,
                 run,
@@ -86,7 +90,7 @@ impl Shell {
                 descriptors,
                 environment,
                 blame: self.blames.of(slot),
-                watchdog: frozen.config.worker.watchdog,
+                watchdog,
             };
             self.children.spawn(birth, self.poll.registry())
         });

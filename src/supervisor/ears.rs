@@ -50,11 +50,14 @@ impl Shell {
                     process.last_words = Some((text, errno));
                 }
             }
-            Said::Keep(name, fd) => {
-                if !self.kept.keep(slot, &name, fd) {
-                    self.news.garbage(&self.name(slot), "handed up a descriptor that has no place here");
+            Said::Keep(name, fds) => {
+                for fd in fds {
+                    if let Err(refused) = self.kept.keep(slot, name.clone(), fd) {
+                        self.news.garbage(&self.name(slot), &refused.to_string());
+                    }
                 }
             }
+            Said::Forget(name) => self.kept.forget(slot, &name),
             Said::Takeover(_) | Said::Garbage => {
                 self.news.garbage(&self.name(slot), "sent a message that makes no sense")
             }

@@ -148,6 +148,6 @@ pub(super) fn plan(config: &Config, roles: &Roles) -> Plan {
     let wanted = roles.beside.iter().enumerate().filter(|(_, beside)| (beside.wanted)(config));
     let wanted = wanted.fold(0, |set, (index, _)| set | 1 << index);
     let workers = config.workers.clamp(1, MAX_WORKERS);
-    let role = Policy { max_restarts: 0, ..policy };
+    let role = Policy { max_restarts: 0, watchdog: worker.watchdog_of_roles(), ..policy };
     Plan { workers, roles: RoleSet(wanted), worker: policy, role }
 }

@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use contract::{Contract, Failure, LISTEN, PARENT, Role, SOCKET, TITLE};
+use contract::{Contract, Failure, LISTEN, PARENT, PLACE, Role, SOCKET, TITLE};
+use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -51,10 +52,7 @@ pub(crate) fn run(role: &Role) -> u8 {
 fn become_role(role: &Role, mut contract: Contract) -> Result<(), (Failure, u8)> {
     let failed = |failure| (failure, exit::FAILED);
     die_with_parent(&contract).map_err(failed)?;
-    let config = contract.config().map_err(failed)?;
-    let config: Config = serde_json::from_str(&config).map_err(|e| {
-        failed(Failure { what: format!("the configuration segment makes no sense: {e}"), errno: 0 })
-    })?;
+    let config = configuration(&contract).map_err(failed)?;
     if role.sockets {
         bind_slot(&mut contract, &config)?;
         contract.notify.bound();
@@ -65,6 +63,12 @@ fn become_role(role: &Role, mut contract: Contract) -> Result<(), (Failure, u8)>
         }
     }
     (role.main)(contract).map_err(failed)
+}
+
+/// The configuration of the generation.
+pub(super) fn configuration(contract: &Contract) -> Result<Config, Failure> {
+    serde_json::from_str(&contract.config()?)
+        .map_err(|e| Failure { what: format!("the configuration segment makes no sense: {e}"), errno: 0 })
 }
 
 /// The kernel kills us when the thread that forked us is gone; if that happened before we asked, the pipe tells.
@@ -101,15 +105,30 @@ fn bind_slot(contract: &mut Contract, config: &Config) -> Result<(), (Failure, u
             if config.share { sharing::open(&socket) } else { seal(&socket, contract.instance) }
         };
         bind().map_err(|e| (refused(address, &e), exit::PORT))?;
-        contract.put(name, OwnedFd::from(socket));
+        let socket = into_place(contract, i, socket)
+            .map_err(|e| failed(Failure::of(format_args!("cannot lay out the socket {name}"), &e)))?;
+        contract.put(name, socket);
     }
     Ok(())
+}
+
+/// A socket that was made here takes the number that was held open for it; an adopted one has its own.
+fn into_place(contract: &mut Contract, i: usize, socket: Socket) -> io::Result<OwnedFd> {
+    match contract.take(&format!("{PLACE}{i}")) {
+        Ok(mut place) => {
+            nix::unistd::dup3(&socket, &mut place, OFlag::O_CLOEXEC)?;
+            Ok(place)
+        }
+        Err(_) => Ok(OwnedFd::from(socket)),
+    }
 }
 
 /// A fresh socket, of which the supervisor has a duplicate before it is bound.
 fn make(contract: &Contract, config: &Config, address: SocketAddr, name: &str) -> Result<Socket, Failure> {
     let make = || {
-        let kind = Type::DGRAM.nonblocking().cloexec();
+        // O_NONBLOCK is the socket's and not the process's. A program finds it as systemd hands sockets out.
+        let kind = if config.worker.program.is_some() { Type::DGRAM } else { Type::DGRAM.nonblocking() };
+        let kind = kind.cloexec();
         let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
         if address.is_ipv6() {
             socket.set_only_v6(false)?; // [::] takes IPv4 too

@@ -12,6 +12,7 @@
 
 mod above;
 mod act;
+mod advice;
 mod blame;
 mod budget;
 mod children;
@@ -19,6 +20,7 @@ mod clock;
 mod control;
 mod desk;
 mod ears;
+pub(crate) mod foreign;
 mod generations;
 mod handover;
 mod kept;
@@ -32,6 +34,7 @@ mod quarantine;
 pub(crate) mod resume;
 mod runtime;
 mod sharing;
+mod store;
 pub(crate) mod upgrade;
 mod view;
 
@@ -184,6 +187,7 @@ impl Shell {
         let poll = Poll::new()?;
         let signals = signals(poll.registry())?;
         let plan = generations::plan(&config, roles);
+        let workers = roles.of_workers(&config);
         let mut found = Found::from_environment()?;
         let memo = found.take_memo().unwrap_or_default();
         let mut kept = Kept::new(roles, &config, &mut found, Above::new(upward()))?;
@@ -198,7 +202,9 @@ impl Shell {
                 "a supervisor before us is gone: its sockets and counters are taken up, {bound} slots"
             );
         }
-        warn_of_memlock(roles.worker.seat.bytes);
+        if let Some(seat) = workers.seat {
+            warn_of_memlock(seat.bytes);
+        }
         Ok(Shell {
             fleet: Fleet::new(generations.last(), plan).adopting(bound),
             bound: VecDeque::new(),

@@ -26,6 +26,11 @@ pub(super) struct Death {
 }
 
 impl Death {
+    /// What it said of its end, and the errno behind it.
+    pub(super) fn last_words(&self) -> Option<(&str, i32)> {
+        self.last_words.as_ref().map(|(words, errno)| (words.as_str(), *errno))
+    }
+
     /// What a launcher said whose bind the kernel refused.
     pub(super) fn refused_to_bind(&self) -> Option<&(String, i32)> {
         let refused = self.ending == Ok(Ending::Code(i32::from(exit::PORT))) && !self.was_bound;

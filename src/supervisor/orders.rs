@@ -6,7 +6,7 @@ use super::{Shell, config_trouble, generations};
 use nix::libc;
 
 use crate::config::unchangeable;
-use crate::core::{Event, Failure, Order, Outcome, Refusal, Slot, Ticket};
+use crate::core::{Event, Failure, Generation, Order, Outcome, Refusal, Slot, Ticket};
 use crate::exit;
 use crate::wire::{Answer, LastReload, Request, Trouble};
 
@@ -175,7 +175,11 @@ impl Shell {
         let Some((errand, askers)) = self.desk.close(ticket) else {
             panic!("the core answered a ticket that is not open: {ticket:?}")
         };
-        let trouble = self.trouble(outcome);
+        let generation = match errand {
+            Errand::Reload(generation) => generation,
+            Errand::Restart | Errand::Stop => self.fleet.generation(),
+        };
+        let trouble = self.trouble(outcome, generation);
         match errand {
             Errand::Reload(generation) => {
                 let result = if trouble.is_none() { "done" } else { "failed" };
@@ -211,10 +215,14 @@ impl Shell {
         }
     }
 
-    fn trouble(&self, outcome: Outcome) -> Option<Trouble> {
+    fn trouble(&self, outcome: Outcome, generation: Generation) -> Option<Trouble> {
         let (message, hint) = match outcome {
             Outcome::Done => return None,
-            Outcome::Failed(failure) => (self.describe(failure), "`atlas-cluster list` shows the workers"),
+            Outcome::Failed(failure) => {
+                let frozen = self.generations.get(generation);
+                let advice = frozen.and_then(|frozen| self.advice(failure, &frozen.config));
+                (self.describe(failure), advice.unwrap_or("`atlas-cluster list` shows the workers"))
+            }
             Outcome::Refused(Refusal::NoSuchSlot(slot)) => {
                 (format!("there is no {}", self.name(slot)), "see `atlas-cluster list`")
             }
@@ -270,8 +278,10 @@ impl Shell {
             return Trouble { message: said.clone(), hint: Some(hint.into()), exit: exit::PORT };
         }
         let message = format!("the cluster did not come up: {}", self.describe(failure));
-        let hint = Some("mend that and start again; --log-level debug shows each step".into());
-        Trouble { message, hint, exit: exit::FAILED }
+        let frozen = self.generations.get(self.fleet.generation());
+        let advice = frozen.and_then(|frozen| self.advice(failure, &frozen.config));
+        let hint = advice.unwrap_or("mend that and start again; --log-level debug shows each step");
+        Trouble { message, hint: Some(hint.into()), exit: exit::FAILED }
     }
 }
 

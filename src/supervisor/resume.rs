@@ -171,5 +171,5 @@ fn rehearse(roles: &Roles) -> Roles {
         "forget-roles" => beside = &[],
         _ => {}
     }
-    Roles { worker: roles.worker, beside }
+    Roles { worker: roles.worker, program: roles.program, beside }
 }

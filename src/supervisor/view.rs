@@ -22,8 +22,8 @@ impl Shell {
             lend(segment, segment.name(), None)?;
         }
         for (slot, kept) in self.kept.slots() {
-            if let Slot::Worker(number) = slot {
-                lend(&kept.seat, "ring", Some(number))?;
+            if let (Slot::Worker(number), Some(seat)) = (slot, &kept.seat) {
+                lend(seat, "ring", Some(number))?;
             }
         }
         let frozen = self.generations.get(self.fleet.generation());
@@ -84,7 +84,7 @@ impl Shell {
         Worker {
             id,
             pid: process.map(|process| process.pid.as_raw().unsigned_abs()),
-            role: self.roles.worker.name.into(),
+            role: self.role_of_worker(view),
             state: status(view.status).into(),
             generation: view.generation.0,
             restarts: view.restarts,
@@ -101,6 +101,14 @@ impl Shell {
             queue_bytes: queue.map(|queue| queue.0),
             malformed_by_reason: Default::default(),
         }
+    }
+
+    /// What the process is, or would be: the built-in role, or a program by its file name.
+    fn role_of_worker(&self, view: &SlotView) -> String {
+        // One that leaves may be of a generation that is forgotten.
+        let frozen = self.generations.get(view.generation).or(self.generations.get(self.fleet.generation()));
+        let program = frozen.and_then(|frozen| frozen.config.worker.program.as_ref());
+        program.map_or(self.roles.worker.name, |program| program.file_name()).to_owned()
     }
 
     fn role(&self, view: &SlotView) -> RoleRow {

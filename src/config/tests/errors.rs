@@ -13,7 +13,7 @@ r#"atlas-cluster: FILE:3:1: unknown key `exp_backof_restart_delay` in [worker]
   |
 3 | exp_backof_restart_delay = "100ms"
   | ^^^^^^^^^^^^^^^^^^^^^^^^
-hint: did you mean `exp_backoff_restart_delay`? allowed here: listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, cwd, env
+hint: did you mean `exp_backoff_restart_delay`? allowed here: program, wait_ready, listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, cwd, env
 "#),
     ("\n\n\n\n\n\n\n\n\nstale-after = '3s'",
 r#"atlas-cluster: FILE:10:1: unknown key `stale-after`
@@ -48,7 +48,7 @@ r#"atlas-cluster: FILE:2:1: unknown key `workers` in [worker]
   |
 2 | workers = 2
   | ^^^^^^^
-hint: did you mean `workers` at the top of the file, before the first section? allowed here: listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, cwd, env
+hint: did you mean `workers` at the top of the file, before the first section? allowed here: program, wait_ready, listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, cwd, env
 "#),
     ("\"worker.cwd\" = '/'",
 r#"atlas-cluster: FILE:1:1: unknown key `worker.cwd`
@@ -254,30 +254,20 @@ r#"atlas-cluster: FILE:1:11: balance: `fast` is unknown
   |           ^^^^^^
 hint: allowed: "flow" or "spread"; for example `balance = "flow"`
 "#),
-    ("[worker]\nprogram = ['node']\nwait_ready = true\nkill_signal = 'SIGINT'\nuser = 'atlas'\nnice = 0",
-r#"atlas-cluster: FILE:2:1: `worker.program` is not supported by version NOW yet
+    ("[worker]\nkill_signal = 'SIGINT'\nuser = 'atlas'\nnice = 0",
+r#"atlas-cluster: FILE:2:15: `worker.kill_signal = "SIGINT"` is not supported by version NOW yet
   |
-2 | program = ['node']
-  | ^^^^^^^
-hint: leave it out: this version runs its built-in meter workers
-atlas-cluster: FILE:3:1: `worker.wait_ready` is not supported by version NOW yet
-  |
-3 | wait_ready = true
-  | ^^^^^^^^^^
-hint: leave it out: built-in workers always say when they are ready
-atlas-cluster: FILE:4:15: `worker.kill_signal = "SIGINT"` is not supported by version NOW yet
-  |
-4 | kill_signal = 'SIGINT'
+2 | kill_signal = 'SIGINT'
   |               ^^^^^^^^
 hint: leave it out, or write `SIGTERM`
-atlas-cluster: FILE:5:1: `worker.user` is not supported by version NOW yet
+atlas-cluster: FILE:3:1: `worker.user` is not supported by version NOW yet
   |
-5 | user = 'atlas'
+3 | user = 'atlas'
   | ^^^^
 hint: leave it out, and start atlas-cluster as that user
-atlas-cluster: FILE:6:1: `worker.nice` is not supported by version NOW yet
+atlas-cluster: FILE:4:1: `worker.nice` is not supported by version NOW yet
   |
-6 | nice = 0
+4 | nice = 0
   | ^^^^
 hint: leave it out, and start atlas-cluster itself with `nice`: workers inherit it
 "#),

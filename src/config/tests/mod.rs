@@ -3,6 +3,7 @@
 mod errors;
 mod files;
 mod overrides;
+mod program;
 mod values;
 
 use super::{Loaded, Overrides, load};

@@ -1,6 +1,6 @@
 //! Good files, ranges, and what a reload may not change.
 
-use super::super::{Balance, Config, MAX_WORKERS, Origin, Processor, unchangeable, usable_cpus};
+use super::super::{Balance, Config, MAX_WORKERS, Origin, Processor, Program, unchangeable, usable_cpus};
 use super::{good, loaded, refusal};
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ fn every_key_of_this_version_reaches_its_field() {
     assert!(config.accept_unknown);
     assert_eq!(config.stale_after, Duration::from_secs(4));
     assert!(!config.demo);
+    let arguments = vec!["server.js".to_owned(), "--port 0".to_owned()];
+    assert_eq!(config.worker.program, Some(Program { name: "/usr/bin/node".to_owned(), arguments }));
+    assert!(!config.worker.wait_ready);
     assert_eq!(config.worker.listen_timeout, Duration::from_secs(5));
     assert_eq!(config.worker.kill_timeout, Duration::from_millis(1700));
     assert_eq!(config.worker.min_uptime, Duration::from_secs(2));
@@ -143,12 +146,15 @@ fn lists_have_a_limit() {
 }
 
 #[test]
-fn a_reload_may_change_everything_but_the_addresses() {
+fn a_reload_may_change_everything_but_the_addresses_and_the_kind_of_worker() {
     let table = [
         (EVERYTHING, EVERYTHING, None),
         ("listen = ['0.0.0.0:0']", "listen = ['0.0.0.0:0']", None),
         ("", EVERYTHING, Some("listen")),
         ("listen = ['0.0.0.0:0']", "listen = ['0.0.0.0:1']", Some("listen")),
+        ("", "[worker]\nprogram = ['node']", Some("worker.program")),
+        ("[worker]\nprogram = ['node']", "", Some("worker.program")),
+        ("[worker]\nprogram = ['node']", "[worker]\nprogram = ['python3', 'a.py']", None),
         ("", "share = true", Some("share")),
         ("share = true", "share = true\nbalance = 'flow'", None),
         ("balance = 'spread'", "workers = 3\nstale_after = '9s'\n[worker]\nwatchdog = '0s'", None),
@@ -167,6 +173,8 @@ accept_unknown = true
 stale_after = "4s"
 
 [worker]
+program = ["/usr/bin/node", "server.js", "--port 0"]
+wait_ready = false
 listen_timeout = "5s"
 kill_signal = "SIGTERM"
 kill_timeout = "1700ms"

@@ -12,30 +12,34 @@ use super::{Kept, KeptSlot, Segment};
 use crate::core::Slot;
 
 impl Kept {
-    /// A slot whose segment was found: with its sockets, if those of every slot below were found too. (Its place in the
-    /// group is its number.)
+    /// A slot of which something was found: its segment, and its sockets if those of every slot below were found too.
+    /// (Its place in the group is its number.)
     pub(super) fn take_up(&mut self, slot: Slot, role: &Role, found: &mut Found) -> io::Result<()> {
-        let Some(seat) = found.take_segment(&above::name(slot, SEAT), &role.seat) else { return Ok(()) };
-        let seat = Segment::of(role.seat, seat)?;
+        let seat =
+            role.seat.and_then(|lent| Some((lent, found.take_segment(&above::name(slot, SEAT), &lent)?)));
+        let seat = seat.map(|(lent, fd)| Segment::of(lent, fd)).transpose()?;
         let follows = match slot {
             Slot::Worker(index) => index == self.bound_slots(),
             Slot::Role(_) => false,
         };
-        let mut sockets = Vec::new();
-        if role.sockets {
-            sockets.resize_with(self.listen.len(), || None);
-        }
-        for (i, (socket, address)) in sockets.iter_mut().zip(&self.listen).enumerate() {
+        let mut kept = KeptSlot::new(seat, if role.sockets { self.listen.len() } else { 0 });
+        for (i, (socket, address)) in kept.sockets.iter_mut().zip(&self.listen).enumerate() {
             let name = above::name(slot, &format!("{SOCKET}{i}"));
-            *socket = found.take(&name).filter(|fd| follows && is_bound_to(fd, *address));
-            if socket.is_none() {
-                self.above.forget(name);
+            let fd = found.take(&name);
+            if fd.is_some() {
+                *socket = fd.filter(|fd| follows && is_bound_to(fd, *address));
             }
         }
-        if sockets.iter().any(Option::is_none) {
-            sockets.iter_mut().for_each(|socket| *socket = None);
+        // All or none: what is left of a slot that was not bound is of no use to anybody.
+        if kept.sockets.iter().any(Option::is_none) {
+            for (i, socket) in kept.sockets.iter_mut().enumerate() {
+                *socket = None;
+                self.above.forget(above::name(slot, &format!("{SOCKET}{i}")));
+            }
         }
-        self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0, stayed_open: false });
+        if kept.seat.is_some() || kept.sockets.iter().any(Option::is_some) {
+            self.slots.insert(slot, kept);
+        }
         self.learn_ports();
         Ok(())
     }

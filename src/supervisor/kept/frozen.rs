@@ -1,6 +1,7 @@
 //! What is kept, on its way over an upgrade.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, RawFd};
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::above::{Above, beginning};
 use super::super::handover::{Packing, Unpacking};
+use super::super::store::{self, Store};
 use super::{Kept, KeptSlot, Segment};
 use crate::config::Config;
 use crate::core::Slot;
@@ -27,16 +29,19 @@ pub(in super::super) struct Frozen {
 #[derive(Serialize, Deserialize)]
 struct FrozenSlot {
     slot: Slot,
-    seat: FrozenSegment,
+    seat: Option<FrozenSegment>,
     sockets: Vec<Option<RawFd>>,
     dropped_before: u64,
     stayed_open: bool,
+    /// The slot's store, in the order in which it was filled.
+    #[serde(default)]
+    stored: Vec<(String, RawFd)>,
 }
 
 impl Frozen {
     /// Whether this version knows how everything is laid out.
     pub(in super::super) fn fits(&self, roles: &Roles) -> Result<(), String> {
-        let mut segments = self.shared.iter().chain(self.slots.iter().map(|slot| &slot.seat));
+        let mut segments = self.shared.iter().chain(self.slots.iter().filter_map(|slot| slot.seat.as_ref()));
         segments.try_for_each(|segment| segment.known(roles).map(drop))
     }
 }
@@ -73,8 +78,10 @@ impl Segment {
 impl FrozenSegment {
     /// What this version lends under that name, if it has the same layout.
     fn known(&self, roles: &Roles) -> Result<Lent, String> {
-        let all = std::iter::once(roles.worker).chain(roles.beside.iter().map(|beside| beside.role));
-        let mut lent = all.flat_map(|role| std::iter::once(&role.seat).chain(role.shared));
+        let all = std::iter::once(roles.worker)
+            .chain([roles.program])
+            .chain(roles.beside.iter().map(|beside| beside.role));
+        let mut lent = all.flat_map(|role| role.seat.iter().chain(role.shared));
         let same = |lent: &&Lent| {
             lent.name == self.name && lent.bytes == self.bytes && beginning(lent) == self.beginning
         };
@@ -89,7 +96,8 @@ impl Kept {
         let shared = self.shared.iter().map(|segment| segment.freeze(packing)).collect();
         let mut slots = Vec::new();
         for (&slot, kept) in &self.slots {
-            let seat = kept.seat.freeze(packing);
+            let seat = kept.seat.as_ref().map(|seat| seat.freeze(packing));
+            let stored = kept.store.freeze(packing);
             let sockets = kept.sockets.iter().map(|fd| Some(packing.pack(fd.as_ref()?.as_fd()))).collect();
             slots.push(FrozenSlot {
                 slot,
@@ -97,6 +105,7 @@ impl Kept {
                 sockets,
                 dropped_before: kept.dropped_before,
                 stayed_open: kept.stayed_open,
+                stored,
             });
         }
         Frozen { listen: self.listen.clone(), steered: self.steered, shared, slots }
@@ -113,15 +122,18 @@ impl Kept {
         let shared = frozen.shared.iter().map(|segment| Segment::thaw(segment, roles, fds));
         let shared = shared.collect::<io::Result<_>>()?;
         let mut slots = BTreeMap::new();
-        for FrozenSlot { slot, seat, sockets, dropped_before, stayed_open } in frozen.slots {
-            let seat = Segment::thaw(&seat, roles, fds)?;
+        for FrozenSlot { slot, seat, sockets, dropped_before, stayed_open, stored } in frozen.slots {
+            let seat = seat.map(|seat| Segment::thaw(&seat, roles, fds)).transpose()?;
+            let store = Store::thaw(stored, fds)?;
             let sockets = sockets.into_iter().map(|fd| fd.map(|fd| fds.take(fd)).transpose());
             let sockets = sockets.collect::<io::Result<_>>()?;
-            slots.insert(slot, KeptSlot { seat, sockets, dropped_before, stayed_open });
+            slots.insert(slot, KeptSlot { seat, sockets, store, dropped_before, stayed_open });
         }
         Ok(Kept {
             slots,
             shared,
+            place: File::open("/dev/null")?,
+            room: store::room(frozen.listen.len()),
             listen: frozen.listen,
             balance: config.balance,
             shared_port: config.share,

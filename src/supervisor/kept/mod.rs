@@ -6,14 +6,17 @@ mod found;
 mod frozen;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use contract::{Lent, Role, SEAT, SOCKET};
+use contract::{Lent, PLACE, Role, SEAT, SOCKET};
 use sys::group::{Queue, port_of};
 
 use super::above::{self, Above, Found};
+use super::store::{self, Refused, Store};
 use crate::config::{Balance, Config};
 use crate::core::{MAX_WORKERS, Slot};
 use crate::roles::Roles;
@@ -55,10 +58,12 @@ impl Segment {
 
 /// What belongs to one slot. Its segment outlives its retirement, and its counters with it.
 pub(super) struct KeptSlot {
-    /// Carries the lock, the ring, the counters.
-    pub(super) seat: Segment,
+    /// Carries the lock, the ring, the counters; a program has none.
+    pub(super) seat: Option<Segment>,
     /// By the number of the listen address.
     sockets: Vec<Option<OwnedFd>>,
+    /// What its processes gave up to be kept.
+    store: Store,
     /// Drops of sockets that are closed.
     dropped_before: u64,
     /// It was to be closed, and something waited; since it was last steered to.
@@ -66,6 +71,12 @@ pub(super) struct KeptSlot {
 }
 
 impl KeptSlot {
+    /// Without sockets, and with room for so many.
+    fn new(seat: Option<Segment>, sockets: usize) -> KeptSlot {
+        let sockets = std::iter::repeat_with(|| None).take(sockets).collect();
+        KeptSlot { seat, sockets, store: Store::default(), dropped_before: 0, stayed_open: false }
+    }
+
     /// What waits in all the slot's sockets, and what the kernel threw away.
     pub(super) fn queue(&self) -> (u64, u64) {
         let queues = self.sockets.iter().flatten().filter_map(|fd| sys::group::queue(fd.as_fd()).ok());
@@ -75,10 +86,22 @@ impl KeptSlot {
     }
 }
 
+/// What a new process gets.
+pub(super) struct Loan<'a> {
+    /// By name, the sockets first.
+    pub(super) descriptors: Vec<(String, BorrowedFd<'a>)>,
+    /// Which of them come from the slot's store.
+    pub(super) stored: Range<usize>,
+}
+
 /// Everything that is kept.
 pub(super) struct Kept {
     slots: BTreeMap<Slot, KeptSlot>,
     shared: Vec<Segment>,
+    /// Holds a socket's place in a child until there is one.
+    place: File,
+    /// How many descriptors all stores together may hold.
+    room: usize,
     /// As configured; with port 0 the port of slot 0 once that is bound.
     listen: Vec<SocketAddr>,
     balance: Balance,
@@ -112,6 +135,8 @@ impl Kept {
         let mut kept = Kept {
             slots: BTreeMap::new(),
             shared,
+            place: File::open("/dev/null")?,
+            room: store::room(config.listen.len()),
             listen: config.listen.clone(),
             balance: config.balance,
             shared_port: config.share,
@@ -119,7 +144,7 @@ impl Kept {
             above,
         };
         for index in 0..MAX_WORKERS {
-            kept.take_up(Slot::Worker(index), roles.worker, found)?;
+            kept.take_up(Slot::Worker(index), roles.of_workers(config), found)?;
         }
         for (index, role) in (0..).zip(beside) {
             kept.take_up(Slot::Role(index), role, found)?;
@@ -167,33 +192,48 @@ impl Kept {
         &self.shared
     }
 
-    /// What a process of `role` in `slot` gets, by name; the slot's segment is made at its first process.
-    pub(super) fn lend(&mut self, slot: Slot, role: &Role) -> io::Result<Vec<(String, BorrowedFd<'_>)>> {
+    /// What a process of `role` in `slot` gets; the slot's segment is made at its first process.
+    pub(super) fn lend(&mut self, slot: Slot, role: &Role) -> io::Result<Loan<'_>> {
         if !self.slots.contains_key(&slot) {
-            let sockets = if role.sockets { self.listen.len() } else { 0 };
-            let sockets = std::iter::repeat_with(|| None).take(sockets).collect();
-            let seat = Segment::new(role.seat, above::name(slot, SEAT), &mut self.above)?;
-            self.slots.insert(slot, KeptSlot { seat, sockets, dropped_before: 0, stayed_open: false });
+            let make = |lent| Segment::new(lent, above::name(slot, SEAT), &mut self.above);
+            let seat = role.seat.map(make).transpose()?;
+            self.slots.insert(slot, KeptSlot::new(seat, if role.sockets { self.listen.len() } else { 0 }));
         }
         let kept = &self.slots[&slot];
-        let mut lent = vec![(kept.seat.name().to_owned(), kept.seat.fd.as_fd())];
+        let sockets = kept.sockets.iter().enumerate().map(|(i, socket)| match socket {
+            Some(fd) => (format!("{SOCKET}{i}"), fd.as_fd()),
+            None => (format!("{PLACE}{i}"), self.place.as_fd()),
+        });
         let wanted = |segment: &&Segment| role.shared.iter().any(|lent| lent.name == segment.name());
-        let shared = self.shared.iter().filter(wanted);
-        lent.extend(shared.map(|segment| (segment.name().to_owned(), segment.fd.as_fd())));
-        let sockets = kept.sockets.iter().enumerate();
-        lent.extend(sockets.filter_map(|(i, fd)| Some((format!("{SOCKET}{i}"), fd.as_ref()?.as_fd()))));
-        Ok(lent)
+        let segments = kept.seat.iter().chain(self.shared.iter().filter(wanted));
+        let segments = segments.map(|segment| (segment.name().to_owned(), segment.fd.as_fd()));
+        let stored = kept.sockets.len()..kept.sockets.len() + kept.store.len();
+        Ok(Loan { descriptors: sockets.chain(kept.store.lend()).chain(segments).collect(), stored })
     }
 
-    /// Keeps a socket that a launcher handed up; false if the slot has no room under that name.
-    pub(super) fn keep(&mut self, slot: Slot, name: &str, fd: OwnedFd) -> bool {
-        let index = name.strip_prefix(SOCKET).and_then(|index| index.parse::<usize>().ok());
-        let place = index.and_then(|index| self.slots.get_mut(&slot)?.sockets.get_mut(index));
-        let Some(place @ None) = place else { return false };
-        // Before it is bound, if the line has room: then no moment exists in which a bound socket dies with us.
-        let stored = self.above.keep(above::name(slot, name), fd.as_fd());
-        *place = Some(fd);
-        stored.is_ok()
+    /// Keeps what a child handed up: one of the slot's sockets by its name, anything else in the slot's store.
+    pub(super) fn keep(&mut self, slot: Slot, name: String, fd: OwnedFd) -> Result<(), Refused> {
+        let has_room = self.slots.values().map(|kept| kept.store.len()).sum::<usize>() < self.room;
+        let Some(kept) = self.slots.get_mut(&slot) else { return Err(Refused::NoRoom) };
+        let index = (0..kept.sockets.len()).find(|index| name == format!("{SOCKET}{index}"));
+        match index.and_then(|index| kept.sockets.get_mut(index)) {
+            None => kept.store.put(name, fd, has_room),
+            Some(Some(own)) if !sys::fds::same_file(own.as_fd(), fd.as_fd()) => Err(Refused::Taken),
+            Some(Some(_)) => Ok(()),
+            Some(place @ None) => {
+                // Before it is bound, if the line has room: then no moment exists in which a bound socket dies with us.
+                self.above.keep(above::name(slot, &name), fd.as_fd()).map_err(|_| Refused::NoRoom)?;
+                *place = Some(fd);
+                Ok(())
+            }
+        }
+    }
+
+    /// Closes what the slot's store has under that name.
+    pub(super) fn forget(&mut self, slot: Slot, name: &str) {
+        if let Some(kept) = self.slots.get_mut(&slot) {
+            kept.store.remove(name);
+        }
     }
 
     /// Whether every socket of the slot is here and bound.
@@ -251,7 +291,7 @@ impl Kept {
         }
     }
 
-    /// Closes a slot's sockets unless something waits in one; whether they are closed. Where the port is shared the
+    /// Closes a slot's sockets and its store unless something waits in one; whether they are closed. Where the port is shared the
     /// kernel goes on delivering: what still comes after a worker has emptied the queue is lost, and told.
     pub(super) fn close(&mut self, slot: Slot) -> bool {
         let Some(kept) = self.slots.get_mut(&slot) else { return true };
@@ -265,6 +305,7 @@ impl Kept {
         }
         kept.stayed_open = false;
         kept.dropped_before = dropped;
+        kept.store.clear();
         for (i, place) in kept.sockets.iter_mut().enumerate() {
             *place = None;
             self.above.forget(above::name(slot, &format!("{SOCKET}{i}")));
@@ -296,7 +337,7 @@ mod tests {
             kept.lend(slot, crate::roles::ROLES.worker).unwrap();
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             let address = socket.local_addr().unwrap();
-            assert!(kept.keep(slot, &format!("{SOCKET}0"), socket.try_clone().unwrap().into()));
+            kept.keep(slot, format!("{SOCKET}0"), socket.try_clone().unwrap().into()).unwrap();
             UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[0; 9], address).unwrap();
             assert!(!kept.close(slot), "something waits");
             assert_eq!(kept.close(slot), closed_at_last, "something still waits");

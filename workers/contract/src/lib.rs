@@ -30,10 +30,18 @@ pub const QUARANTINE: &str = "quarantine";
 /// Prefix of the names of the slot's sockets: `udp0`, `udp1`, … in the order of the listen addresses.
 pub const SOCKET: &str = "udp";
 
+/// Prefix of the names of descriptors that hold a place open for a socket that is yet to be made: `place0` for `udp0`.
+pub const PLACE: &str = "place";
+
 /// What the first argument of every worker begins with, before the name of its role: what `ps` shows.
 pub const TITLE: &str = "atlas-cluster: ";
+/// What the names of all variables begin with that are for the cluster's own children alone.
+pub const OWN: &str = "X_ATLAS_";
 /// Variable with the cluster's listen addresses, separated by commas; a port that the kernel chose stands in it.
 pub const LISTEN: &str = "X_ATLAS_LISTEN";
+/// Variable that says which of the inherited descriptors the slot's earlier processes gave up to be kept: `1..201`,
+/// counted from 0.
+pub const STORED: &str = "X_ATLAS_STORED";
 
 /// How a role ends that cannot go on: one line, and the errno if a system call said it (`ERRNO=`).
 #[derive(Debug, thiserror::Error)]
@@ -72,8 +80,8 @@ pub struct Role {
     pub sockets: bool,
     /// Whether each of its slots gets a file for what killed it ([`QUARANTINE`]).
     pub quarantine: bool,
-    /// The segment of each slot ([`SEAT`]): it carries the lock.
-    pub seat: Lent,
+    /// The segment of each slot ([`SEAT`]): it carries the lock. None for a program of somebody else's.
+    pub seat: Option<Lent>,
     /// Segments of the cluster that it shares with others.
     pub shared: &'static [Lent],
     /// Its life, from READY to the last datagram.
@@ -83,6 +91,8 @@ pub struct Role {
 /// What a worker was given at its start.
 pub struct Contract {
     descriptors: BTreeMap<String, OwnedFd>,
+    /// What earlier processes of the slot gave up to be kept, under whatever names.
+    stored: Vec<(String, OwnedFd)>,
     /// The line to the supervisor.
     pub notify: Notify,
     /// Silence of this length is taken for a hang (`WATCHDOG_USEC`).
@@ -110,8 +120,16 @@ impl Contract {
         let fds = sys::fds::inherited(sys::process::FIRST_FD, count)
             .map_err(|e| Failure::of(format_args!("cannot take over {count} descriptors"), &e))?;
         let names = text("LISTEN_FDNAMES")?;
-        let descriptors: BTreeMap<_, _> = names.split(':').map(str::to_owned).zip(fds).collect();
-        if descriptors.len() != count {
+        let stored_ones = stored_range()?;
+        let (mut descriptors, mut stored) = (BTreeMap::new(), Vec::new());
+        for (i, (name, fd)) in names.split(':').map(str::to_owned).zip(fds).enumerate() {
+            if stored_ones.contains(&i) {
+                stored.push((name, fd));
+            } else {
+                descriptors.insert(name, fd);
+            }
+        }
+        if descriptors.len() + stored.len() != count {
             return Err(broken("LISTEN_FDNAMES"));
         }
         let watchdog = match std::env::var("WATCHDOG_USEC") {
@@ -120,6 +138,7 @@ impl Contract {
         };
         Ok(Contract {
             descriptors,
+            stored,
             notify: Notify::from_environment()?,
             watchdog,
             instance: number("NODE_APP_INSTANCE")?.try_into().map_err(|_| broken("NODE_APP_INSTANCE"))?,
@@ -150,6 +169,11 @@ impl Contract {
         self.descriptors.insert(name, fd);
     }
 
+    /// What earlier processes of the slot gave up to be kept ([`Notify::store`]), with the names they gave it.
+    pub fn take_stored(&mut self) -> Vec<(String, OwnedFd)> {
+        std::mem::take(&mut self.stored)
+    }
+
     /// The configuration of the generation, as JSON.
     ///
     /// # Errors
@@ -171,6 +195,12 @@ impl Contract {
     pub fn take_sockets(&mut self) -> Vec<OwnedFd> {
         (0..).map_while(|i| self.descriptors.remove(&format!("{SOCKET}{i}"))).collect()
     }
+}
+
+fn stored_range() -> Result<std::ops::Range<usize>, Failure> {
+    let Ok(text) = std::env::var(STORED) else { return Ok(0..0) };
+    let range = text.split_once("..").and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?));
+    range.ok_or_else(|| broken(STORED))
 }
 
 fn text(name: &str) -> Result<String, Failure> {

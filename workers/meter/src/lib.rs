@@ -28,7 +28,7 @@ pub const ROLE: Role = Role {
     name: "meter",
     sockets: true,
     quarantine: true,
-    seat: Lent { name: contract::SEAT, bytes: ring::BYTES, head: ring::head },
+    seat: Some(Lent { name: contract::SEAT, bytes: ring::BYTES, head: ring::head }),
     shared: &[TABLE],
     main: worker::main,
 };

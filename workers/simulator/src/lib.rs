@@ -23,7 +23,7 @@ pub const ROLE: Role = Role {
     name: "simulator",
     sockets: false,
     quarantine: false,
-    seat: Lent { name: SEAT, bytes: 4096, head: Vec::new },
+    seat: Some(Lent { name: SEAT, bytes: 4096, head: Vec::new }),
     shared: &[],
     main: run,
 };

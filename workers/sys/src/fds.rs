@@ -119,6 +119,36 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     Ok(Received { bytes: message.bytes, fds, truncated })
 }
 
+/// Whether both refer to the same open file description: duplicates do, files opened twice do not.
+///
+/// A kernel that answers neither F_DUPFD_QUERY (before 6.10) nor kcmp(2) (a sandbox forbids it) leaves the file itself:
+/// there one that was opened twice counts as the same. Anonymous files (eventfd) share an inode, and are then never the
+/// same.
+#[must_use]
+pub fn same_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
+    /// linux/fcntl.h: 1 if the argument refers to the same description, 0 if not.
+    const F_DUPFD_QUERY: libc::c_int = 1024 + 3;
+    /// linux/kcmp.h: 0 if both are the same description.
+    const KCMP_FILE: libc::c_int = 0;
+    let (a, b) = (one.as_raw_fd(), other.as_raw_fd());
+    // SAFETY: the command takes a number and changes nothing; a kernel that does not know it says EINVAL.
+    let answer = unsafe { libc::fcntl(a, F_DUPFD_QUERY, b) };
+    if answer >= 0 {
+        return answer == 1;
+    }
+    let own = std::process::id();
+    // SAFETY: takes numbers alone and changes nothing.
+    let answer = unsafe { libc::syscall(libc::SYS_kcmp, own, own, KCMP_FILE, a, b) };
+    if answer >= 0 {
+        return answer == 0;
+    }
+    let file = |fd: BorrowedFd<'_>| {
+        let stat = nix::sys::stat::fstat(fd).ok()?;
+        (stat.st_mode & libc::S_IFMT != 0).then_some((stat.st_dev, stat.st_ino))
+    };
+    file(one).is_some_and(|this| Some(this) == file(other))
+}
+
 /// A duplicate with CLOEXEC.
 ///
 /// # Errors
@@ -146,6 +176,14 @@ mod tests {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "hi");
+    }
+
+    #[test]
+    fn duplicates_are_the_same_file_and_a_file_opened_twice_is_not() {
+        let open = || std::fs::File::open("/dev/null").unwrap();
+        let (one, other) = (open(), open());
+        assert!(same_file(one.as_fd(), duplicate(&one).unwrap().as_fd()));
+        assert!(!same_file(one.as_fd(), other.as_fd()));
     }
 
     #[test]

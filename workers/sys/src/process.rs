@@ -12,6 +12,8 @@ use nix::unistd::Pid;
 
 /// The first descriptor of a child's own set (sd_listen_fds(3)).
 pub const FIRST_FD: RawFd = 3;
+/// The most descriptors a child is given.
+pub const MAX_DESCRIPTORS: usize = 1024;
 /// Exit code of a child whose descriptors could not be laid out: RLIMIT_NOFILE is too low.
 pub const EXIT_NO_ROOM: i32 = 126;
 /// Exit code of a child whose image could not be executed.
@@ -41,7 +43,7 @@ pub struct Child<'a> {
 /// # Errors
 /// What fork(2) says (EAGAIN, ENOMEM), or `InvalidInput` for a NUL byte inside a string.
 pub fn spawn(child: &Child<'_>) -> io::Result<Pid> {
-    let plan = Plan::new(child)?;
+    let mut plan = Plan::new(child)?;
     let mut before = SigSet::empty();
     // A signal that arrived between fork and exec would run our handler in the child, which would wake us and be lost
     // to the child: hold them all back until the child has no handler.
@@ -67,6 +69,8 @@ struct Plan {
     image: RawFd,
     input: RawFd,
     sources: Vec<RawFd>,
+    /// Where they lie while their places are made free.
+    moved: Vec<RawFd>,
     argv: Vec<*const libc::c_char>,
     envp: Vec<*const libc::c_char>,
     /// Digits of the child's pid go here.
@@ -78,7 +82,7 @@ struct Plan {
 
 impl Plan {
     fn new(child: &Child<'_>) -> io::Result<Plan> {
-        if child.descriptors.len() > crate::fds::MAX_FDS {
+        if child.descriptors.len() > MAX_DESCRIPTORS {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many descriptors for one child"));
         }
         let text = |s: &[u8]| CString::new(s).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e));
@@ -99,6 +103,7 @@ impl Plan {
             image: child.image.as_raw_fd(),
             input: child.input.as_raw_fd(),
             sources: child.descriptors.iter().map(AsRawFd::as_raw_fd).collect(),
+            moved: vec![-1; child.descriptors.len()],
             argv,
             envp,
             own_pid,
@@ -112,7 +117,7 @@ impl Plan {
         clippy::multiple_unsafe_ops_per_block,
         reason = "one contract holds for all of it: signal-safety(7)"
     )]
-    fn run(&self) -> ! {
+    fn run(&mut self) -> ! {
         // SAFETY: every call below is async-signal-safe, works on numbers and on memory allocated before the fork
         // (argv and envp end in null and point at NUL-terminated strings), and nothing returns to the parent's code.
         unsafe {
@@ -123,12 +128,11 @@ impl Plan {
             // where it has no CLOEXEC.
             let input = libc::fcntl(self.input, libc::F_DUPFD_CLOEXEC, above);
             let mut ok = image >= 0 && input >= 0 && libc::dup2(input, 0) == 0;
-            let mut moved = [-1; crate::fds::MAX_FDS];
-            for (source, moved) in self.sources.iter().zip(&mut moved) {
+            for (source, moved) in self.sources.iter().zip(&mut self.moved) {
                 *moved = libc::fcntl(*source, libc::F_DUPFD_CLOEXEC, above);
                 ok &= *moved >= 0;
             }
-            for (k, moved) in moved.iter().take(self.sources.len()).enumerate() {
+            for (k, moved) in self.moved.iter().enumerate() {
                 ok &= libc::dup2(*moved, FIRST_FD + k as RawFd) >= 0;
             }
             // Whatever else is open, inherited by us from who knows whom, ends here.
@@ -207,6 +211,7 @@ pub fn hung_up(pipe: BorrowedFd<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
     use nix::sys::wait::{WaitStatus, waitpid};
     use std::fs::File;
     use std::io::Read;
@@ -252,6 +257,26 @@ mod tests {
             "only the shell's own are open beyond: {open:?}"
         );
         assert_eq!(two, "two\n");
+    }
+
+    #[test]
+    fn a_child_gets_a_thousand_descriptors_and_not_one_more() {
+        // Each is open twice while the child is born.
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+        let null = File::open("/dev/null").unwrap();
+        let script = "test $(ls /proc/$$/fd | wc -l) -ge 1027 && test -e /proc/$$/fd/1026";
+        let status = run("/bin/sh", script, &[], &[null.as_fd(); MAX_DESCRIPTORS]);
+        assert!(matches!(status, WaitStatus::Exited(_, 0)), "{status:?}");
+        let child = Child {
+            image: null.as_fd(),
+            arguments: &[],
+            environment: &[],
+            pid_variable: "LISTEN_PID",
+            descriptors: &[null.as_fd(); MAX_DESCRIPTORS + 1],
+            input: null.as_fd(),
+        };
+        assert_eq!(spawn(&child).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]

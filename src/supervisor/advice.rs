@@ -1,0 +1,29 @@
+//! The way out of a start that failed, where more is known than that it failed.
+
+use nix::libc::{EACCES, ENOENT};
+
+use super::{Shell, foreign};
+use crate::config::Config;
+use crate::core::{Failure, Slot};
+
+impl Shell {
+    /// What to do about a program that did not come up as a worker of `config`.
+    pub(super) fn advice(&self, failure: Failure, config: &Config) -> Option<&'static str> {
+        config.worker.program.as_ref()?;
+        match failure {
+            Failure::Died { slot: Slot::Role(_), .. } | Failure::TooLate { slot: Slot::Role(_), .. } => None,
+            Failure::TooLate { slot: Slot::Worker(_), .. } => config.worker.wait_ready.then_some(
+                "a program that never says READY=1 needs worker.wait_ready=false, a slow one a longer worker.listen_timeout",
+            ),
+            Failure::Died { slot: Slot::Worker(_), run } => match self.news.death(run)?.last_words() {
+                Some((words, ENOENT | EACCES)) if words.starts_with(foreign::CANNOT_RUN) => {
+                    Some("install it, give its whole path, or set PATH in worker.env")
+                }
+                Some(_) => None,
+                None => Some(
+                    "its own output says why; a program must not bind the port: its socket is descriptor 3 (LISTEN_FDS)",
+                ),
+            },
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Becoming a program of somebody else's: the last thing a launcher does, in the child.
+//!
+//! The slot's sockets and its store lie from descriptor 3 on already: the supervisor lays them out so, and a socket that
+//! was made here has taken the place held open for it. Whatever else is open closes at exec.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use contract::{Contract, Failure, Role, SOCKET};
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::libc::{EACCES, ENOENT};
+use nix::unistd::{AccessFlags, eaccess};
+
+use super::launcher;
+
+/// What stands in the worker slots where the configuration names a program.
+pub(crate) static ROLE: Role =
+    Role { name: "program", sockets: true, quarantine: false, seat: None, shared: &[], main };
+
+/// How the last words of a launcher begin whose program cannot be run.
+pub(super) const CANNOT_RUN: &str = "cannot run ";
+/// Where programs are looked for without a PATH.
+const USUAL_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+fn main(mut contract: Contract) -> Result<(), Failure> {
+    let config = launcher::configuration(&contract)?;
+    let Some(program) = config.worker.program else {
+        return Err(Failure { what: "the configuration names no program".into(), errno: 0 });
+    };
+    let file = find(&program.name)?;
+    let sockets = contract.take_sockets().into_iter().enumerate();
+    let sockets = sockets.map(|(i, socket)| (format!("{SOCKET}{i}"), socket));
+    let (names, descriptors): (Vec<String>, Vec<OwnedFd>) = sockets.chain(contract.take_stored()).unzip();
+    pass_on(&descriptors)?;
+    // Looked up already: what can be known before exec is known. A program that waits for READY says it itself.
+    if !config.worker.wait_ready {
+        contract.notify.ready();
+    }
+    // What exec does not touch is right already: LISTEN_PID (the pid stays), NOTIFY_SOCKET, NODE_APP_INSTANCE, the
+    // parent-death signal.
+    let own = |name: &OsString| name.to_string_lossy().starts_with(contract::OWN);
+    let why = Command::new(&file)
+        .arg0(&program.name)
+        .args(&program.arguments)
+        .env_clear()
+        .envs(std::env::vars_os().filter(|(name, _)| !own(name)))
+        .env("LISTEN_FDS", descriptors.len().to_string())
+        .env("LISTEN_FDNAMES", names.join(":"))
+        .exec();
+    let mut failure = cannot_run(&program.name, &why);
+    if why.raw_os_error() == Some(ENOENT) {
+        failure.what.push_str("; what its first line names as interpreter is missing");
+    }
+    Err(failure)
+}
+
+/// Leaves descriptors open over exec, at the numbers that the contract promises.
+fn pass_on(descriptors: &[OwnedFd]) -> Result<(), Failure> {
+    for (number, fd) in (sys::process::FIRST_FD..).zip(descriptors) {
+        if fd.as_raw_fd() != number {
+            let what = format!("descriptor {number} of the program lies at {}", fd.as_raw_fd());
+            return Err(Failure { what, errno: 0 });
+        }
+        fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty()))
+            .map_err(|e| Failure::of("cannot pass a descriptor on", &e.into()))?;
+    }
+    Ok(())
+}
+
+/// The file of a program: as it is if there is a `/` in the name, else the first in PATH that can be executed.
+fn find(name: &str) -> Result<PathBuf, Failure> {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
+    if name.contains('/') {
+        let file = Path::new(name);
+        return executable(file).map(|()| file.to_owned()).map_err(|why| {
+            let mut failure = cannot_run(name, &why);
+            if let (true, Ok(folder)) = (file.is_relative(), std::env::current_dir()) {
+                failure.what.push_str(&format!("; the working directory is {}", folder.display()));
+            }
+            failure
+        });
+    }
+    let mut why = io::Error::from_raw_os_error(ENOENT);
+    for folder in std::env::split_paths(&path) {
+        // An empty entry is the working directory.
+        let file = if folder.as_os_str().is_empty() { Path::new(".").join(name) } else { folder.join(name) };
+        match executable(&file) {
+            Ok(()) => return Ok(file),
+            Err(e) if e.raw_os_error() == Some(EACCES) => why = e,
+            Err(_) => {}
+        }
+    }
+    let mut failure = cannot_run(name, &why);
+    failure.what.push_str(&format!("; PATH is {}", path.display()));
+    Err(failure)
+}
+
+/// As execve(2) would judge it: a directory is refused with EACCES.
+fn executable(file: &Path) -> io::Result<()> {
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::from_raw_os_error(EACCES));
+    }
+    Ok(eaccess(file, AccessFlags::X_OK)?)
+}
+
+fn cannot_run(name: &str, why: &io::Error) -> Failure {
+    Failure::of(format_args!("{CANNOT_RUN}{name}"), why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_found_in_path_or_by_its_path_or_the_reason_is_told() {
+        let shell = find("sh").unwrap();
+        assert!(shell.ends_with("sh") && shell.is_absolute(), "{shell:?}");
+        assert_eq!(find("/bin/sh").unwrap(), Path::new("/bin/sh"));
+        for (name, errno, texts) in [
+            ("no-such-program", ENOENT, &["cannot run no-such-program: No such file", "; PATH is /"][..]),
+            (
+                "./no/such/program",
+                ENOENT,
+                &["cannot run ./no/such/program: No such", "; the working directory is /"],
+            ),
+            ("/etc/passwd", EACCES, &["cannot run /etc/passwd: Permission denied (os error 13)"]),
+            ("/etc", EACCES, &["cannot run /etc: Permission denied"]),
+        ] {
+            let failure = find(name).unwrap_err();
+            assert_eq!(failure.errno, errno, "{failure}");
+            assert!(texts.iter().all(|text| failure.what.contains(text)), "{failure}");
+        }
+    }
+}
