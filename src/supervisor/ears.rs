@@ -13,6 +13,13 @@ use crate::wire::LastExit;
 /// How often a dead child's socket is read before the rest is left.
 const MAX_LAST_TURNS: usize = 16;
 
+/// A run that has said X_BOUND=1, and perhaps READY=1 since.
+pub(super) struct Bound {
+    run: Run,
+    slot: Slot,
+    ready: bool,
+}
+
 impl Shell {
     /// The child whose line has this token said something.
     pub(super) fn hear(&mut self, token: Token) {
@@ -34,13 +41,16 @@ impl Shell {
         match word {
             Said::Bound => {
                 if self.kept.is_bound(slot) {
-                    self.bound.push_back((run, slot));
+                    self.bound.push_back(Bound { run, slot, ready: false });
                     self.tell_bound();
                 } else {
                     self.news.garbage(&self.name(slot), "said X_BOUND=1 without handing up bound sockets");
                 }
             }
-            Said::Ready => self.events.push_back(Event::Ready(run)),
+            Said::Ready => match self.bound.iter_mut().find(|bound| bound.run == run) {
+                Some(bound) => bound.ready = true,
+                None => self.events.push_back(Event::Ready(run)),
+            },
             Said::Alive => self.events.push_back(Event::Alive(run)),
             Said::Status(text) => self.news.status(&self.name(slot), &text),
             Said::Warning(text) => self.news.warning(&self.name(slot), &text),
@@ -68,9 +78,10 @@ impl Shell {
     pub(super) fn tell_bound(&mut self) {
         self.kept.above.flush();
         while self.kept.above.is_idle()
-            && let Some((run, slot)) = self.bound.pop_front()
+            && let Some(Bound { run, slot, ready }) = self.bound.pop_front()
         {
             self.on_bound(run, slot);
+            self.events.extend(ready.then_some(Event::Ready(run)));
         }
     }
 

@@ -129,7 +129,7 @@ struct Shell {
     /// Runs that could not be started, and when the core is told; in that order.
     unborn: VecDeque<(Tick, Run)>,
     /// Runs whose slots are bound; the core is told once the store above us has the sockets.
-    bound: VecDeque<(Run, Slot)>,
+    bound: VecDeque<ears::Bound>,
     verdict: Option<Verdict>,
     poll: Poll,
     signals: Signals,

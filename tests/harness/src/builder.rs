@@ -59,6 +59,13 @@ impl Builder {
         self.env("ATLAS_CLUSTER_WORKERS", workers.to_string())
     }
 
+    /// The configuration says how many workers.
+    #[must_use]
+    pub fn workers_as_configured(mut self) -> Builder {
+        self.environment.retain(|(name, _)| name != "ATLAS_CLUSTER_WORKERS");
+        self
+    }
+
     /// An address to listen on in place of `127.0.0.1:0`; may be repeated.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Builder {
@@ -161,7 +168,7 @@ impl Builder {
         output
     }
 
-    fn prepare(&self) -> (Command, Place) {
+    pub(crate) fn prepare(&self) -> (Command, Place) {
         let place = self.place.clone().unwrap_or_else(Place::new);
         if let Some(text) = &self.config {
             place.write_config(text);

@@ -17,21 +17,22 @@ use crate::{Killed, Meters, Output, PATIENCE, Place, run, try_for, wait_for, wai
 /// A cluster under test.
 #[derive(Debug)]
 pub struct Cluster {
-    child: Mutex<Child>,
-    pid: i32,
-    binary: PathBuf,
-    place: Place,
-    log: Log,
+    /// None if somebody else started it.
+    pub(crate) child: Option<Mutex<Child>>,
+    pub(crate) pid: i32,
+    pub(crate) binary: PathBuf,
+    pub(crate) place: Place,
+    pub(crate) log: Log,
 }
 
 impl Cluster {
     pub(crate) fn adopt(mut child: Child, binary: PathBuf, place: Place) -> Cluster {
         let log = Log::of(child.stderr.take().expect("standard error is a pipe"));
         let pid = i32::try_from(child.id()).expect("a pid");
-        Cluster { child: Mutex::new(child), pid, binary, place, log }
+        Cluster { child: Some(Mutex::new(child)), pid, binary, place, log }
     }
 
-    /// Pid of the supervisor (of its wrapper, if it has one).
+    /// Pid of the supervisor (of its wrapper, if it has one); 0 if somebody else started it.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.pid
@@ -219,7 +220,7 @@ impl Cluster {
     /// The supervisor's exit code, if it has ended; -1 for a signal.
     #[must_use]
     pub fn try_exit(&self) -> Option<i32> {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut child = self.child.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         let status = child.try_wait().expect("our own child");
         status.map(|status| status.code().unwrap_or(-1))
     }
@@ -278,7 +279,8 @@ impl Drop for Cluster {
         if thread::panicking() {
             self.tell_what_happened();
         }
-        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(child) = &mut self.child else { return };
+        let child = child.get_mut().unwrap_or_else(PoisonError::into_inner);
         let _ = child.kill();
         let _ = child.wait();
         let mark = self.place.mark();

@@ -1,0 +1,55 @@
+//! A cluster inside of another one: the outer one's only worker is the inner one's supervisor, and the outer one's
+//! descriptor store is what the inner one survives by.
+
+use crate::{Builder, Cluster, Place};
+
+/// Both.
+#[derive(Debug)]
+pub struct Nested {
+    /// Goes first when they are dropped: its processes are the outer one's.
+    pub inner: Cluster,
+    /// One worker, restarted at once whatever becomes of it.
+    pub outer: Cluster,
+}
+
+impl Builder {
+    /// Starts it as the program of an outer cluster, and waits until both are online.
+    ///
+    /// # Panics
+    /// When they do not come online.
+    #[track_caller]
+    #[must_use]
+    pub fn start_nested(self) -> Nested {
+        let (command, place) = self.prepare();
+        // JSON's strings are TOML's.
+        let quoted = |text: &std::ffi::OsStr| format!("{:?}", text.to_str().expect("text"));
+        let mut config = "workers = 1\n[worker]\nmin_uptime = \"0s\"\nexp_backoff_restart_delay = \"0s\"\n".to_owned();
+        config += "kill_timeout = \"20s\"\nlisten_timeout = \"30s\"\n[worker.env]\n";
+        for (name, value) in command.get_envs() {
+            if let Some(value) = value {
+                config += &format!("{} = {}\n", quoted(name), quoted(value));
+            }
+        }
+        let outer = Builder::new(self.binary_path()).workers_as_configured().config(config).arg("--");
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let outer = words.fold(outer, |outer, word| outer.arg(word)).start();
+        let inner = Cluster::inside(&outer, self.binary_path(), place);
+        inner.expect_state("online");
+        Nested { inner, outer }
+    }
+}
+
+impl Nested {
+    /// Pid of the inner supervisor, as the outer one tells it.
+    #[must_use]
+    pub fn supervisor(&self) -> Option<i32> {
+        self.outer.worker(0).pid
+    }
+}
+
+impl Cluster {
+    /// One that somebody else started: it is asked, and looked after, but not awaited.
+    fn inside(outer: &Cluster, binary: &std::path::Path, place: Place) -> Cluster {
+        Cluster { child: None, pid: 0, binary: binary.to_owned(), place, log: outer.log.clone() }
+    }
+}
