@@ -23,6 +23,7 @@ mod place;
 mod port;
 pub mod process;
 pub mod shape;
+mod tool;
 mod user;
 mod wait;
 
@@ -37,6 +38,7 @@ pub use load::{BATCHED_SENDERS, Load, datagram, sender};
 pub use meters::{Meter, Meters};
 pub use place::Place;
 pub use port::{Options, free_port};
+pub use tool::{node, python};
 pub use user::{as_user, need_root};
 pub use wait::{PATIENCE, try_for, wait_for, wait_until};
 
