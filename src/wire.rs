@@ -192,7 +192,7 @@ pub struct Worker {
     pub id: u8,
     /// Null where no process is.
     pub pid: Option<u32>,
-    /// `meter`.
+    /// `meter`, or the file name of the program that runs there.
     pub role: String,
     /// `launching`, `online`, `stopping`, `waiting restart` or `errored`.
     pub state: String,

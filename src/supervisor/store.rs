@@ -143,6 +143,32 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_keeps_its_own_sockets_apart_and_closes_everything_when_it_retires() {
+        use super::super::kept::Kept;
+        use crate::{config::Config, core::Slot, roles::ROLES};
+
+        let mut kept = Kept::alone(&Config::default()).unwrap();
+        let slot = Slot::Worker(0);
+        let lent = |kept: &mut Kept| {
+            let loan = kept.lend(slot, ROLES.program).unwrap();
+            (loan.descriptors.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), loan.stored)
+        };
+        assert_eq!(lent(&mut kept), (vec!["place0".to_owned()], 1..1));
+        let socket = || OwnedFd::from(std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+        let own = socket();
+        kept.keep(slot, "udp1".into(), socket()).unwrap();
+        kept.keep(slot, "udp0".into(), sys::fds::duplicate(&own).unwrap()).unwrap();
+        kept.keep(slot, "udp00".into(), socket()).unwrap();
+        assert_eq!(kept.keep(slot, "udp0".into(), own), Ok(()), "it is here already");
+        assert_eq!(kept.keep(slot, "udp0".into(), socket()), Err(Refused::Taken));
+        assert_eq!(lent(&mut kept), (["udp0", "udp1", "udp00"].map(str::to_owned).to_vec(), 1..3));
+        kept.forget(slot, "udp0");
+        assert_eq!(lent(&mut kept).0.len(), 3, "a slot's own sockets are not in the store");
+        assert!(kept.close(slot));
+        assert_eq!(lent(&mut kept), (vec!["place0".to_owned()], 1..1));
+    }
+
+    #[test]
     fn a_store_is_bounded_in_descriptors_and_in_names() {
         let mut store = Store::default();
         assert_eq!(store.put("a".into(), memfd(), false), Err(Refused::NoRoom));

@@ -152,6 +152,13 @@ impl Kept {
         Ok(kept)
     }
 
+    /// One above which there is no store.
+    #[cfg(test)]
+    pub(super) fn alone(config: &Config) -> io::Result<Kept> {
+        let nobody = Above::new(contract::Notify::nobody());
+        Kept::new(&crate::roles::ROLES, config, &mut Found::nothing(), nobody)
+    }
+
     /// How many slots, from 0 on, have all their sockets bound.
     pub(super) fn bound_slots(&self) -> u8 {
         (0..MAX_WORKERS).take_while(|&index| self.is_bound(Slot::Worker(index))).count() as u8
@@ -331,9 +338,7 @@ mod tests {
     fn what_waits_keeps_a_socket_open_and_on_a_shared_port_only_once() {
         for (share, closed_at_last) in [(false, false), (true, true)] {
             let (slot, config) = (Slot::Worker(0), Config { share, ..Config::default() });
-            let nobody = Above::new(contract::Notify::nobody());
-            let found = &mut Found::nothing();
-            let mut kept = Kept::new(&crate::roles::ROLES, &config, found, nobody).unwrap();
+            let mut kept = Kept::alone(&config).unwrap();
             kept.lend(slot, crate::roles::ROLES.worker).unwrap();
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             let address = socket.local_addr().unwrap();

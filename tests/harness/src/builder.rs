@@ -20,6 +20,7 @@ pub struct Builder {
     arguments: Vec<OsString>,
     listen: Option<Vec<String>>,
     environment: Vec<(OsString, OsString)>,
+    output: Option<PathBuf>,
 }
 
 impl Builder {
@@ -36,6 +37,7 @@ impl Builder {
             arguments: Vec::new(),
             listen: Some(Vec::new()),
             environment: Vec::new(),
+            output: None,
         };
         builder.workers(2).env("ATLAS_CLUSTER_RECEIVE_BUFFER", RECEIVE_BUFFER)
     }
@@ -122,6 +124,21 @@ impl Builder {
         self
     }
 
+    /// Arguments behind `--`: a program in place of the built-in worker. No argument may follow.
+    #[must_use]
+    pub fn program<'a>(mut self, words: impl IntoIterator<Item = &'a str>) -> Builder {
+        self.arguments.push("--".into());
+        self.arguments.extend(words.into_iter().map(OsString::from));
+        self
+    }
+
+    /// A file to which standard output is appended, the workers' too.
+    #[must_use]
+    pub fn output(mut self, file: impl Into<PathBuf>) -> Builder {
+        self.output = Some(file.into());
+        self
+    }
+
     /// A command that runs the binary: `unshare -pf …`.
     #[must_use]
     pub fn wrapped_in(mut self, command: &[&str]) -> Builder {
@@ -149,7 +166,11 @@ impl Builder {
     #[must_use]
     pub fn spawn(self) -> Cluster {
         let (mut command, place) = self.prepare();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let output = self.output.as_ref().map(|file| {
+            let file = std::fs::File::options().create(true).append(true).open(file);
+            Stdio::from(file.expect("a file for standard output"))
+        });
+        command.stdin(Stdio::null()).stdout(output.unwrap_or_else(Stdio::null)).stderr(Stdio::piped());
         let child = command.spawn().unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
         Cluster::adopt(child, self.binary, place)
     }

@@ -26,6 +26,7 @@ mod port;
 pub mod process;
 mod quarantine;
 pub mod shape;
+mod tool;
 mod user;
 mod wait;
 
@@ -43,6 +44,7 @@ pub use next::next_binary;
 pub use place::{Place, install};
 pub use port::{Options, free_port};
 pub use quarantine::Record;
+pub use tool::{node, python};
 pub use user::{as_user, need_root};
 pub use wait::{PATIENCE, try_for, wait_for, wait_until};
 

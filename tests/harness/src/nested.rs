@@ -23,7 +23,8 @@ impl Builder {
         let (command, place) = self.prepare();
         // JSON's strings are TOML's.
         let quoted = |text: &std::ffi::OsStr| format!("{:?}", text.to_str().expect("text"));
-        let mut config = "workers = 1\n[worker]\nmin_uptime = \"0s\"\nexp_backoff_restart_delay = \"0s\"\n".to_owned();
+        let mut config =
+            "workers = 1\n[worker]\nmin_uptime = \"0s\"\nexp_backoff_restart_delay = \"0s\"\n".to_owned();
         config += "kill_timeout = \"20s\"\nlisten_timeout = \"30s\"\n[worker.env]\n";
         for (name, value) in command.get_envs() {
             if let Some(value) = value {
