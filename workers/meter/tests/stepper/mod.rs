@@ -7,6 +7,7 @@ mod world;
 use std::time::Instant;
 
 use nix::sched::{CpuSet, sched_setaffinity};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use survey::{Mark, Survey};
@@ -17,11 +18,13 @@ pub(crate) struct Scene {
     /// For messages.
     pub(crate) name: &'static str,
     /// What waits in the socket when the first worker comes.
-    pub(crate) datagrams: Vec<Vec<u8>>,
+    pub(crate) datagrams: fn() -> Vec<Vec<u8>>,
     /// How many workers die of them before the one that is traced.
     pub(crate) deaths_before: u64,
     /// Which part of that one's life: `all` or `receive`.
     pub(crate) traced: &'static str,
+    /// What it dies of.
+    pub(crate) dies_of: Signal,
     /// How many instructions far from any change the gate takes.
     pub(crate) sample: usize,
 }

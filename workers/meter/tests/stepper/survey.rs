@@ -52,6 +52,7 @@ impl Survey {
             }
             end += 1;
             let now = world.control_words();
+            world.expect_order(&before, &now);
             if call {
                 marks.push((end, Mark::Call));
             } else if now != before {

@@ -48,7 +48,14 @@ impl Traced {
         !self.over
     }
 
+    /// Whether its next instruction is a system call; elsewhere than on x86-64 none is told, and all are stepped through.
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(crate) fn is_at_call(&self) -> bool {
+        false
+    }
+
     /// Whether its next instruction is a system call.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn is_at_call(&self) -> bool {
         const SYSCALL: i64 = 0x050f; // two bytes, 0f 05 (x86-64)
         let registers = ptrace::getregs(self.pid).expect("it stands still");
@@ -63,6 +70,24 @@ impl Traced {
             WaitStatus::Stopped(_, Signal::SIGSTOP | Signal::SIGABRT) => self.over = true,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// It dies of a fault, here.
+    pub(crate) fn die_of(mut self, fault: Signal) {
+        // Pending, it comes before any further instruction; and the tracer is asked first. Only its own stop may come
+        // before, at the end.
+        kill(self.pid, fault).expect("it is there");
+        loop {
+            ptrace::cont(self.pid, None).expect("it stands still");
+            match waitpid(self.pid, None).expect("our child") {
+                WaitStatus::Stopped(_, signal) if signal == fault => break,
+                WaitStatus::Stopped(_, Signal::SIGSTOP) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        ptrace::cont(self.pid, fault).expect("it stands still");
+        let status = self.child.wait().expect("our child");
+        assert_eq!(status.signal(), Some(fault as i32));
     }
 
     /// Ends it, for real.

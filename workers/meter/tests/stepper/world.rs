@@ -33,9 +33,13 @@ const CONTROL: [usize; 8] = [
     (page::PAGE_BYTES + 56) / 8,
 ];
 
+/// Their values.
+pub(crate) type Control = [u64; CONTROL.len()];
+
 /// A slot with its segments, its socket, its files; and who is to be blamed for the last death.
 pub(crate) struct World {
     traced: &'static str,
+    dies_of: Signal,
     segment: Mapping,
     segment_fd: OwnedFd,
     table: OwnedFd,
@@ -61,18 +65,20 @@ impl World {
         sys::group::stamp_arrivals(socket.as_fd()).expect("stamps");
         socket.set_nonblocking(true).expect("as the launcher makes it");
         let sender = UdpSocket::bind("127.0.0.2:0").expect("a sender");
-        for datagram in &scene.datagrams {
+        let datagrams = (scene.datagrams)();
+        for datagram in &datagrams {
             sender.send_to(datagram, socket.local_addr().expect("bound")).expect("sent");
         }
-        let bytes = scene.datagrams.iter().map(Vec::len).sum::<usize>();
+        let bytes = datagrams.iter().map(Vec::len).sum::<usize>();
         let mut world = World {
             traced: scene.traced,
+            dies_of: scene.dies_of,
             segment: Mapping::new(segment_fd.as_fd(), role.bytes).expect("mapped"),
             segment_fd,
             table,
             socket,
             folder,
-            sent: (scene.datagrams.len() as u64, bytes as u64),
+            sent: (datagrams.len() as u64, bytes as u64),
             run: 0,
             blame: String::new(),
             poison_deaths: 0,
@@ -126,8 +132,15 @@ impl World {
     }
 
     /// What decides what a successor does.
-    pub(crate) fn control_words(&self) -> [u64; CONTROL.len()] {
+    pub(crate) fn control_words(&self) -> Control {
         CONTROL.map(|word| self.segment.words()[word].load(Ordering::Acquire))
+    }
+
+    /// Who becomes the owner has forgotten the hint of the one before: else it would be taken for his.
+    pub(crate) fn expect_order(&self, before: &Control, now: &Control) {
+        let [owner, hint] = [page::OWNER, page::HINT]
+            .map(|word| CONTROL.iter().position(|&it| it == word).expect("a control word"));
+        assert!(before[owner] == now[owner] || now[hint] & 0xffff == 0, "an owner with another's hint");
     }
 
     /// The traced one is killed at `point`; others finish.
@@ -143,7 +156,12 @@ impl World {
         for _ in 0..point.steps {
             traced.step();
         }
-        traced.kill();
+        if self.dies_of == Signal::SIGKILL {
+            traced.kill();
+        } else {
+            traced.die_of(self.dies_of);
+            self.blame = format!("{} {}", self.run, self.dies_of);
+        }
         let mut lives = 0;
         while !self.live("nothing") {
             lives += 1;
