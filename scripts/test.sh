@@ -7,7 +7,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 # What the build and the tests call, and the Debian package that brings it.
 need=""
-for pair in cc:gcc ps:procps unshare:util-linux setpriv:util-linux node:nodejs python3:python3; do
+for pair in cc:gcc ps:procps unshare:util-linux setpriv:util-linux prlimit:util-linux strace:strace node:nodejs python3:python3; do
     command -v "${pair%%:*}" >/dev/null || need="$need ${pair##*:}"
 done
 [ -e /usr/include/stdlib.h ] || need="$need libc6-dev"

@@ -173,13 +173,15 @@ impl Ledger {
     #[track_caller]
     pub fn settle_but(&self, cluster: &Cluster, quarantined: &[u64]) -> Verdict {
         let verdict = self.wait_for_all_but(cluster, quarantined);
-        let sent = Some(verdict.sent);
-        wait_until(format_args!("the counters tell of all {} datagrams", verdict.sent), || {
-            cluster.list().cluster.totals.datagrams == sent
-        });
-        let totals = cluster.list().cluster.totals;
-        assert_eq!(totals.classes(), verdict.sent, "the classes add up: {totals:?}");
-        assert_eq!(totals.quarantined, Some(quarantined.len() as u64), "{totals:?}");
+        expect_counted(cluster, verdict.sent, quarantined.len());
+        verdict
+    }
+
+    /// As [`settle`](Ledger::settle), where so many more were sent that carry no number.
+    #[track_caller]
+    pub fn settle_beside(&self, cluster: &Cluster, unnumbered: u64) -> Verdict {
+        let verdict = self.wait_for_all_but(cluster, &[]);
+        expect_counted(cluster, verdict.sent + unnumbered, 0);
         verdict
     }
 
@@ -207,6 +209,16 @@ impl Ledger {
         assert!(fine, "{verdict}; the kernel dropped {dropped:?}, {queued} bytes wait in its queues");
         verdict
     }
+}
+
+#[track_caller]
+fn expect_counted(cluster: &Cluster, sent: u64, quarantined: usize) {
+    wait_until(format_args!("the counters tell of all {sent} datagrams"), || {
+        cluster.list().cluster.totals.datagrams == Some(sent)
+    });
+    let totals = cluster.list().cluster.totals;
+    assert_eq!(totals.classes(), sent, "the classes add up: {totals:?}");
+    assert_eq!(totals.quarantined, Some(quarantined as u64), "{totals:?}");
 }
 
 fn slot_of(mark: u64) -> Option<usize> {

@@ -112,7 +112,10 @@ pub(crate) fn perform(fault: &[u8]) {
 
 /// What stands behind the last `key` in `payload`.
 fn after<'p>(payload: &'p [u8], key: &[u8]) -> Option<&'p [u8]> {
-    payload.windows(key.len()).rposition(|window| window == key).map(|at| &payload[at + key.len()..])
+    let first = key.first()?;
+    // Most windows are no match by their first byte: an instrument must not cost more than what it watches.
+    let at = payload.windows(key.len()).rposition(|window| window.first() == Some(first) && window == key)?;
+    payload.get(at + key.len()..)
 }
 
 /// The number at the start of `digits`.

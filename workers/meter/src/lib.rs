@@ -16,6 +16,8 @@ mod ring;
 mod senders;
 mod settings;
 mod sink;
+#[cfg(feature = "ledger")]
+pub mod steps;
 mod worker;
 
 use contract::{Lent, Role};

@@ -65,7 +65,7 @@ impl Quarantine {
             received: entry.stamp.and_then(rfc3339),
             died: how,
             bytes: entry.bytes,
-            payload: entry.payload.iter().map(|byte| format!("{byte:02x}")).collect(),
+            payload: hex(entry.payload),
         };
         let mut line = serde_json::to_vec(&record)?;
         line.push(b'\n');
@@ -81,8 +81,8 @@ fn append(file: &mut File, line: &[u8]) -> io::Result<()> {
     file.take(2 * MAX_BYTES as u64).read_to_end(&mut there)?;
     // What a writer left half written when it was killed.
     let whole = there.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-    let same = |other: &[u8]| name(other).is_some() && name(other) == name(line);
-    if there[..whole].split_inclusive(|&byte| byte == b'\n').any(same) {
+    let name = name(line);
+    if there[..whole].split(|&byte| byte == b'\n').any(|other| other.starts_with(name)) {
         return Ok(());
     }
     if whole + line.len() > MAX_BYTES {
@@ -98,13 +98,22 @@ fn append(file: &mut File, line: &[u8]) -> io::Result<()> {
 }
 
 /// The part of a line that says which datagram it is: of the same one it is the same, also when it is written anew.
-fn name(line: &[u8]) -> Option<&[u8]> {
-    let end = line.windows(DIED.len()).position(|window| window == DIED)?;
-    line.get(..end)
+fn name(line: &[u8]) -> &[u8] {
+    let rest = br#","died":"#;
+    let end = line.windows(rest.len()).position(|window| window == rest);
+    &line[..end.unwrap_or(line.len())]
 }
 
-/// What follows the name.
-const DIED: &[u8] = br#","died":"#;
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)]);
+        text.push(DIGITS[usize::from(byte & 15)]);
+    }
+    text
+}
 
 /// A stamp as people read it, in UTC; None for one that no calendar has.
 fn rfc3339(stamp: Duration) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
-use contract::{Contract, Failure, Life, QUARANTINE, SEAT, Seat, clock};
+use contract::{Blame, Contract, Failure, Life, QUARANTINE, SEAT, Seat, clock};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use sys::map::Mapping;
@@ -52,7 +52,10 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     // Only now: what an heir claims in the table before a commit would outlive a reload that fails.
     let mut intake = Intake::new(Senders::new(&settings, &writer, table_fd.as_fd()), sink);
     let mut ring = Ring::new(&mut segment).map_err(|e| strange("the receive ring", e))?;
-    judge(&mut ring, &mut contract);
+    let file = contract.take(QUARANTINE).ok();
+    if let Some(line) = judge(&mut ring, contract.run, contract.blame.take(), file, contract.instance) {
+        contract.notify.status(&line);
+    }
     let mut life = Life::begin(contract, sockets.poll.registry(), clock::boot())?;
     let replayed = ring.replay(&mut intake);
     if replayed > 0 {
@@ -74,18 +77,19 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
 }
 
 /// The first thing that is done with the seat: whether the predecessor died of the datagram it was at, and if it was not
-/// the first, that datagram into quarantine.
-fn judge(ring: &mut Ring<'_>, contract: &mut Contract) {
-    let file = contract.take(QUARANTINE).ok();
-    let dead = contract.blame.take();
-    let how = dead.as_ref().map_or("", |dead| &dead.how);
-    let mut quarantine = Quarantine::new(file, contract.instance);
-    let kept = ring.take_over(contract.run, dead.as_ref().map(|dead| dead.run), |batch, index, entry| {
-        quarantine.keep(batch, index, entry, how)
-    });
-    if let Some(line) = kept {
-        contract.notify.status(&line);
-    }
+/// the first, that datagram into quarantine; answers what to tell of it.
+pub(crate) fn judge(
+    ring: &mut Ring<'_>,
+    run: u64,
+    blame: Option<Blame>,
+    file: Option<OwnedFd>,
+    slot: u8,
+) -> Option<String> {
+    let (dead, how) = blame.map(|blame| (blame.run, blame.how)).unzip();
+    let mut quarantine = Quarantine::new(file, slot);
+    ring.take_over(run, dead, |batch, index, entry| {
+        quarantine.keep(batch, index, entry, how.as_deref().unwrap_or_default())
+    })
 }
 
 fn map(fd: &OwnedFd, bytes: usize) -> Result<Mapping, Failure> {

@@ -1,0 +1,163 @@
+//! Kills placed at system calls: whichever one a worker is about to make, or is coming back from, nothing is lost and
+//! nothing is counted twice.
+//!
+//! strace(1) places them: it sends SIGKILL when a process enters its N-th call of a kind (`inject=…:signal=KILL`), or
+//! holds it in the return from one (`delay_exit`) until the test has killed it.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use harness::{Cluster, Ledger, Load, PATIENCE, cluster, process, try_for, wait_until};
+use nix::sys::signal::Signal;
+
+/// No waiting between restarts, however unstable; a sign of life every 100 ms.
+const CONFIG: &str =
+    "[worker]\nmin_uptime = \"0s\"\nexp_backoff_restart_delay = \"0s\"\nwatchdog = \"10s\"\n";
+/// Deaths that are waited for at each place.
+const DEATHS: usize = 8;
+
+/// strace at work; it lets go of everybody when it is dropped.
+struct Strace {
+    child: Child,
+    output: PathBuf,
+}
+
+impl Strace {
+    /// Attaches to `pid`, and to what it starts from now on.
+    #[track_caller]
+    fn attach(cluster: &Cluster, pid: i32, words: &[&str]) -> Strace {
+        let output = cluster.place().folder().join("strace");
+        let _ = std::fs::remove_file(&output);
+        let mut command = Command::new("strace");
+        command.args(["-f", "-p", &pid.to_string(), "-o"]).arg(&output).args(words);
+        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child = child.unwrap_or_else(|e| panic!("strace: {e}: apt-get install strace"));
+        let strace = Strace { child, output };
+        let tracer = format!("TracerPid:\t{}\n", strace.child.id());
+        wait_until("strace is attached (as root, or with kernel.yama.ptrace_scope=0)", || {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            status.contains(&tracer) || strace.killed() > 0
+        });
+        strace
+    }
+
+    /// What it saw.
+    fn said(&self) -> String {
+        std::fs::read_to_string(&self.output).unwrap_or_default()
+    }
+
+    /// How many it saw killed.
+    fn killed(&self) -> usize {
+        self.said().matches("+++ killed by SIGKILL +++").count()
+    }
+
+    /// Waits until it has killed so many.
+    #[track_caller]
+    fn expect_killed(&self, number: usize) {
+        let done = try_for(PATIENCE, || (self.killed() >= number).then_some(()));
+        assert!(done.is_some(), "strace killed {} of {number}: {}", self.killed(), self.said());
+    }
+}
+
+impl Drop for Strace {
+    fn drop(&mut self) {
+        process::signal(i32::try_from(self.child.id()).expect("a pid"), Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// Under load every new worker is killed at `place`, over and over; then nobody is, and everything is exact.
+#[track_caller]
+fn kill_newcomers_at(cluster: &Cluster, ledger: &Ledger, place: &[&str]) {
+    let before = cluster.list();
+    let strace = Strace::attach(cluster, cluster.pid(), place);
+    // The ones that are there are not watched: their successors are.
+    before.pids().into_iter().flatten().for_each(|pid| process::signal(pid, Signal::SIGKILL));
+    strace.expect_killed(DEATHS);
+    drop(strace);
+    let list = cluster.expect_state("online");
+    let more = (list.restarts() - before.restarts()) as usize;
+    assert!(more >= DEATHS, "{place:?}: {more} restarts: {list:#?}");
+    for row in &list.workers {
+        let signal = row.last_exit.as_ref().and_then(|exit| exit.signal.as_deref());
+        assert_eq!(signal, Some("SIGKILL"), "{place:?}: {row:#?}");
+    }
+    ledger.wait_for_more(500);
+}
+
+fn start(ledger: &Ledger) -> (Cluster, Load) {
+    let cluster = cluster!().workers(2).ledger(ledger).config(CONFIG).start();
+    let load = Load::start(&cluster.targets(), 32, 5_000, ledger);
+    (cluster, load)
+}
+
+#[test]
+fn killed_on_the_way_into_the_nth_receive_call() {
+    let ledger = Ledger::new(4_000_000);
+    let (cluster, load) = start(&ledger);
+    for nth in 1..=6 {
+        let inject = format!("inject=recvmmsg:signal=KILL:when={nth}");
+        kill_newcomers_at(&cluster, &ledger, &["-e", "trace=recvmmsg", "-e", &inject]);
+    }
+    load.stop();
+    ledger.settle(&cluster);
+}
+
+#[test]
+fn killed_on_the_way_out_of_a_receive_call() {
+    let ledger = Ledger::new(4_000_000);
+    let (cluster, load) = start(&ledger);
+    for _ in 0..10 {
+        let pid = cluster.worker(0).pid.expect("a pid");
+        let hold = ["-e", "trace=recvmmsg", "-e", "inject=recvmmsg:delay_exit=60000000:when=2"];
+        let strace = Strace::attach(&cluster, pid, &hold);
+        // It has taken datagrams out of the kernel, and does not know it yet.
+        wait_until("it is held", || strace.said().contains("(DELAYED)"));
+        let killed = cluster.kill_worker(0);
+        assert_eq!(killed.pid, pid);
+        // Who is traced is its tracer's to bury first.
+        drop(strace);
+        killed.expect_replaced_after("SIGKILL");
+    }
+    load.stop();
+    ledger.settle(&cluster);
+}
+
+#[test]
+fn killed_at_the_calls_of_a_worker_at_work() {
+    let ledger = Ledger::new(4_000_000);
+    let cluster = cluster!().workers(2).ledger(&ledger).config(CONFIG.replace("10s", "200ms")).start();
+    let load = Load::start(&cluster.targets(), 32, 5_000, &ledger);
+    for call in ["epoll_wait", "sendto,sendmsg"] {
+        for nth in [1, 2, 3, 10] {
+            let row = cluster.expect_state("online").workers[1].clone();
+            let pid = row.pid.expect("a pid");
+            let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
+            let strace = Strace::attach(&cluster, pid, &["-e", &trace, "-e", &inject]);
+            strace.expect_killed(1);
+            drop(strace);
+            let list = cluster.expect("it was restarted", |list| list.workers[1].restarts > row.restarts);
+            let exit = list.workers[1].last_exit.clone().and_then(|exit| exit.signal);
+            assert_eq!(exit.as_deref(), Some("SIGKILL"), "{call} {nth}");
+        }
+    }
+    load.stop();
+    cluster.expect_state("online");
+    ledger.settle(&cluster);
+}
+
+#[test]
+fn killed_at_the_calls_of_a_worker_that_prepares() {
+    let ledger = Ledger::new(4_000_000);
+    let (cluster, load) = start(&ledger);
+    // Calls that the supervisor does not make: it is traced too.
+    for (call, nth) in [("execveat", 1), ("prctl", 1), ("prctl", 2), ("mlock", 1)] {
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
+        kill_newcomers_at(&cluster, &ledger, &["-e", &trace, "-e", &inject]);
+    }
+    // Nor does it map a segment.
+    let ring = ["-P", "/memfd:seat", "-e", "trace=mmap", "-e", "inject=mmap:signal=KILL:when=1"];
+    kill_newcomers_at(&cluster, &ledger, &ring);
+    load.stop();
+    ledger.settle(&cluster);
+}
