@@ -53,7 +53,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(scene: &Scene) -> World {
-        let role = meter::ROLE.seat;
+        let role = meter::ROLE.seat.expect("a worker has a segment");
         let segment_fd = sys::map::segment("ring", &(role.head)(), role.bytes, false).expect("a segment");
         let lent = meter::TABLE;
         let table = sys::map::segment("table", &(lent.head)(), lent.bytes, false).expect("a table");
