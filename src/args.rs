@@ -9,6 +9,7 @@ mod tests;
 pub use cli::Goal;
 pub use usage::UsageError;
 
+use crate::amount::{self, Amount};
 use crate::config::Overrides;
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -79,6 +80,11 @@ pub enum Command {
         /// These, as given; empty = all.
         ids: Vec<String>,
     },
+    /// More or fewer workers.
+    Scale {
+        /// How many.
+        amount: Amount,
+    },
     /// Print the version.
     Version,
     /// Print this text to standard output.
@@ -135,6 +141,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Reload { json }) => Command::Reload { json },
         Some(Verb::Upgrade { json }) => Command::Upgrade { json },
         Some(Verb::Restart { ids }) => Command::Restart { ids },
+        Some(Verb::Scale { amount }) => Command::Scale { amount: scale_amount(&amount)? },
     };
     Ok(Invocation { runtime_dir: runtime_dir?, log_level, command })
 }
@@ -229,6 +236,11 @@ fn log_level(flag: Option<String>, around: &Surroundings<'_>) -> Result<LevelFil
         let hint = format!("allowed: off, error, warn, info, debug, trace; for example `{example}`");
         UsageError::value(source, &text, "is not a log level", hint)
     })
+}
+
+fn scale_amount(text: &str) -> Result<Amount, UsageError> {
+    let hint = || format!("{}; for example `scale +2`", amount::ALLOWED);
+    text.parse().map_err(|wrong: amount::Wrong| UsageError::value("scale", text, &wrong.to_string(), hint()))
 }
 
 fn wait_timeout(text: &str) -> Result<Duration, UsageError> {

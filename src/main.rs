@@ -1,5 +1,6 @@
 //! atlas-cluster: any number of processes on one UDP port, and every audio meter readable from each.
 
+pub mod amount;
 pub mod args;
 mod cli;
 pub mod config;

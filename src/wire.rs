@@ -28,11 +28,14 @@ pub struct Request {
     /// Version of the asker.
     #[serde(default)]
     pub version: String,
-    /// `ping`, `view`, `reload`, `upgrade`, `restart` or `stop`.
+    /// `ping`, `view`, `reload`, `upgrade`, `restart`, `scale` or `stop`.
     pub verb: String,
     /// `restart`: worker numbers or role names; empty means every worker.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
+    /// `scale`: how many workers, as the user wrote it: `6`, `+2`, `-1`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub amount: String,
     /// `stop`: kill at once instead of draining.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub now: bool,
@@ -52,6 +55,9 @@ pub struct Answer {
     /// Answer to `reload` and `upgrade`, also when it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reload: Option<LastReload>,
+    /// Answer to `scale`: how many workers there are now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<u8>,
     /// Answer to `ping`: pid of the supervisor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,

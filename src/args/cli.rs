@@ -8,7 +8,6 @@ use std::path::PathBuf;
 /// Verbs that are promised for a later version.
 pub(super) const VERBS_TO_COME: &[&str] = &[
     "describe",
-    "scale",
     "signal",
     "logs",
     "flush",
@@ -156,6 +155,13 @@ pub(super) enum Verb {
         /// Workers; all of them if none is given
         #[arg(value_name = "ID")]
         ids: Vec<String>,
+    },
+    /// More or fewer workers, losing nothing; returns when it is done
+    #[command(after_help = "Example:\n  atlas-cluster scale +2")]
+    Scale {
+        /// Exactly N workers (1 to 64), or so many more, or so many fewer
+        #[arg(value_name = "N|+N|-N", allow_negative_numbers = true)]
+        amount: String,
     },
     /// Print the version
     #[command(after_help = "Example:\n  atlas-cluster version")]

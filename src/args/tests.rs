@@ -1,6 +1,7 @@
 //! Command lines in, invocations or exact words out.
 
 use super::{Command, Goal, Invocation, Surroundings, UsageError, cli, parse_in};
+use crate::amount::Amount;
 use crate::config::load;
 use log::LevelFilter;
 use std::ffi::OsString;
@@ -61,6 +62,11 @@ fn every_verb_has_its_command() {
         ("upgrade --json", Command::Upgrade { json: true }),
         ("restart", Command::Restart { ids: vec![] }),
         ("restart 0 2", Command::Restart { ids: vec!["0".to_owned(), "2".to_owned()] }),
+        ("scale 6", Command::Scale { amount: Amount::To(6) }),
+        ("scale +2", Command::Scale { amount: Amount::More(2) }),
+        ("scale -1", Command::Scale { amount: Amount::Fewer(1) }),
+        ("scale -1 --runtime-dir /a", Command::Scale { amount: Amount::Fewer(1) }),
+        ("scale --log-level debug -- -1", Command::Scale { amount: Amount::Fewer(1) }),
         ("version", Command::Version),
         ("--version", Command::Version),
         ("-V", Command::Version),
@@ -202,7 +208,15 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
          "allowed: a duration up to 24h, with its unit; for example `--timeout 30s`"),
         ("wait --timeout 25h", "--timeout: `25h` is out of range",
          "allowed: a duration up to 24h, with its unit; for example `--timeout 30s`"),
-        ("scale 3", "`scale` is not in version NOW yet", VERBS),
+        ("scale", "'scale' needs <N|+N|-N>", "see 'atlas-cluster scale --help'"),
+        ("scale 0", "scale: `0` is out of range", AMOUNT),
+        ("scale 65", "scale: `65` is out of range", AMOUNT),
+        ("scale -65", "scale: `-65` is out of range", AMOUNT),
+        ("scale abc", "scale: `abc` is not a number of workers", AMOUNT),
+        ("scale -1.5", "scale: `-1.5` is not a number of workers", AMOUNT),
+        ("scale -abc", "unexpected argument '-a'", "see 'atlas-cluster scale --help'"),
+        ("scale 1 2", "unexpected argument '2'", "see 'atlas-cluster scale --help'"),
+        ("describe 3", "`describe` is not in version NOW yet", VERBS),
         ("--log-level debug logs --json", "`logs` is not in version NOW yet", VERBS),
         ("--daemon", "`--daemon` is not in version NOW yet", "leave it out, and let a service manager keep it in the background"),
         ("--share=2", "'--share' takes no value, but got '2'", "see 'atlas-cluster start --help'"),
@@ -242,5 +256,7 @@ fn the_error_of_a_variable_names_it() {
 /// This version, as errors mention it; expected words say `version NOW`.
 const NOW: &str = concat!("version ", env!("CARGO_PKG_VERSION"));
 const WORKERS: &str = "allowed: a whole number from 1 to 64, or \"max\"; for example `--workers 4`";
+const AMOUNT: &str =
+    "allowed: a number from 1 to 64, or +N or -N for so many more or fewer; for example `scale +2`";
 const VERBS: &str =
-    "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, version";
+    "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, version";

@@ -84,6 +84,7 @@ pub(super) fn from_clap(error: &clap::Error, verb: &str) -> UsageError {
     let value = text(ContextKind::InvalidValue);
     let sentence = match error.kind() {
         ErrorKind::UnknownArgument => format!("unexpected argument '{argument}'"),
+        ErrorKind::MissingRequiredArgument => format!("'{verb}' needs {}", text(ContextKind::InvalidArg)),
         ErrorKind::InvalidSubcommand => return unknown_verb(&text(ContextKind::InvalidSubcommand)),
         ErrorKind::InvalidValue if value.is_empty() => format!("'{argument}' needs a value"),
         ErrorKind::InvalidValue => format!("'{argument}' cannot be '{value}'"),

@@ -54,6 +54,7 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Reload { json } => return orders::reload(client, "reload", *json),
         Command::Upgrade { json } => return orders::reload(client, "upgrade", *json),
         Command::Restart { ids } => orders::restart(client, ids)?,
+        Command::Scale { amount } => orders::scale(client, *amount)?,
         Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Help(text) => terminal::print(text)?,
         Command::Start(..) => {

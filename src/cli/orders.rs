@@ -1,4 +1,4 @@
-//! `ping`, `wait`, `stop`, `reload`, `upgrade`, `restart`.
+//! `ping`, `wait`, `stop`, `reload`, `upgrade`, `restart`, `scale`.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use super::snapshot::Snapshot;
 use super::terminal::print;
 use super::text::{clean, clean_lines};
 use super::{complain, json};
+use crate::amount::Amount;
 use crate::args::Goal;
 use crate::exit::{DONE, FAILED, USAGE};
 use crate::wire::{LastReload, List, Request};
@@ -34,6 +35,15 @@ pub(super) fn restart(client: &Client, ids: &[String]) -> Result<(), Error> {
     client.order(request).map_err(|refusal| refusal.error)?;
     let what = if ids.is_empty() { "every worker".into() } else { clean(&ids.join(", ")) };
     print(&format!("restart done: {what}\n"))
+}
+
+/// More or fewer workers; says how many there are then.
+pub(super) fn scale(client: &Client, amount: Amount) -> Result<(), Error> {
+    let request = Request { verb: "scale".into(), amount: amount.to_string(), ..Request::default() };
+    let reply = client.order(request).map_err(|refusal| refusal.error)?;
+    let workers = reply.answer.workers;
+    let workers = workers.ok_or_else(|| client.garbage("scale", "there is no number of workers in it"))?;
+    print(&format!("scale done: {workers} worker{}\n", if workers == 1 { "" } else { "s" }))
 }
 
 /// `reload --json`.

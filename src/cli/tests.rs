@@ -12,6 +12,7 @@ use super::error::Error;
 use super::fake::{self, Fake, Say};
 use super::run;
 use super::snapshot::Snapshot;
+use crate::amount::Amount;
 use crate::args::{Command, Goal};
 use crate::exit::FAILED;
 use crate::wire::{Answer, LastReload, MAX_ANSWER, Trouble, View};
@@ -48,7 +49,8 @@ fn without_a_cluster_every_verb_exits_with_4() {
     let list = Command::List { json: false, watch: true };
     let verbs =
         [list, Command::Meters { json: true, watch: true }, Command::Ping, Command::Stop { now: false }];
-    let orders = [Command::Reload { json: true }, Command::Restart { ids: vec![] }];
+    let scale = Command::Scale { amount: Amount::More(1) };
+    let orders = [Command::Reload { json: true }, Command::Restart { ids: vec![] }, scale];
     for verb in verbs.iter().chain(&orders) {
         assert_eq!(run(verb, empty.path()), 4, "{verb:?}");
     }
@@ -134,6 +136,19 @@ fn a_reload_exits_as_it_went() {
     assert_eq!((went("failed", Some(1)), went("refused", Some(2))), (1, 2));
     let fake = Fake::new(|_| Say::answer(Answer::default()));
     assert_eq!(run(&Command::Reload { json: false }, fake.dir()), 1, "no result at all");
+}
+
+#[test]
+fn a_scaling_tells_how_many_there_are() {
+    let scale = |workers: Option<u8>| {
+        let fake = Fake::new(move |request| match request.verb.as_str() {
+            "ping" => Say::answer(Answer::default()),
+            _ if request.amount == "-2" => Say::answer(Answer { workers, ..Answer::default() }),
+            _ => Say::trouble(&format!("`{}`", request.amount), None, 2),
+        });
+        run(&Command::Scale { amount: Amount::Fewer(2) }, fake.dir())
+    };
+    assert_eq!((scale(Some(1)), scale(None)), (0, 1), "the amount arrives as it was written");
 }
 
 #[test]

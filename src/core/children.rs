@@ -35,13 +35,20 @@ impl Fleet {
         let seat = self.seat(slot);
         let heir = seat.heir.is_some();
         match &mut seat.holder {
-            Holder::Held(proc) | Holder::Draining(proc) => match proc.phase {
+            Holder::Held(proc) => match proc.phase {
                 Phase::Launching { .. } => {
                     proc.takes_over(turn.now, &policy);
                     if heir {
                         proc.excuse();
                     }
                     turn.tell(News::Online { slot, run: proc.run, generation: proc.generation });
+                }
+                Phase::Online { .. } => {}
+            },
+            Holder::Draining(proc) => match proc.phase {
+                Phase::Launching { .. } => {
+                    proc.drains(turn.now, &policy);
+                    turn.tell(News::Drains { slot, run: proc.run });
                 }
                 Phase::Online { .. } => {}
             },
@@ -79,11 +86,16 @@ impl Fleet {
             Some((slot, Place::Holder)) => {
                 let next = self.policy(slot).watchdog.map(|watchdog| turn.now.after(watchdog));
                 match &mut self.seat(slot).holder {
-                    Holder::Held(proc) | Holder::Draining(proc) => match &mut proc.phase {
+                    Holder::Held(proc) => match &mut proc.phase {
                         Phase::Online { silent_at, .. } => *silent_at = next,
                         Phase::Launching { .. } => {}
                     },
-                    Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing => {}
+                    Holder::Draining(proc) if proc.is_online() => self.end_drain(turn, slot),
+                    Holder::Draining(_)
+                    | Holder::Empty(_)
+                    | Holder::Waiting { .. }
+                    | Holder::Errored
+                    | Holder::Closing => {}
                 }
             }
             Some((_, Place::Heir | Place::Leaver)) | None => {}
@@ -189,6 +201,27 @@ impl Fleet {
             Op::Reloading(_) => self.fail_reload(turn, failure),
             Op::Steady => self.put_off_succession(turn, slot),
             Op::Starting | Op::Stopping(_) | Op::Over => {}
+        }
+    }
+
+    /// A drainer reads, or had its time: told to leave it empties the queue first. Beside an heir that a reload prepares
+    /// it goes on.
+    pub(super) fn end_drain(&mut self, turn: &mut Turn, slot: Slot) {
+        let policy = self.policy(slot).clone();
+        match (self.want(slot), &mut self.seat(slot).holder) {
+            (Want::Nothing, Holder::Draining(_)) => {
+                self.dismiss(turn, slot);
+            }
+            (Want::Newcomer, Holder::Draining(proc)) => proc.drains(turn.now, &policy),
+            (Want::Holder | Want::Stopped, Holder::Draining(_))
+            | (
+                Want::Holder | Want::Newcomer | Want::Nothing | Want::Stopped,
+                Holder::Empty(_)
+                | Holder::Waiting { .. }
+                | Holder::Errored
+                | Holder::Held(_)
+                | Holder::Closing,
+            ) => {}
         }
     }
 

@@ -57,6 +57,9 @@ impl Fleet {
                     Phase::Launching { until, .. } if until <= now => {
                         (News::TooLate { slot, run }, Failure::TooLate { slot, run })
                     }
+                    Phase::Online { silent_at: Some(at), .. } if at <= now && holder.is_draining() => {
+                        return self.end_drain(turn, slot);
+                    }
                     Phase::Online { silent_at: Some(at), .. } if at <= now => {
                         (News::Silent { slot, run }, Failure::Died { slot, run })
                     }

@@ -118,7 +118,7 @@ pub(crate) enum Event {
     Exited(Run),
     /// Answer to `Close`: the slot's sockets are closed, everywhere.
     Closed(Slot),
-    /// Answer to `Close`: nothing was closed, datagrams wait.
+    /// Answer to `Close`: nothing was closed, datagrams wait in a queue, or in the batch of a worker that died.
     StillQueued(Slot),
     /// Somebody wants something.
     Order(Ticket, Order),
@@ -131,7 +131,6 @@ pub(crate) enum Event {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Order {
     /// More or fewer workers.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no verb gives this order yet"))]
     Scale(Scale),
     /// A new generation takes over, or nothing changes.
     Reload {
@@ -183,8 +182,8 @@ pub(crate) enum Action {
         /// Whom new datagrams go to; never empty, never beyond `bound`.
         mask: u64,
     },
-    /// Close the slot's sockets if their queues are empty; answered by `Closed` or `StillQueued`. A slot
-    /// without sockets is `Closed`.
+    /// Close the slot's sockets if nothing waits there to be read; answered by `Closed` or `StillQueued`. A slot
+    /// without sockets is `Closed`. No datagram is steered there from before this until after the answer.
     Close(Slot),
     /// The one answer to an order.
     Answer(Ticket, Outcome),
@@ -246,6 +245,8 @@ pub(crate) enum Refusal {
     Stopping,
     /// Not 1 … `MAX_WORKERS`.
     OutOfRange,
+    /// So many workers are more than the shell has room for.
+    NoRoom(u8),
 }
 
 /// How a fleet's life ended.
@@ -262,6 +263,8 @@ pub(crate) enum Verdict {
 pub(crate) enum News {
     /// A holder is online: by its READY, or an heir by taking over.
     Online { slot: Slot, run: Run, generation: Generation },
+    /// A worker has come to empty the queue of a retired slot.
+    Drains { slot: Slot, run: Run },
     /// The first start is over; said once in a life.
     AllOnline,
     /// `run` ended after an unstable run; another follows after `delay`.

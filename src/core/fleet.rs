@@ -73,6 +73,8 @@ pub(crate) struct Fleet {
     pub(super) generation: Generation,
     /// The highest number given to any generation, also one that failed.
     pub(super) newest: Generation,
+    /// The most workers that the shell can keep; a scaling beyond is refused.
+    pub(super) room: u8,
     /// Workers wanted now, 1 … `MAX_WORKERS`: what the plan says, or a scaling since.
     pub(super) wanted: u8,
     /// Workers are 0 … n without a gap; the bound ones come first.
@@ -92,6 +94,7 @@ impl Fleet {
     pub(crate) fn new(generation: Generation, plan: Plan) -> Fleet {
         assert!((1..=MAX_WORKERS).contains(&plan.workers), "a plan for {} workers", plan.workers);
         Fleet {
+            room: MAX_WORKERS,
             wanted: plan.workers,
             plan,
             generation,
@@ -113,6 +116,11 @@ impl Fleet {
             self.seats.insert(Slot::Worker(index), Seat { bound: true, ..Seat::new() });
         }
         self
+    }
+
+    /// The same, in a shell that can keep `room` workers and no more.
+    pub(crate) fn with_room(self, room: u8) -> Fleet {
+        Fleet { room, ..self }
     }
 
     /// The only door: what happened, then everything that follows from it.
@@ -164,15 +172,14 @@ impl Fleet {
             }
             (Holder::Empty(_), Want::Nothing) => self.may_close(slot) && self.close(turn, slot),
             (Holder::Held(_), Want::Nothing) => !self.steered.names(slot) && self.dismiss(turn, slot),
-            (Holder::Draining(proc), Want::Nothing) => proc.is_online() && self.dismiss(turn, slot),
             (Holder::Draining(proc), Want::Holder) if proc.generation == self.generation => {
-                self.keep_drainer(slot, proc)
+                self.keep_drainer(turn, slot, proc)
             }
             (Holder::Draining(_), Want::Holder) => self.dismiss(turn, slot),
             (Holder::Errored, Want::Nothing) => self.forget_failures(slot),
             (Holder::Empty(_), Want::Newcomer | Want::Stopped)
             | (Holder::Held(_), Want::Holder | Want::Newcomer | Want::Stopped)
-            | (Holder::Draining(_), Want::Newcomer | Want::Stopped)
+            | (Holder::Draining(_), Want::Newcomer | Want::Nothing | Want::Stopped)
             | (Holder::Errored, Want::Holder | Want::Newcomer | Want::Stopped)
             | (Holder::Waiting { .. }, Want::Holder | Want::Newcomer | Want::Nothing | Want::Stopped)
             | (Holder::Closing, Want::Holder | Want::Newcomer | Want::Nothing | Want::Stopped) => false,

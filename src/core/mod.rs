@@ -48,9 +48,9 @@ mod tests;
 
 pub(crate) use self::event::{
     Action, Event, Failure, Generation, MAX_WORKERS, News, Order, Outcome, Plan, Policy, Refusal, RoleSet,
-    Run, Sig, Slot, Tick, Ticket, Verdict,
+    Run, Scale, Sig, Slot, Tick, Ticket, Verdict,
 };
 pub(crate) use self::fleet::Fleet;
-pub(crate) use self::view::{ClusterState, SlotView, Status};
 #[cfg(test)]
-pub(crate) use self::{event::Scale, view::Place};
+pub(crate) use self::view::Place;
+pub(crate) use self::view::{ClusterState, SlotView, Status};

@@ -14,6 +14,9 @@ impl Fleet {
             Scale::Up(workers) => self.wanted.saturating_add(workers).min(MAX_WORKERS),
             Scale::Down(workers) => self.wanted.saturating_sub(workers).max(1),
         };
+        if wanted > self.room.max(self.wanted) {
+            return turn.answer(ticket, Outcome::Refused(Refusal::NoRoom(wanted)));
+        }
         let before = self.wanted;
         let earlier = self.errands.scale.take();
         if let Some(errand) = &earlier {

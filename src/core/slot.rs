@@ -9,7 +9,7 @@
 //!
 //!   retired: Empty, nobody left ──▶ Closing ──Closed──▶ no slot
 //!                      ▲               │ StillQueued
-//!                      └── (leaver) ◀── Draining: online, then TERM
+//!                      └── (leaver) ◀── Draining: reads, then TERM
 //! ```
 //!
 //! Who reads is not decided here: a worker takes its slot's lock after READY, so an heir reads when its
@@ -61,7 +61,8 @@ impl Start {
 pub(super) enum Phase {
     /// Spawned, not READY; killed at `until`.
     Launching { until: Tick, start: Start },
-    /// READY since then; killed at `silent_at`. An heir before it takes over has no watchdog.
+    /// READY since then; killed at `silent_at`. An heir before it takes over has no watchdog. A drainer is not killed
+    /// then, but told to leave.
     Online { since: Tick, silent_at: Option<Tick> },
 }
 
@@ -94,6 +95,12 @@ impl Proc {
     /// READY and in charge.
     pub(super) fn takes_over(&mut self, now: Tick, policy: &Policy) {
         self.phase = Phase::Online { since: now, silent_at: first_silence(now, policy) };
+    }
+
+    /// READY, only to empty the queue of a retired slot. READY alone does not say that it reads: it is told to leave
+    /// by its first sign of life, or then.
+    pub(super) fn drains(&mut self, now: Tick, policy: &Policy) {
+        self.phase = Phase::Online { since: now, silent_at: Some(now.after(policy.kill_timeout)) };
     }
 
     /// It waits behind an heir, which the lock went to when the holder before it died: nobody can tell silence from
@@ -169,6 +176,12 @@ pub(super) enum Holder {
     Draining(Proc),
     /// Nobody, and nobody may come: `Close` was ordered and is not answered.
     Closing,
+}
+
+impl Holder {
+    pub(super) fn is_draining(&self) -> bool {
+        matches!(self, Holder::Draining(_))
+    }
 }
 
 /// The state of one slot.

@@ -14,15 +14,16 @@ pub(super) struct Steering {
 }
 
 impl Steering {
-    /// Every bound slot below `wanted` that is read or will be in a moment; if that is none, all of them:
-    /// the kernel then queues for whoever comes first.
+    /// Every bound slot below `wanted` that is read or will be in a moment; if that is none, all of them: the kernel
+    /// then queues for whoever comes first. Never one that closes, though it be wanted again meanwhile: what went there
+    /// would be closed with it.
     pub(super) fn of<'a>(wanted: u8, seats: impl Iterator<Item = (&'a Slot, &'a Seat)>) -> Steering {
         let (mut bound, mut read, mut all) = (0, 0, 0);
         for (slot, seat) in seats {
             match slot {
                 Slot::Worker(index) if seat.bound => {
                     bound += 1;
-                    if *index < wanted {
+                    if *index < wanted && !seat.is_closing() {
                         all |= 1 << index;
                         read |= u64::from(seat.is_read()) << index;
                     }

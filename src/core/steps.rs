@@ -47,8 +47,11 @@ impl Fleet {
         (seat.holder, seat.drains) = (Holder::Draining(proc), seat.drains.saturating_add(1));
     }
 
-    /// The slot is wanted again, and a worker is there already.
-    pub(super) fn keep_drainer(&mut self, slot: Slot, proc: Proc) -> bool {
+    /// The slot is wanted again, and a worker is there already. Its watchdog begins as at a takeover.
+    pub(super) fn keep_drainer(&mut self, turn: &Turn, slot: Slot, mut proc: Proc) -> bool {
+        if proc.is_online() {
+            proc.takes_over(turn.now, self.policy(slot));
+        }
         let seat = self.seat(slot);
         (seat.holder, seat.drains) = (Holder::Held(proc), 0);
         true

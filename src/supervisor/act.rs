@@ -10,6 +10,8 @@ use crate::core::{Action, Event, Generation, Run, Slot};
 
 /// How long after a start that failed the core hears of it.
 const UNBORN: Duration = Duration::from_millis(100);
+/// How long after a steering program that was refused it is tried again.
+const UNSTEERED: Duration = Duration::from_millis(100);
 
 impl Shell {
     /// Starts that failed a while ago.
@@ -22,20 +24,30 @@ impl Shell {
         }
     }
 
+    /// Steers anew what the kernel refused a while ago.
+    pub(super) fn steer_again(&mut self) {
+        if let Some((_, bound, mask)) = self.unsteered.take_if(|(due, ..)| *due <= clock::now()) {
+            self.steer(bound, mask);
+        }
+    }
+
+    /// What the kernel refuses is tried again, until something else is wanted: a slot that is out of the core's mask and
+    /// not out of the kernel's would not be closed.
+    pub(super) fn steer(&mut self, bound: u8, mask: u64) {
+        let result = self.kept.steer(bound, mask);
+        self.closing.note_steered(mask, result.is_ok());
+        self.unsteered = result.err().map(|e| {
+            self.news.cannot_steer(bound, mask, &e);
+            (clock::now().after(UNSTEERED), bound, mask)
+        });
+    }
+
     pub(super) fn perform(&mut self, action: &Action) {
         match *action {
             Action::Spawn { slot, run, generation, heir } => self.spawn(slot, run, generation, heir),
             Action::Signal(run, signal) => self.children.signal(run, signal),
-            Action::Steer { bound, mask } => {
-                if let Err(e) = self.kept.steer(bound, mask) {
-                    log::error!("cannot steer {bound} workers to the mask {mask:#x}: {e}");
-                }
-            }
-            Action::Close(slot) => {
-                let closed = self.kept.close(slot);
-                self.remember();
-                self.events.push_back(if closed { Event::Closed(slot) } else { Event::StillQueued(slot) });
-            }
+            Action::Steer { bound, mask } => self.steer(bound, mask),
+            Action::Close(slot) => self.closing.order(slot),
             Action::Answer(ticket, outcome) => self.answer(ticket, outcome),
             Action::Tell(news) => self.tell(news),
             Action::Gone(verdict) => self.verdict = Some(verdict),

@@ -45,8 +45,12 @@ pub(super) struct Process {
     pub(super) born: Tick,
     /// It has, or had, its slot: an heir that never took over has not.
     pub(super) in_charge: bool,
+    /// It could take over, or has: READY=1.
+    pub(super) ready: bool,
     /// Why it ends, as it said itself, and the errno behind it.
     pub(super) last_words: Option<(String, i32)>,
+    /// It said something, so it has executed its image: our descriptors are not its own any more.
+    has_spoken: bool,
     /// It may have said more than was read in the last turn.
     unread: bool,
     line: Line,
@@ -81,6 +85,8 @@ struct FrozenProcess {
     pid: i32,
     born: Tick,
     in_charge: bool,
+    ready: bool,
+    has_spoken: bool,
     last_words: Option<(String, i32)>,
     line: RawFd,
     path: PathBuf,
@@ -108,6 +114,7 @@ pub(super) struct Birth<'a> {
 /// All processes, and what every one of them is made from.
 pub(super) struct Children {
     processes: BTreeMap<Run, Process>,
+    newest: Run,
     input: File,
     /// Its writing end is ours alone: when we are gone, every child sees it.
     parent_pipe: (OwnedFd, OwnedFd),
@@ -123,6 +130,7 @@ impl Children {
     fn with(notify_folder: PathBuf, parent_pipe: (OwnedFd, OwnedFd)) -> io::Result<Children> {
         Ok(Children {
             processes: BTreeMap::new(),
+            newest: Run(0),
             input: File::open("/dev/null")?,
             parent_pipe,
             notify_folder,
@@ -140,6 +148,8 @@ impl Children {
             pid: process.pid.as_raw(),
             born: process.born,
             in_charge: process.in_charge,
+            ready: process.ready,
+            has_spoken: process.has_spoken,
             last_words: process.last_words.clone(),
             line: packing.pack(process.line.socket().as_fd()),
             path: process.line.path().to_owned(),
@@ -168,10 +178,13 @@ impl Children {
                 pid: Pid::from_raw(process.pid),
                 born: process.born,
                 in_charge: process.in_charge,
+                ready: process.ready,
+                has_spoken: process.has_spoken,
                 last_words: process.last_words,
                 unread: true,
                 line,
             };
+            children.newest = children.newest.max(process.run);
             children.processes.insert(process.run, thawed);
         }
         Ok(children)
@@ -189,6 +202,21 @@ impl Children {
         self.processes.keys().copied().collect()
     }
 
+    /// The process that was started last.
+    pub(super) fn newest(&self) -> Run {
+        self.newest
+    }
+
+    /// Those that said nothing so far.
+    pub(super) fn silent(&self) -> impl Iterator<Item = Run> {
+        self.processes.iter().filter(|(_, process)| !process.has_spoken).map(|(&run, _)| run)
+    }
+
+    /// Whether this one lives and said nothing so far.
+    pub(super) fn is_silent(&self, run: Run) -> bool {
+        self.processes.get(&run).is_some_and(|process| !process.has_spoken)
+    }
+
     /// Those that may have said more than was read in the last turn.
     pub(super) fn unread(&self) -> Vec<Run> {
         self.processes.iter().filter(|(_, process)| process.unread).map(|(&run, _)| run).collect()
@@ -199,6 +227,7 @@ impl Children {
         let process = self.processes.get_mut(&run)?;
         let (said, more) = process.line.read();
         process.unread = more;
+        process.has_spoken |= !said.is_empty();
         Some((process.slot, said, more))
     }
 
@@ -232,10 +261,20 @@ impl Children {
         let title = format!("{}{name} gen {}", contract::TITLE, generation.0);
         let pid = self.execute(image, &[title], &line, &descriptors, environment)?;
         let born = clock::now();
-        self.processes.insert(
-            run,
-            Process { slot, generation, pid, born, in_charge: !heir, last_words: None, unread: false, line },
-        );
+        let process = Process {
+            slot,
+            generation,
+            pid,
+            born,
+            in_charge: !heir,
+            ready: false,
+            last_words: None,
+            has_spoken: false,
+            unread: false,
+            line,
+        };
+        self.processes.insert(run, process);
+        self.newest = run;
         Ok(pid)
     }
 

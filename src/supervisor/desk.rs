@@ -21,6 +21,7 @@ pub(super) enum Asker {
 pub(super) enum Errand {
     Reload(Generation),
     Restart,
+    Scale,
     Stop,
 }
 

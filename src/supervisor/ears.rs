@@ -7,6 +7,7 @@ use super::Shell;
 use super::children::{Dead, Ending};
 use super::desk::Asker;
 use super::notify::Said;
+use crate::amount::Amount;
 use crate::core::{Event, Run, Slot};
 use crate::wire::LastExit;
 
@@ -47,10 +48,15 @@ impl Shell {
                     self.news.garbage(&self.name(slot), "said X_BOUND=1 without handing up bound sockets");
                 }
             }
-            Said::Ready => match self.bound.iter_mut().find(|bound| bound.run == run) {
-                Some(bound) => bound.ready = true,
-                None => self.events.push_back(Event::Ready(run)),
-            },
+            Said::Ready => {
+                if let Some(process) = self.children.get_mut(run) {
+                    process.ready = true;
+                }
+                match self.bound.iter_mut().find(|bound| bound.run == run) {
+                    Some(bound) => bound.ready = true,
+                    None => self.events.push_back(Event::Ready(run)),
+                }
+            }
             Said::Alive => self.events.push_back(Event::Alive(run)),
             Said::Status(text) => self.news.status(&self.name(slot), &text),
             Said::Warning(text) => self.news.warning(&self.name(slot), &text),
@@ -123,6 +129,10 @@ impl Shell {
                 self.last_exits.insert(slot, last_exit);
             }
             self.blames.note_death(slot, run, ending);
+            // Before READY nobody reads.
+            if process.ready {
+                self.kept.note_end(slot, run, ending == Ending::Code(0), self.children.newest());
+            }
             self.news.note_death(run, &process, ending, was_bound);
             self.events.push_back(Event::Exited(run));
             self.settle();
@@ -141,9 +151,8 @@ impl Shell {
                 SIGQUIT => self.order_stop(Asker::signal("SIGQUIT"), true),
                 SIGUSR1 => log::info!("SIGUSR1: there is no log file to reopen"),
                 SIGUSR2 => self.order_upgrade(Asker::signal("SIGUSR2")),
-                SIGTTIN | SIGTTOU => {
-                    log::warn!("scaling by signal is not in version {} yet", env!("CARGO_PKG_VERSION"));
-                }
+                SIGTTIN => self.order_scale(Asker::signal("SIGTTIN"), Amount::More(1)),
+                SIGTTOU => self.order_scale(Asker::signal("SIGTTOU"), Amount::Fewer(1)),
                 other => log::warn!("signal {other} means nothing here"),
             }
             self.settle();

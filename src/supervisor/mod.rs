@@ -13,10 +13,12 @@
 mod above;
 mod act;
 mod advice;
+mod begin;
 mod blame;
 mod budget;
 mod children;
 mod clock;
+mod closing;
 mod control;
 mod desk;
 mod ears;
@@ -49,19 +51,19 @@ use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 
-use crate::config::{Config, Overrides};
+use crate::config::Overrides;
 use crate::core::{Action, Event, Fleet, Run, Slot, Tick, Verdict};
 use crate::exit;
 use crate::roles::Roles;
 use crate::wire::{LastExit, LastReload, Trouble};
-use above::{Above, Found};
 use blame::Blames;
 use children::Children;
+use closing::Closing;
 use control::Control;
 use desk::Desk;
 use generations::{Generations, Source};
 use kept::Kept;
-use limits::{descriptor_limit, warn_of_memlock};
+use limits::Room;
 use log::LogWriter;
 use quarantine::Quarantine;
 use runtime::RuntimeDir;
@@ -69,10 +71,10 @@ use upgrade::Upgrade;
 
 /// Token of the signals.
 const SIGNALS: Token = Token(0);
+/// Token by which helper threads wake the loop.
+const HELPERS: Token = Token(2);
 /// How often memory is looked at, where it has a limit.
 const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a store above us that has no room is left alone.
-const STORE_RETRY: Duration = Duration::from_millis(5);
 /// Events taken from the poll in one turn.
 const MAX_EVENTS: usize = 256;
 
@@ -130,6 +132,9 @@ struct Shell {
     unborn: VecDeque<(Tick, Run)>,
     /// Runs whose slots are bound; the core is told once the store above us has the sockets.
     bound: VecDeque<ears::Bound>,
+    /// A steering program that the kernel refused, and when it is tried again.
+    unsteered: Option<(Tick, u8, u64)>,
+    closing: Closing,
     verdict: Option<Verdict>,
     poll: Poll,
     signals: Signals,
@@ -137,6 +142,7 @@ struct Shell {
     kept: Kept,
     quarantine: Quarantine,
     generations: Generations,
+    room: Room,
     control: Control,
     desk: Desk,
     source: Source,
@@ -165,79 +171,6 @@ struct Shell {
 }
 
 impl Shell {
-    /// A cluster in which nothing runs yet.
-    fn begin(start: Start, roles: &'static Roles) -> Result<Shell, Trouble> {
-        let source = Source { overrides: start.overrides, file: start.file };
-        let loaded = source.load().map_err(|e| config_trouble(&e))?;
-        // A reload finds the same file again, wherever the working directory is by then.
-        let source = Source { file: loaded.file, ..source };
-        descriptor_limit(&loaded.config)?;
-        let runtime = RuntimeDir::claim(&start.runtime_dir)?;
-        let log = log::init(start.log_level).map_err(|e| cannot_start(&e))?;
-        Shell::new(runtime, log, source, loaded.config, roles).map_err(|e| cannot_start(&e))
-    }
-
-    fn new(
-        runtime: RuntimeDir,
-        log: LogWriter,
-        source: Source,
-        config: Config,
-        roles: &'static Roles,
-    ) -> io::Result<Shell> {
-        let poll = Poll::new()?;
-        let signals = signals(poll.registry())?;
-        let plan = generations::plan(&config, roles);
-        let workers = roles.of_workers(&config);
-        let mut found = Found::from_environment()?;
-        let memo = found.take_memo().unwrap_or_default();
-        let mut kept = Kept::new(roles, &config, &mut found, Above::new(upward()))?;
-        kept.recall_dropped(&memo.dropped);
-        kept.above.go_on_from(&memo);
-        found.leftovers().into_iter().for_each(|name| kept.above.forget(name));
-        let generations = Generations::new(config, memo.generation)?;
-        kept.above.remember(generations.last(), kept.dropped_before())?;
-        let bound = kept.bound_slots();
-        if bound > 0 {
-            ::log::warn!(
-                "a supervisor before us is gone: its sockets and counters are taken up, {bound} slots"
-            );
-        }
-        if let Some(seat) = workers.seat {
-            warn_of_memlock(seat.bytes);
-        }
-        Ok(Shell {
-            fleet: Fleet::new(generations.last(), plan).adopting(bound),
-            bound: VecDeque::new(),
-            events: VecDeque::from([Event::Clock]),
-            actions: Vec::new(),
-            unborn: VecDeque::new(),
-            verdict: None,
-            children: Children::new(runtime.notify())?,
-            kept,
-            quarantine: Quarantine::new(runtime.quarantine()),
-            control: Control::new(runtime.control()?, poll.registry())?,
-            generations,
-            desk: Desk::default(),
-            poll,
-            signals,
-            source,
-            roles,
-            last_exits: BTreeMap::new(),
-            blames: Blames::default(),
-            news: news::Reporter::default(),
-            last_reload: None,
-            next_memory_look: Instant::now(),
-            started: clock::now(),
-            started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            upward: upward(),
-            binary: std::env::current_exe()?,
-            upgrade: None,
-            upgrades: 0,
-            log,
-            runtime,
-        })
-    }
-
     /// Turns until no process is left.
     fn serve(&mut self) -> io::Result<Verdict> {
         let mut events = Events::with_capacity(MAX_EVENTS);
@@ -257,6 +190,7 @@ impl Shell {
                     SIGNALS => signalled = true,
                     // Read when it has ended.
                     upgrade::LINE => {}
+                    HELPERS => {} // what they have to tell is asked for in every turn
                     token if self.control.handle(token) => {}
                     token => self.hear(token),
                 }
@@ -271,6 +205,7 @@ impl Shell {
             self.take_requests();
             self.bury_unborn();
             self.tell_bound();
+            self.steer_again();
             self.look_at_memory();
             self.judge_deadlines();
             self.advance_upgrade();
@@ -279,7 +214,9 @@ impl Shell {
 
     /// Lets the core see what happened and performs what follows, until nothing follows.
     fn settle(&mut self) {
-        while let Some(event) = self.events.pop_front() {
+        loop {
+            self.close_retired();
+            let Some(event) = self.events.pop_front() else { return };
             self.handle(clock::now(), event);
         }
     }
@@ -303,9 +240,11 @@ impl Shell {
         let more = (self.control.has_more() || !self.children.unread().is_empty()).then_some(Duration::ZERO);
         let accept = self.control.deadline().map(|at| at.saturating_duration_since(Instant::now()));
         let unborn = self.unborn.front().map(|(due, _)| due.since(now));
+        let unsteered = self.unsteered.map(|(due, ..)| due.since(now));
+        let closing = self.closing.deadline().map(|due| due.saturating_duration_since(Instant::now()));
         let upgrade = self.upgrade_deadline().map(|until| until.since(now));
-        let store = (!self.kept.above.is_idle()).then_some(STORE_RETRY);
-        [deadline, memory, more, accept, unborn, upgrade, store]
+        let store = self.kept.above.deadline().map(|due| due.since(now));
+        [deadline, memory, more, accept, unborn, unsteered, closing, upgrade, store]
             .into_iter()
             .flatten()
             .min()

@@ -67,6 +67,11 @@ impl fmt::Display for Short {
     }
 }
 
+/// `1 worker`, `2 workers`.
+pub(super) fn workers(number: u8) -> String {
+    format!("{number} worker{}", if number == 1 { "" } else { "s" })
+}
+
 /// Keeps what the log needs beside the event itself.
 pub(super) struct Reporter {
     deaths: BTreeMap<Run, Death>,
@@ -137,6 +142,12 @@ impl Reporter {
         self.said.warn(format_args!("{who} {what} ({} such messages so far)", self.garbage));
     }
 
+    /// The kernel refuses a steering program; it is tried again and again.
+    pub(super) fn cannot_steer(&mut self, bound: u8, mask: u64, why: &io::Error) {
+        let what = format_args!("cannot steer {bound} workers to the mask {mask:#x}: {why}");
+        self.lives.log(Level::Error, what);
+    }
+
     /// Says, once for each size, that the kernel grants less than the configured receive buffer.
     pub(super) fn short_buffer(&mut self, granted: u64, wanted: u64) {
         // The kernel counts double, up to INT_MAX: of 1 GiB it grants a byte less.
@@ -165,6 +176,8 @@ impl Shell {
                 self.size_buffers();
                 self.rebalance();
             }
+            // The next one of that number begins anew.
+            News::Retired(slot) => drop(self.last_exits.remove(&slot)),
             _ => {}
         }
         let (level, line) = self.line(news);
@@ -177,11 +190,14 @@ impl Shell {
                 Level::Info,
                 format!("{} gen {} pid {} online", self.name(slot), generation.0, self.pid(run)),
             ),
+            News::Drains { slot, run } => {
+                let pid = self.pid(run);
+                (Level::Info, format!("{} pid {pid} reads what is left in the retired slot", self.name(slot)))
+            }
             News::AllOnline => {
-                let (workers, listen) = (self.fleet.wanted(), super::view::join(self.kept.listen()));
-                let s = if workers == 1 { "" } else { "s" };
+                let (workers, listen) = (workers(self.fleet.wanted()), super::view::join(self.kept.listen()));
                 let pid = std::process::id();
-                (Level::Info, format!("cluster online: {workers} worker{s} on UDP {listen}, pid {pid}"))
+                (Level::Info, format!("cluster online: {workers} on UDP {listen}, pid {pid}"))
             }
             News::Waiting { slot, run, delay, unstable } => {
                 let times = if unstable > 1 {

@@ -2,11 +2,12 @@
 
 use super::control::Client;
 use super::desk::{Asker, Errand};
-use super::{Shell, config_trouble, generations};
+use super::{Shell, config_trouble, generations, news};
 use nix::libc;
 
+use crate::amount::{self, Amount};
 use crate::config::unchangeable;
-use crate::core::{Event, Failure, Generation, Order, Outcome, Refusal, Slot, Ticket};
+use crate::core::{Event, Failure, Generation, Order, Outcome, Refusal, Scale, Slot, Ticket};
 use crate::exit;
 use crate::wire::{Answer, LastReload, Request, Trouble};
 
@@ -34,6 +35,14 @@ impl Shell {
             "reload" => self.order_reload(Asker::Client(client)),
             "upgrade" => self.order_upgrade(Asker::Client(client)),
             "restart" => self.order_restart(client, &request.ids),
+            "scale" => match request.amount.parse() {
+                Ok(amount) => self.order_scale(Asker::Client(client), amount),
+                Err(wrong) => {
+                    let amount = request.amount.replace(char::is_control, "?");
+                    let message = format!("`{amount}` {wrong}");
+                    self.refuse(client, message, Some(amount::ALLOWED.into()), exit::USAGE);
+                }
+            },
             "stop" => self.order_stop(Asker::Client(client), request.now),
             verb => {
                 let message = format!("`{verb}` is unsupported by version {}", env!("CARGO_PKG_VERSION"));
@@ -68,11 +77,14 @@ impl Shell {
     pub(super) fn reload(&mut self, askers: Vec<Asker>) {
         let prepared = self.source.load().map_err(|e| config_trouble(&e)).and_then(|loaded| {
             let old = self.generations.get(self.fleet.generation()).map(|frozen| &frozen.config);
-            let fixed = old.and_then(|old| needs_restart(old, &loaded.config));
+            let fixed = old.and_then(|old| unchangeable(old, &loaded.config));
             if let Some(key) = fixed {
                 let message = format!("a reload cannot change `{key}`");
                 let hint = Some("stop the cluster and start it again".into());
                 return Err(Trouble { message, hint, exit: exit::USAGE });
+            }
+            if let Some(trouble) = self.room.refuse(loaded.config.workers) {
+                return Err(Trouble { exit: exit::USAGE, ..trouble });
             }
             let plan = generations::plan(&loaded.config, self.roles);
             let failed = |e| Trouble {
@@ -104,13 +116,8 @@ impl Shell {
     }
 
     fn finish_reload(&mut self, askers: &[Asker], report: LastReload, error: Option<&Trouble>) {
-        for asker in askers {
-            if let Asker::Client(client) = *asker {
-                let answer =
-                    Answer { reload: Some(report.clone()), error: error.cloned(), ..Answer::default() };
-                self.control.answer(client, answer, Vec::new());
-            }
-        }
+        let answer = Answer { reload: Some(report.clone()), error: error.cloned(), ..Answer::default() };
+        self.tell_askers(askers, &answer);
         self.last_reload = Some(report);
     }
 
@@ -129,6 +136,20 @@ impl Shell {
                 self.refuse(client, message, Some(self.slots_there_are()), exit::USAGE);
             }
         }
+    }
+
+    pub(super) fn order_scale(&mut self, asker: Asker, amount: Amount) {
+        match asker {
+            Asker::Signal(ref signal) => log::info!("{signal}: scaling by {amount}"),
+            Asker::Client(_) => log::info!("scale ordered: {amount}"),
+        }
+        let scale = match amount {
+            Amount::To(workers) => Scale::To(workers),
+            Amount::More(workers) => Scale::Up(workers),
+            Amount::Fewer(workers) => Scale::Down(workers),
+        };
+        let ticket = self.desk.open(Errand::Scale, vec![asker]);
+        self.events.push_back(Event::Order(ticket, Order::Scale(scale)));
     }
 
     fn slot_named(&self, id: &str) -> Option<Slot> {
@@ -177,7 +198,7 @@ impl Shell {
         };
         let generation = match errand {
             Errand::Reload(generation) => generation,
-            Errand::Restart | Errand::Stop => self.fleet.generation(),
+            Errand::Restart | Errand::Scale | Errand::Stop => self.fleet.generation(),
         };
         let trouble = self.trouble(outcome, generation);
         match errand {
@@ -204,13 +225,31 @@ impl Shell {
             }
             // Overtaken by a harder one: it is the same end that they wait for.
             Errand::Stop if outcome == Outcome::Superseded && self.desk.join_stop(&askers) => {}
-            Errand::Restart | Errand::Stop => {
-                for asker in askers {
-                    if let Asker::Client(client) = asker {
-                        let answer = Answer { error: trouble.clone(), ..Answer::default() };
-                        self.control.answer(client, answer, Vec::new());
+            Errand::Scale => {
+                let (number, named) = (self.fleet.wanted(), news::workers(self.fleet.wanted()));
+                let error = trouble.map(|trouble| match outcome {
+                    Outcome::Failed(_) => {
+                        Trouble { message: format!("scaling to {named}: {}", trouble.message), ..trouble }
                     }
+                    Outcome::Done | Outcome::Refused(_) | Outcome::Superseded => trouble,
+                });
+                match &error {
+                    None => log::info!("scale done: {named}"),
+                    Some(trouble) => log::warn!("scale not done: {}", trouble.message),
                 }
+                let workers = error.is_none().then_some(number);
+                self.tell_askers(&askers, &Answer { error, workers, ..Answer::default() });
+            }
+            Errand::Restart | Errand::Stop => {
+                self.tell_askers(&askers, &Answer { error: trouble, ..Answer::default() });
+            }
+        }
+    }
+
+    fn tell_askers(&mut self, askers: &[Asker], answer: &Answer) {
+        for asker in askers {
+            if let Asker::Client(client) = *asker {
+                self.control.answer(client, answer.clone(), Vec::new());
             }
         }
     }
@@ -218,6 +257,7 @@ impl Shell {
     fn trouble(&self, outcome: Outcome, generation: Generation) -> Option<Trouble> {
         let (message, hint) = match outcome {
             Outcome::Done => return None,
+            Outcome::Refused(Refusal::NoRoom(workers)) => return self.room.refuse(workers),
             Outcome::Failed(failure) => {
                 let frozen = self.generations.get(generation);
                 let advice = frozen.and_then(|frozen| self.advice(failure, &frozen.config));
@@ -283,9 +323,4 @@ impl Shell {
         let hint = advice.unwrap_or("mend that and start again; --log-level debug shows each step");
         Trouble { message, hint: Some(hint.into()), exit: exit::FAILED }
     }
-}
-
-/// The key that differs and that a reload of this version cannot change.
-fn needs_restart(old: &crate::config::Config, new: &crate::config::Config) -> Option<&'static str> {
-    unchangeable(old, new).or((old.workers != new.workers).then_some("workers"))
 }

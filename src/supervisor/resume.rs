@@ -6,14 +6,16 @@ use std::os::fd::{AsFd, RawFd};
 use super::above::Above;
 use super::blame::Blames;
 use super::children::Children;
+use super::closing::Closing;
 use super::control::Control;
 use super::desk::Asker;
 use super::generations::Generations;
 use super::handover::{self, Packing, State, Unpacking, VARIABLE};
 use super::kept::Kept;
+use super::limits::Room;
 use super::quarantine::Quarantine;
 use super::runtime::RuntimeDir;
-use super::{Shell, Source, Start, log, news, signals, upward};
+use super::{HELPERS, Shell, Source, Start, log, news, signals, upward};
 use crate::core::Event;
 use crate::exit;
 use crate::roles::Roles;
@@ -90,6 +92,9 @@ impl Shell {
             events: [Event::Clock].into(),
             actions: Vec::new(),
             unborn: frozen.unborn.into(),
+            unsteered: None,
+            closing: Closing::new(mio::Waker::new(registry, HELPERS)?),
+            room: Room::make(config.listen.len()),
             verdict: None,
             children: Children::thaw(runtime.notify(), frozen.children, &mut fds, registry)?,
             kept: Kept::thaw(frozen.kept, &config, roles, &mut fds, above)?,
@@ -117,6 +122,11 @@ impl Shell {
             log,
             runtime,
         };
+        // What may still be on its way to a slot is not known any more: it may be any slot.
+        shell.closing.assume_steered(shell.kept.bound_slots());
+        if let Some((bound, mask)) = shell.kept.steered() {
+            shell.steer(bound, mask);
+        }
         let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
         ::log::info!("upgraded from version {} to version {version}, still pid {pid}", frozen.version);
         shell.reload(frozen.upgrading);

@@ -35,7 +35,7 @@ use crate::wire::{Answer, LastReload, Trouble};
 /// The flag that the check is run with.
 pub(crate) const CHECK: &str = "--takeover-check";
 /// Token of the check's line.
-pub(super) const LINE: Token = Token(2);
+pub(super) const LINE: Token = Token(3);
 /// What a binary may take to say that it could take over.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -145,7 +145,11 @@ impl Shell {
             }
             Step::Checked(format) => {
                 let format = *format;
-                if self.fleet.is_steady() && self.events.is_empty() && self.kept.above.is_idle() {
+                if self.fleet.is_steady()
+                    && self.events.is_empty()
+                    && self.kept.above.is_idle()
+                    && self.closing.is_idle()
+                {
                     self.become_the_next(format);
                 }
             }

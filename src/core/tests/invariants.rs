@@ -117,6 +117,9 @@ impl World {
         hold!(mask != 0, "steered to nobody");
         hold!(bound == 64 || mask >> bound == 0, "steered outside the group: {mask:b} of {bound}");
         hold!((bound, mask) != self.steered, "the same program again");
+        let closing =
+            self.closing.iter().find(|slot| matches!(slot, Slot::Worker(index) if mask >> index & 1 == 1));
+        hold!(closing.is_none(), "steered to {closing:?}, which is closing");
         self.steered = (bound, mask);
         Ok(())
     }
@@ -226,8 +229,9 @@ impl World {
             "{bound} members of {:?}",
             self.told
         );
-        let all: u64 =
-            self.told.iter().filter(|&&index| index < self.fleet.wanted()).map(|index| 1 << index).sum();
+        let in_reach =
+            |index: &&u8| **index < self.fleet.wanted() && !self.closing.contains(&Slot::Worker(**index));
+        let all: u64 = self.told.iter().filter(in_reach).map(|index| 1 << index).sum();
         hold!(mask & !all == 0, "datagrams go to {mask:b}, {all:b} are wanted and bound");
         for view in self.fleet.slots() {
             let (steered, wanted) = (self.is_steered(view.slot), self.wants(view.slot));

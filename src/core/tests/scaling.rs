@@ -46,11 +46,101 @@ fn a_queue_that_is_not_empty_gets_a_drainer_and_the_next_ones_wait() {
         let drainer = world.holder(SLOTS[1]);
         assert_eq!(world.fleet.slots().last().map(|view| view.status), Some(Status::Stopping));
         world.come_up(drainer);
-        assert!(world.children[&drainer].termed.is_some(), "online it has begun to drain");
+        assert!(world.children[&drainer].termed.is_none(), "READY does not say that it reads");
+        world.event(Event::Alive(drainer));
+        assert!(world.children[&drainer].termed.is_some(), "it reads, and drains before it leaves");
         assert_eq!(world.fleet.mask(), 0b01);
         world.exit(drainer);
     }
     world.answer_close(SLOTS[1], false);
+    assert_eq!(world.outcome(ticket), Some(Outcome::Done));
+}
+
+#[test]
+fn a_drainer_that_gives_no_sign_of_life_is_told_to_leave_after_a_kill_timeout() {
+    let mut world = World::online(plan(2));
+    world.scale(1);
+    world.exit(world.leaver(SLOTS[1]));
+    world.answer_close(SLOTS[1], true);
+    let drainer = world.holder(SLOTS[1]);
+    world.come_up(drainer);
+    assert_eq!((world.jump(), world.children[&drainer].killed), (ms(1600), false));
+    assert!(world.children[&drainer].termed.is_some());
+    assert_eq!(world.jump(), ms(1600));
+    assert!(world.children[&drainer].killed);
+}
+
+#[test]
+fn a_drainer_beside_an_heir_goes_on_until_it_is_clear_who_reads() {
+    for comes_about in [false, true] {
+        let mut world = World::online(plan(2));
+        world.scale(1);
+        world.exit(world.leaver(SLOTS[1]));
+        world.answer_close(SLOTS[1], true);
+        let drainer = world.holder(SLOTS[1]);
+        world.reload(plan(3));
+        world.come_up(drainer);
+        let heirs = [SLOTS[0], SLOTS[1]].map(|slot| world.heir(slot));
+        world.event(Event::Alive(drainer));
+        world.jump();
+        assert!(world.children[&drainer].termed.is_none());
+        if comes_about {
+            world.heirs_come_up();
+        } else {
+            world.exit(heirs[0]);
+            world.event(Event::Alive(drainer));
+        }
+        assert!(world.children[&drainer].termed.is_some());
+        world.calm();
+        assert_eq!(world.fleet.mask(), if comes_about { 0b111 } else { 0b001 });
+    }
+}
+
+#[test]
+fn a_drainer_that_is_wanted_again_stays_and_is_watched() {
+    let mut world = World::online(plan(2));
+    world.scale(1);
+    world.exit(world.leaver(SLOTS[1]));
+    world.answer_close(SLOTS[1], true);
+    let drainer = world.holder(SLOTS[1]);
+    world.come_up(drainer);
+    let ticket = world.scale(2);
+    assert_eq!((world.outcome(ticket), world.fleet.mask()), (Some(Outcome::Done), 0b11));
+    world.event(Event::Alive(world.holder(SLOTS[0])));
+    assert_eq!(world.jump(), ms(10_000), "the other one first");
+    world.jump();
+    assert!(world.children[&drainer].killed, "it was silent for a watchdog and a kill timeout");
+}
+
+#[test]
+fn no_datagram_goes_to_a_slot_that_closes_though_it_is_wanted_again_and_nobody_reads() {
+    let mut world = World::online(plan(2));
+    world.scale(1);
+    world.exit(world.leaver(SLOTS[1]));
+    world.scale(2);
+    let mut reader = world.holder(SLOTS[0]);
+    world.exit(reader);
+    world.come_up(world.holder(SLOTS[0]));
+    reader = world.holder(SLOTS[0]);
+    world.exit(reader);
+    assert_eq!(world.fleet.slots().next().map(|view| view.status), Some(Status::WaitingRestart));
+    assert_eq!(world.fleet.mask(), 0b01, "it would be closed with what is queued there");
+    world.answer_close(SLOTS[1], false);
+    world.calm();
+    assert_eq!(world.fleet.mask(), 0b11);
+}
+
+#[test]
+fn what_the_shell_has_no_room_for_is_refused_and_changes_nothing() {
+    let mut world = World::online(plan(2));
+    world.fleet.room = 4;
+    for (scale, refused) in [(Scale::Up(3), 5), (Scale::Up(200), 64), (Scale::To(5), 5)] {
+        let ticket = world.order(Order::Scale(scale));
+        assert_eq!(world.outcome(ticket), Some(Outcome::Refused(Refusal::NoRoom(refused))));
+        assert_eq!(world.fleet.wanted(), 2);
+    }
+    let ticket = world.order(Order::Scale(Scale::Up(2)));
+    world.calm();
     assert_eq!(world.outcome(ticket), Some(Outcome::Done));
 }
 

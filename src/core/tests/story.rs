@@ -77,6 +77,7 @@ fn effect(action: &Action) -> String {
 fn told(news: &News) -> String {
     match news {
         News::Online { slot, run, .. } => format!("{slot} online with {}", run.0),
+        News::Drains { slot, run } => format!("{slot} is drained by {}", run.0),
         News::AllOnline => "all online".into(),
         News::Waiting { slot, delay, unstable, .. } => {
             format!("{slot} waits {delay:?} after {unstable} unstable")

@@ -22,7 +22,8 @@ errored          | -              | -              | -              | -         
 leaver           | ·              | ·              | ·              | ·              | closing C      | empty+k K
 leaver, killed   | ·              | ·              | ·              | ·              | closing C      | -
 closing          | -              | -              | -              | -              | -              | -
-drain            | ·              | empty+l T      | ·              | ·              | waiting F      | waiting+k KF
+drain            | ·              | drained        | ·              | ·              | waiting F      | waiting+k KF
+drained          | ·              | ·              | empty+l T      | ·              | waiting F      | empty+l T
 drain, waiting   | -              | -              | -              | -              | -              | drain S
 heir             | ·              | online+HEIR    | ·              | ·              | online F       | online+l TF
 last heir        | ·              | online+l TD    | ·              | ·              | online F       | online+k KF
@@ -48,6 +49,7 @@ leaver           | R              | X              | launch+l XS    | ·        
 leaver, killed   | R              | X              | launch+k XS    | ·              | X              | -              | -
 closing          | R              | X              | X              | ·              | X              | gone MD        | drain S
 drain            | R              | X              | launch X       | ·              | empty+l XT     | -              | -
+drained          | R              | X              | online XDM     | ·              | empty+l XT     | -              | -
 drain, waiting   | R              | closing C      | launch S       | ·              | empty          | -              | -
 heir             | ·              | ·              | ·              | ·              | empty+l+l XTT  | -              | -
 last heir        | ·              | ·              | ·              | ·              | empty+l+l XTT  | -              | -
@@ -90,7 +92,7 @@ fn cells(line: &str) -> Vec<&str> {
 
 const SUBJECT: Slot = Slot::Worker(2);
 
-const STATES: [&str; 19] = [
+const STATES: [&str; 20] = [
     "empty",
     "launch, unbound",
     "launch",
@@ -102,6 +104,7 @@ const STATES: [&str; 19] = [
     "leaver, killed",
     "closing",
     "drain",
+    "drained",
     "drain, waiting",
     "heir",
     "last heir",
@@ -145,7 +148,7 @@ fn prepare(state: &str) -> (World, Option<Run>) {
             world.exit(run);
             None
         }
-        "leaver" | "leaver, killed" | "closing" | "drain" | "drain, waiting" => {
+        "leaver" | "leaver, killed" | "closing" | "drain" | "drained" | "drain, waiting" => {
             retire(&mut world, state, run)
         }
         "fat heir" => {
@@ -182,10 +185,14 @@ fn retire(world: &mut World, state: &str, run: Run) -> Option<Run> {
     }
     world.answer_close(SUBJECT, true);
     let drainer = world.holder(SUBJECT);
-    if state == "drain" {
-        return Some(drainer);
+    match state {
+        "drain" => return Some(drainer),
+        "drained" => {
+            world.come_up(drainer);
+            return Some(drainer);
+        }
+        _ => world.exit(drainer),
     }
-    world.exit(drainer);
     None
 }
 

@@ -9,7 +9,7 @@ use socket2::{SockRef, Type};
 
 use super::super::above::{self, Found};
 use super::{Kept, KeptSlot, Segment};
-use crate::core::Slot;
+use crate::core::{Run, Slot};
 
 impl Kept {
     /// A slot of which something was found: its segment, and its sockets if those of every slot below were found too.
@@ -37,6 +37,8 @@ impl Kept {
                 self.above.forget(above::name(slot, &format!("{SOCKET}{i}")));
             }
         }
+        // Whoever read here may have left a batch unfinished.
+        kept.unfinished = kept.seat.as_ref().map(|_| Run(0));
         if kept.seat.is_some() || kept.sockets.iter().any(Option::is_some) {
             self.slots.insert(slot, kept);
         }

@@ -14,7 +14,7 @@ use super::super::handover::{Packing, Unpacking};
 use super::super::store::{self, Store};
 use super::{Kept, KeptSlot, Segment};
 use crate::config::Config;
-use crate::core::Slot;
+use crate::core::{Run, Slot};
 use crate::roles::Roles;
 
 /// Everything that is kept, as it is handed over at an upgrade.
@@ -32,6 +32,7 @@ struct FrozenSlot {
     seat: Option<FrozenSegment>,
     sockets: Vec<Option<RawFd>>,
     dropped_before: u64,
+    unfinished: Option<Run>,
     stayed_open: bool,
     /// The slot's store, in the order in which it was filled.
     #[serde(default)]
@@ -104,6 +105,7 @@ impl Kept {
                 seat,
                 sockets,
                 dropped_before: kept.dropped_before,
+                unfinished: kept.unfinished,
                 stayed_open: kept.stayed_open,
                 stored,
             });
@@ -122,12 +124,14 @@ impl Kept {
         let shared = frozen.shared.iter().map(|segment| Segment::thaw(segment, roles, fds));
         let shared = shared.collect::<io::Result<_>>()?;
         let mut slots = BTreeMap::new();
-        for FrozenSlot { slot, seat, sockets, dropped_before, stayed_open, stored } in frozen.slots {
+        for FrozenSlot { slot, seat, sockets, dropped_before, unfinished, stayed_open, stored } in
+            frozen.slots
+        {
             let seat = seat.map(|seat| Segment::thaw(&seat, roles, fds)).transpose()?;
             let store = Store::thaw(stored, fds)?;
             let sockets = sockets.into_iter().map(|fd| fd.map(|fd| fds.take(fd)).transpose());
             let sockets = sockets.collect::<io::Result<_>>()?;
-            slots.insert(slot, KeptSlot { seat, sockets, store, dropped_before, stayed_open });
+            slots.insert(slot, KeptSlot { seat, sockets, store, dropped_before, unfinished, stayed_open });
         }
         Ok(Kept {
             slots,

@@ -18,7 +18,7 @@ use sys::group::{Queue, port_of};
 use super::above::{self, Above, Found};
 use super::store::{self, Refused, Store};
 use crate::config::{Balance, Config};
-use crate::core::{MAX_WORKERS, Slot};
+use crate::core::{MAX_WORKERS, Run, Slot};
 use crate::roles::Roles;
 
 pub(super) use self::frozen::Frozen;
@@ -66,6 +66,9 @@ pub(super) struct KeptSlot {
     store: Store,
     /// Drops of sockets that are closed.
     dropped_before: u64,
+    /// Somebody died who read here, and may have left a batch unfinished: the newest run then. Whoever comes later and
+    /// ends well has finished it. A program leaves none.
+    unfinished: Option<Run>,
     /// It was to be closed, and something waited; since it was last steered to.
     stayed_open: bool,
 }
@@ -74,7 +77,14 @@ impl KeptSlot {
     /// Without sockets, and with room for so many.
     fn new(seat: Option<Segment>, sockets: usize) -> KeptSlot {
         let sockets = std::iter::repeat_with(|| None).take(sockets).collect();
-        KeptSlot { seat, sockets, store: Store::default(), dropped_before: 0, stayed_open: false }
+        KeptSlot {
+            seat,
+            sockets,
+            store: Store::default(),
+            dropped_before: 0,
+            unfinished: None,
+            stayed_open: false,
+        }
     }
 
     /// What waits in all the slot's sockets, and what the kernel threw away.
@@ -286,7 +296,8 @@ impl Kept {
             Balance::Spread => sys::group::spreading(usize::from(bound), mask),
         };
         let Some(first) = self.slots.get(&Slot::Worker(0)) else { return Ok(()) };
-        first.sockets.iter().flatten().try_for_each(|fd| sys::group::attach(fd.as_fd(), &program))
+        let attach = |fd: &OwnedFd| sys::group::attach(fd.as_fd(), &program);
+        first.sockets.iter().flatten().map(attach).fold(Ok(()), io::Result::and)
     }
 
     /// From now on datagrams are dealt out like this; whether that is another way than before.
@@ -298,16 +309,38 @@ impl Kept {
         }
     }
 
+    /// A process that had said READY has ended, `well` or not; `newest` is the last one that was started.
+    pub(super) fn note_end(&mut self, slot: Slot, run: Run, well: bool, newest: Run) {
+        let Some(kept) = self.slots.get_mut(&slot).filter(|kept| kept.seat.is_some()) else { return };
+        match kept.unfinished {
+            _ if !well => kept.unfinished = Some(newest),
+            Some(then) if run > then => kept.unfinished = None,
+            Some(_) | None => {}
+        }
+    }
+
+    /// What the groups were last steered to: bound, mask.
+    pub(super) fn steered(&self) -> Option<(u8, u64)> {
+        self.steered
+    }
+
     /// Closes a slot's sockets and its store unless something waits in one; whether they are closed. Where the port is shared the
     /// kernel goes on delivering: what still comes after a worker has emptied the queue is lost, and told.
     pub(super) fn close(&mut self, slot: Slot) -> bool {
         let Some(kept) = self.slots.get_mut(&slot) else { return true };
+        let bound = kept.sockets.iter().any(Option::is_some);
+        if bound && kept.unfinished.is_some() {
+            return false;
+        }
         let (waiting, dropped) = kept.queue();
-        if waiting > 0 && !(self.shared_port && kept.stayed_open) {
+        // What cannot be told is taken for a queue in which something waits.
+        let empty = |fd: &OwnedFd| sys::group::queue(fd.as_fd()).is_ok_and(|queue| queue.bytes == 0);
+        let queued = !kept.sockets.iter().flatten().all(empty);
+        if queued && !(self.shared_port && kept.stayed_open) {
             kept.stayed_open = true;
             return false;
         }
-        if waiting > 0 {
+        if queued {
             log::warn!("{slot} is closed with {waiting} bytes in its queue: a shared port cannot be steered");
         }
         kept.stayed_open = false;

@@ -80,6 +80,16 @@ pub(crate) const FAULTS: &[Fault] = &[
         expect: |stage, hit| stage.expect_all_replaced(hit),
     },
     Fault {
+        name: "scaling",
+        perform: Stage::scale_about,
+        expect: |stage, hit| stage.expect_scaled_back(hit),
+    },
+    Fault {
+        name: "SIGKILL amid scaling",
+        perform: Stage::kill_amid_scaling,
+        expect: |stage, hit| stage.expect_scaled_back(hit),
+    },
+    Fault {
         name: "reload by SIGHUP",
         perform: |stage| stage.hang_up(1),
         expect: |stage, hit| stage.expect_reloaded(hit),

@@ -19,6 +19,7 @@ mod health;
 mod perform;
 mod progress;
 mod report;
+mod scaling;
 mod sequence;
 mod squatter;
 mod stage;

@@ -26,6 +26,8 @@ pub(crate) struct Stage {
     pub(crate) book: Book,
     pub(crate) faults: Faults,
     pub(crate) workers: usize,
+    /// The most that it is scaled to.
+    pub(crate) most: usize,
     pub(crate) port: u16,
     /// Of the fault under way.
     pub(crate) dice: Dice,
@@ -48,10 +50,15 @@ impl Stage {
             .env("ATLAS_CLUSTER_LEDGER", book.path())
             .faults(&faults)
             .start();
+        // Each slot there will be has its segments from here on: they outlive it.
+        let most = (2 * args.workers).min(64);
+        for workers in [most, args.workers] {
+            cluster.command(["scale", &workers.to_string()]).expect_code(0);
+        }
         let before = cluster.list();
         let port = cluster.port();
         let dice = Dice::new(args.seed, 0);
-        Stage { cluster, book, faults, workers: args.workers, port, dice, before, log_before: 0 }
+        Stage { cluster, book, faults, workers: args.workers, most, port, dice, before, log_before: 0 }
     }
 
     /// A fault is about to be performed.

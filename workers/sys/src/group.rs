@@ -173,6 +173,25 @@ pub fn attach(socket: BorrowedFd<'_>, program: &[Instruction]) -> io::Result<()>
     set(socket, libc::SO_ATTACH_REUSEPORT_CBPF, &program)
 }
 
+/// Waits until every datagram whose way was chosen by a program that was replaced before this call lies in its socket's
+/// queue. It takes 12 … 14 ms, at most 81 were measured: never where somebody waits for the thread.
+///
+/// The kernel runs the program and queues the datagram in one read-side section of RCU, and
+/// membarrier(MEMBARRIER_CMD_GLOBAL) ends after all sections that had begun before it. (Where one processor alone is
+/// online it does not wait: there a delivery, a softirq, is over before anybody else runs.)
+///
+/// # Errors
+/// What membarrier(2) says: EINVAL where processors run without a tick (nohz_full), ENOSYS or EPERM where it is not
+/// offered. Then nothing is proven.
+pub fn barrier() -> io::Result<()> {
+    let none: libc::c_uint = 0;
+    // SAFETY: the call takes three numbers and touches no memory of ours.
+    match unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, none, none) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Asks for the arrival time of each datagram beside it (SO_TIMESTAMPNS).
 ///
 /// # Errors

@@ -1,0 +1,84 @@
+//! How many workers `scale` is asked for, as people write it: `6`, `+2`, `-1`.
+
+use std::fmt;
+use std::num::NonZeroU8;
+use std::str::FromStr;
+
+use crate::config::MAX_WORKERS;
+
+/// What is allowed, for a hint.
+pub const ALLOWED: &str = "allowed: a number from 1 to 64, or +N or -N for so many more or fewer";
+
+/// A number of workers, or a difference; never zero, never more than there can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// Exactly so many.
+    To(u8),
+    /// So many more.
+    More(u8),
+    /// So many fewer.
+    Fewer(u8),
+}
+
+/// Why a text is no amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Wrong {
+    /// Not a number, with or without a sign.
+    #[error("is not a number of workers")]
+    NotANumber,
+    /// A number, but none that can be.
+    #[error("is out of range")]
+    OutOfRange,
+}
+
+impl FromStr for Amount {
+    type Err = Wrong;
+
+    fn from_str(text: &str) -> Result<Amount, Wrong> {
+        let (amount, digits): (fn(u8) -> Amount, _) = match text.as_bytes().first() {
+            Some(b'+') => (Amount::More, &text[1..]),
+            Some(b'-') => (Amount::Fewer, &text[1..]),
+            Some(_) | None => (Amount::To, text),
+        };
+        if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(Wrong::NotANumber);
+        }
+        let number = digits.parse::<NonZeroU8>().map_err(|_| Wrong::OutOfRange)?.get();
+        if number <= MAX_WORKERS { Ok(amount(number)) } else { Err(Wrong::OutOfRange) }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Amount::To(number) => write!(f, "{number}"),
+            Amount::More(number) => write!(f, "+{number}"),
+            Amount::Fewer(number) => write!(f, "-{number}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_as_they_are_written() {
+        for (text, amount) in [
+            ("1", Amount::To(1)),
+            ("64", Amount::To(64)),
+            ("+1", Amount::More(1)),
+            ("-64", Amount::Fewer(64)),
+        ] {
+            assert_eq!(text.parse(), Ok(amount));
+            assert_eq!(amount.to_string(), text);
+        }
+        assert_eq!("007".parse(), Ok(Amount::To(7)));
+        for text in ["0", "+0", "-0", "65", "+65", "-65", "256", "99999999999999999999999"] {
+            assert_eq!(text.parse::<Amount>(), Err(Wrong::OutOfRange), "{text}");
+        }
+        for text in ["", "+", "-", "--1", "+-1", "1.5", "1e1", "abc", " 1", "1 ", "١", "max", "0x1"] {
+            assert_eq!(text.parse::<Amount>(), Err(Wrong::NotANumber), "{text}");
+        }
+    }
+}

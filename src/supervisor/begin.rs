@@ -1,0 +1,107 @@
+//! The first moment: what is taken up, and what is made.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::time::Instant;
+
+use mio::{Poll, Waker};
+
+use super::above::{Above, Found};
+use super::blame::Blames;
+use super::children::Children;
+use super::closing::Closing;
+use super::control::Control;
+use super::desk::Desk;
+use super::generations::{self, Generations, Source};
+use super::kept::Kept;
+use super::limits::{Room, warn_of_memlock};
+use super::log::{self, LogWriter};
+use super::quarantine::Quarantine;
+use super::runtime::RuntimeDir;
+use super::{HELPERS, Shell, Start, cannot_start, clock, config_trouble, news, signals, upward};
+use crate::config::Config;
+use crate::core::{Event, Fleet};
+use crate::roles::Roles;
+use crate::wire::Trouble;
+
+impl Shell {
+    /// A cluster in which nothing runs yet.
+    pub(super) fn begin(start: Start, roles: &'static Roles) -> Result<Shell, Trouble> {
+        let source = Source { overrides: start.overrides, file: start.file };
+        let loaded = source.load().map_err(|e| config_trouble(&e))?;
+        // A reload finds the same file again, wherever the working directory is by then.
+        let source = Source { file: loaded.file, ..source };
+        let room = Room::make(loaded.config.listen.len());
+        room.refuse(loaded.config.workers).map_or(Ok(()), Err)?;
+        let runtime = RuntimeDir::claim(&start.runtime_dir)?;
+        let log = log::init(start.log_level).map_err(|e| cannot_start(&e))?;
+        Shell::new(runtime, log, source, loaded.config, roles, room).map_err(|e| cannot_start(&e))
+    }
+
+    fn new(
+        runtime: RuntimeDir,
+        log: LogWriter,
+        source: Source,
+        config: Config,
+        roles: &'static Roles,
+        room: Room,
+    ) -> io::Result<Shell> {
+        let poll = Poll::new()?;
+        let signals = signals(poll.registry())?;
+        let plan = generations::plan(&config, roles);
+        let workers = roles.of_workers(&config);
+        let mut found = Found::from_environment()?;
+        let memo = found.take_memo().unwrap_or_default();
+        let mut kept = Kept::new(roles, &config, &mut found, Above::new(upward()))?;
+        kept.recall_dropped(&memo.dropped);
+        kept.above.go_on_from(&memo);
+        found.leftovers().into_iter().for_each(|name| kept.above.forget(name));
+        let generations = Generations::new(config, memo.generation)?;
+        kept.above.remember(generations.last(), kept.dropped_before())?;
+        let bound = kept.bound_slots();
+        if bound > 0 {
+            ::log::warn!(
+                "a supervisor before us is gone: its sockets and counters are taken up, {bound} slots"
+            );
+        }
+        if let Some(seat) = workers.seat {
+            warn_of_memlock(seat.bytes);
+        }
+        let mut closing = Closing::new(Waker::new(poll.registry(), HELPERS)?);
+        closing.assume_steered(bound);
+        Ok(Shell {
+            fleet: Fleet::new(generations.last(), plan).with_room(room.workers()).adopting(bound),
+            bound: VecDeque::new(),
+            events: VecDeque::from([Event::Clock]),
+            actions: Vec::new(),
+            unborn: VecDeque::new(),
+            unsteered: None,
+            closing,
+            verdict: None,
+            children: Children::new(runtime.notify())?,
+            kept,
+            quarantine: Quarantine::new(runtime.quarantine()),
+            control: Control::new(runtime.control()?, poll.registry())?,
+            generations,
+            room,
+            desk: Desk::default(),
+            poll,
+            signals,
+            source,
+            roles,
+            last_exits: BTreeMap::new(),
+            blames: Blames::default(),
+            news: news::Reporter::default(),
+            last_reload: None,
+            next_memory_look: Instant::now(),
+            started: clock::now(),
+            started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            upward: upward(),
+            binary: std::env::current_exe()?,
+            upgrade: None,
+            upgrades: 0,
+            log,
+            runtime,
+        })
+    }
+}

@@ -1,0 +1,348 @@
+//! The closing of retired slots: not before nothing can arrive there any more.
+//!
+//! No datagram goes down with a socket that is closed, because of this order:
+//!
+//! 1. A steering program takes effect that does not name the slot, and none names it again until the core was answered
+//!    (the core steers to no slot that closes).
+//! 2. Then a barrier begins, and ends: every delivery that saw an older program is queued now (`sys::group::barrier`
+//!    says why). From here on nothing arrives.
+//! 3. Nobody reads the slot: each of its processes was reaped before the core ordered the close. Whoever was killed may
+//!    have left a batch that it took out of the queue and did not finish (`Kept::note_end`): then nothing is closed, and
+//!    a drainer finishes it.
+//! 4. So a queue that is empty now (SO_MEMINFO) stays empty, and our duplicate of the socket is the last: it is closed.
+//!    In a queue that is not, a drainer reads.
+//! 5. All the same it is not quite the last: a child that was forked a moment ago has copies of all our descriptors
+//!    until it executes its image. As long as it lives, the socket holds its place in the group, which the slot's next
+//!    socket would not get. So `Closed` is said when each such child has spoken, and when the store above us, if there
+//!    is one, has let go of its duplicate.
+//!
+//! A stop waits for none of this: whatever comes then is read by nobody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
+use mio::Waker;
+
+use super::Shell;
+use crate::core::{ClusterState, Event, Run, Slot};
+
+/// In place of a barrier that the kernel refuses: a delivery takes microseconds.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What the kernel may still deliver, and where.
+#[derive(Debug, Default)]
+struct Deliveries {
+    /// Whom a program in force names; bit k is worker k.
+    mask: u64,
+    /// Programs that took effect so far.
+    programs: u64,
+    /// Workers that were named once: the number of the program that ended it.
+    left: BTreeMap<u8, u64>,
+    /// Every delivery that saw a program before this one is queued.
+    proven: u64,
+}
+
+impl Deliveries {
+    fn note_program(&mut self, mask: u64) {
+        self.programs += 1;
+        let left = (0..u64::BITS as u8).filter(|worker| self.mask & !mask & 1 << worker != 0);
+        self.left.extend(left.map(|worker| (worker, self.programs)));
+        self.mask = mask;
+    }
+
+    /// It took effect for some of the listen addresses only.
+    fn note_part_of_program(&mut self, mask: u64) {
+        self.programs += 1;
+        self.mask |= mask;
+    }
+
+    fn may_go_to(&self, slot: Slot) -> bool {
+        match slot {
+            Slot::Worker(worker) => self.is_named(slot) || self.left.get(&worker) > Some(&self.proven),
+            Slot::Role(_) => false,
+        }
+    }
+
+    fn is_named(&self, slot: Slot) -> bool {
+        match slot {
+            Slot::Worker(worker) => self.mask & 1 << worker != 0,
+            Slot::Role(_) => false,
+        }
+    }
+}
+
+/// A barrier under way.
+#[derive(Debug)]
+enum Barrier {
+    /// In a thread of its own, which tells and wakes us.
+    Running(Receiver<io::Result<()>>),
+    /// The kernel has none to offer: over then.
+    Pausing(Instant),
+}
+
+/// The closes that were ordered and are not answered.
+#[derive(Debug)]
+pub(super) struct Closing {
+    deliveries: Deliveries,
+    /// Still open. Plain data: a barrier that was cut off is begun again.
+    open: BTreeSet<Slot>,
+    /// Closed by us, and the children that may have copies.
+    copied: BTreeMap<Slot, BTreeSet<Run>>,
+    /// One at most, and the programs that had taken effect when it began: it proves all of them but the last.
+    barrier: Option<(Barrier, u64)>,
+    waker: Arc<Waker>,
+    /// It was said that there is no barrier.
+    told: bool,
+}
+
+impl Closing {
+    pub(super) fn new(waker: Waker) -> Closing {
+        Closing {
+            deliveries: Deliveries::default(),
+            open: BTreeSet::new(),
+            copied: BTreeMap::new(),
+            barrier: None,
+            waker: Arc::new(waker),
+            told: false,
+        }
+    }
+
+    /// The kernel steers to `mask` from now on; `whole`, unless that failed for some of the listen addresses.
+    pub(super) fn note_steered(&mut self, mask: u64, whole: bool) {
+        if whole {
+            self.deliveries.note_program(mask);
+        } else {
+            self.deliveries.note_part_of_program(mask);
+        }
+    }
+
+    /// Programs of a supervisor before us may have named any of so many workers.
+    pub(super) fn assume_steered(&mut self, bound: u8) {
+        self.deliveries.note_program((0..bound).fold(0, |mask, worker| mask | 1 << worker));
+    }
+
+    /// The core wants this slot closed.
+    pub(super) fn order(&mut self, slot: Slot) {
+        self.open.insert(slot);
+    }
+
+    /// When there is something to be done without an event.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.barrier {
+            Some((Barrier::Pausing(until), _)) => Some(*until),
+            Some((Barrier::Running(_), _)) | None => None,
+        }
+    }
+
+    /// Takes out the slots where nothing can arrive any more, and begins a barrier for the others.
+    fn poll_quiet(&mut self) -> Vec<Slot> {
+        self.poll_barrier();
+        let deliveries = &self.deliveries;
+        let quiet = self.open.extract_if(.., |slot| !deliveries.may_go_to(*slot)).collect();
+        if self.barrier.is_none() && self.open.iter().any(|slot| !deliveries.is_named(*slot)) {
+            self.barrier = Some((self.begin_barrier(), self.deliveries.programs));
+        }
+        quiet
+    }
+
+    fn poll_barrier(&mut self) {
+        let Some((barrier, programs)) = &mut self.barrier else { return };
+        let over = match barrier {
+            Barrier::Pausing(until) => *until <= Instant::now(),
+            Barrier::Running(result) => match result.try_recv() {
+                Ok(Ok(())) => true,
+                Ok(Err(e)) => {
+                    *barrier = no_barrier(&e, &mut self.told);
+                    false
+                }
+                Err(TryRecvError::Disconnected) => {
+                    *barrier = no_barrier(&io::Error::other("its thread has ended"), &mut self.told);
+                    false
+                }
+                Err(TryRecvError::Empty) => false,
+            },
+        };
+        if over {
+            self.deliveries.proven = *programs;
+            self.barrier = None;
+        }
+    }
+
+    fn begin_barrier(&mut self) -> Barrier {
+        let (tell, result) = bounded(1);
+        let waker = Arc::clone(&self.waker);
+        let wait = move || {
+            let _ = tell.send(sys::group::barrier());
+            let _ = waker.wake();
+        };
+        match std::thread::Builder::new().name("barrier".into()).spawn(wait) {
+            Ok(_) => Barrier::Running(result),
+            Err(e) => no_barrier(&e, &mut self.told),
+        }
+    }
+
+    /// Takes out the slots of which no copy is left.
+    fn poll_closed(&mut self, is_silent: impl Fn(Run) -> bool) -> Vec<Slot> {
+        self.copied.values_mut().for_each(|runs| runs.retain(|&run| is_silent(run)));
+        self.copied.extract_if(.., |_, runs| runs.is_empty()).map(|(slot, _)| slot).collect()
+    }
+
+    /// Nothing is to be done.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_empty() && self.copied.is_empty() && self.barrier.is_none()
+    }
+
+    /// Takes out all slots, wherever they are, and waits for no barrier any more.
+    fn take_all(&mut self) -> (BTreeSet<Slot>, Vec<Slot>) {
+        self.barrier = None;
+        (std::mem::take(&mut self.open), std::mem::take(&mut self.copied).into_keys().collect())
+    }
+}
+
+fn no_barrier(why: &io::Error, told: &mut bool) -> Barrier {
+    if !std::mem::replace(told, true) {
+        let what = "the kernel does not tell when all deliveries to a retired slot are over";
+        log::warn!("{what} (membarrier: {why}); it is closed {} ms later instead", PAUSE.as_millis());
+    }
+    Barrier::Pausing(Instant::now() + PAUSE)
+}
+
+impl Shell {
+    /// Closes what can be closed, and answers the core.
+    pub(super) fn close_retired(&mut self) {
+        if self.closing.is_idle() {
+            return;
+        }
+        let stopping = self.fleet.state() == ClusterState::Stopping;
+        let (quiet, mut closed) = if stopping {
+            let (open, copied) = self.closing.take_all();
+            (open.into_iter().collect(), copied)
+        } else {
+            (self.closing.poll_quiet(), Vec::new())
+        };
+        for slot in quiet {
+            if !self.kept.close(slot) {
+                self.events.push_back(Event::StillQueued(slot));
+            } else if stopping {
+                closed.push(slot);
+            } else {
+                self.remember();
+                if let Err(e) = self.kept.above.ask_when_done(self.poll.registry(), super::HELPERS) {
+                    log::warn!("cannot ask the store of whoever started us for a barrier: {e}");
+                }
+                self.closing.copied.insert(slot, self.children.silent().collect());
+            }
+        }
+        if self.kept.above.poll_done() {
+            closed.extend(self.closing.poll_closed(|run| self.children.is_silent(run)));
+        }
+        self.events.extend(closed.into_iter().map(Event::Closed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLOTS: [Slot; 3] = [Slot::Worker(0), Slot::Worker(1), Slot::Worker(2)];
+
+    impl Deliveries {
+        /// What a barrier does that begins and ends now.
+        fn prove(&mut self) {
+            self.proven = self.programs;
+        }
+    }
+
+    #[test]
+    fn deliveries_may_go_to_a_slot_until_a_barrier_that_began_after_the_last_program_naming_it() {
+        let mut deliveries = Deliveries::default();
+        assert!(!deliveries.may_go_to(SLOTS[2]), "no program ever named it");
+        deliveries.note_program(0b111);
+        deliveries.prove();
+        assert!(deliveries.may_go_to(SLOTS[2]), "it is named");
+        let began = deliveries.programs;
+        deliveries.note_program(0b011);
+        deliveries.proven = began;
+        assert!(deliveries.may_go_to(SLOTS[2]), "the barrier began before that program took effect");
+        deliveries.prove();
+        assert!(!deliveries.may_go_to(SLOTS[2]));
+        deliveries.note_program(0b001);
+        let may_go_to = SLOTS.map(|slot| deliveries.may_go_to(slot));
+        assert_eq!(may_go_to, [true, true, false], "what is proven of one says nothing of another");
+        deliveries.note_program(0b101);
+        deliveries.note_program(0b001);
+        assert!(deliveries.may_go_to(SLOTS[2]), "it was named again meanwhile");
+    }
+
+    #[test]
+    fn a_program_that_took_effect_in_part_names_its_slots_and_takes_none_away() {
+        let mut deliveries = Deliveries::default();
+        deliveries.note_program(0b010);
+        deliveries.note_part_of_program(0b001);
+        deliveries.prove();
+        assert!(deliveries.may_go_to(SLOTS[0]) && deliveries.may_go_to(SLOTS[1]));
+        deliveries.note_program(0b100);
+        assert!(deliveries.may_go_to(SLOTS[0]) && deliveries.may_go_to(SLOTS[1]));
+        deliveries.prove();
+        assert!(!deliveries.may_go_to(SLOTS[0]) && !deliveries.may_go_to(SLOTS[1]));
+    }
+
+    fn closing() -> (Closing, mio::Poll) {
+        let poll = mio::Poll::new().unwrap();
+        (Closing::new(Waker::new(poll.registry(), mio::Token(0)).unwrap()), poll)
+    }
+
+    /// Waits as the supervisor's loop does.
+    fn wait(closing: &mut Closing, poll: &mut mio::Poll) -> Vec<Slot> {
+        let mut events = mio::Events::with_capacity(1);
+        for _ in 0..100 {
+            let quiet = closing.poll_quiet();
+            if !quiet.is_empty() {
+                return quiet;
+            }
+            let left = closing.deadline().map(|at| at.saturating_duration_since(Instant::now()));
+            poll.poll(&mut events, Some(left.unwrap_or(Duration::from_secs(5)))).unwrap();
+        }
+        Vec::new()
+    }
+
+    #[test]
+    fn many_slots_share_a_barrier_and_one_that_is_named_waits_on() {
+        let (mut closing, mut poll) = closing();
+        closing.note_steered(0b111, true);
+        closing.note_steered(0b001, true);
+        closing.order(SLOTS[2]);
+        assert_eq!(closing.poll_quiet(), [], "the barrier has just begun");
+        assert_eq!(wait(&mut closing, &mut poll), [SLOTS[2]]);
+        closing.order(SLOTS[1]);
+        closing.order(SLOTS[0]);
+        assert_eq!(closing.poll_quiet(), [SLOTS[1]], "proven by the same barrier");
+        assert!(closing.barrier.is_none() && closing.open.contains(&SLOTS[0]), "no barrier helps it");
+    }
+
+    #[test]
+    fn without_a_barrier_there_is_a_pause() {
+        let (mut closing, mut poll) = closing();
+        closing.note_steered(0b11, true);
+        closing.note_steered(0b01, true);
+        closing.order(SLOTS[1]);
+        let (tell, result) = bounded(1);
+        closing.barrier = Some((Barrier::Running(result), closing.deliveries.programs));
+        tell.send(Err(io::Error::from_raw_os_error(nix::libc::EINVAL))).unwrap();
+        assert_eq!(closing.poll_quiet(), []);
+        assert!(closing.deadline().is_some_and(|at| at > Instant::now()) && closing.told);
+        assert_eq!(wait(&mut closing, &mut poll), [SLOTS[1]]);
+    }
+
+    #[test]
+    fn closed_is_said_when_every_copy_is_gone() {
+        let (mut closing, _poll) = closing();
+        closing.copied.insert(SLOTS[1], BTreeSet::from([Run(7), Run(8)]));
+        assert_eq!(closing.poll_closed(|run| run == Run(8)), []);
+        assert_eq!(closing.poll_closed(|_| true), [], "who has spoken has spoken");
+        assert_eq!(closing.poll_closed(|_| false), [SLOTS[1]]);
+    }
+}
