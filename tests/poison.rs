@@ -4,7 +4,9 @@
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 
-use harness::{Cluster, Ledger, Load, Place, Record, cluster, heavy, need_root, process, sender, wait_until};
+use harness::{
+    Cluster, Ledger, Load, Place, Record, cluster, heavy, need_root, process, say, sender, wait_until,
+};
 use nix::sys::signal::Signal;
 
 /// No waiting between restarts, however unstable.
@@ -230,7 +232,7 @@ fn hundreds_of_deaths_of_poison_amid_a_healthy_load_take_the_poison_alone() {
     load.stop();
     let list = cluster.expect_state("online");
     let verdict = ledger.settle_but(&cluster, &poison);
-    eprintln!("{} deaths, {} in quarantine, {verdict}", list.restarts(), poison.len());
+    say(&format!("{} deaths, {} in quarantine, {verdict}", list.restarts(), poison.len()));
     assert!(list.restarts() >= 300, "two deaths for each: {list:#?}");
     assert_eq!(numbers(&cluster.quarantine()), poison, "each of them once, and nobody else");
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use harness::{Cluster, Flood, Ledger, cluster, heavy, process, wait_until};
+use harness::{Cluster, Flood, Ledger, cluster, heavy, process, say, wait_until};
 use nix::sys::signal::Signal;
 
 /// No waiting between restarts, however unstable.
@@ -79,11 +79,11 @@ fn two_thousand_kills_at_a_hundred_thousand_datagrams_a_second_lose_and_double_n
     assert_eq!(verdict.sent, sent.numbered);
     let empty: u64 = cluster.list().workers.iter().map(|row| row.malformed_by_reason["empty"]).sum();
     assert_eq!(empty, sent.empty);
-    println!(
+    say(&format!(
         "seed {seed}: {kills} kills in {:.1} s at {:.0} datagrams a second: {} sent, {} of them empty, 0 lost, 0 doubled",
         took.as_secs_f64(),
         sent.rate(),
         sent.numbered + sent.empty,
         sent.empty
-    );
+    ));
 }

@@ -50,6 +50,12 @@ pub use tool::{node, python};
 pub use user::{as_user, need_root};
 pub use wait::{PATIENCE, try_for, wait_for, wait_until};
 
+/// Writes a line that is seen when the test passes too: what was measured, or could not be done here.
+pub fn say(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// A builder for clusters of the binary that cargo built for this test.
 ///
 /// `ATLAS_CLUSTER_TEST_BINARY` puts another one in its place: to see that the tests notice what is broken.
