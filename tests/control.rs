@@ -116,6 +116,25 @@ fn an_unknown_verb_is_answered_and_the_connection_goes_on() {
 }
 
 #[test]
+fn amounts_that_are_none_are_answered_and_the_connection_goes_on() {
+    let cluster = cluster!().start();
+    let mut client = connect(&cluster);
+    for amount in ["", "0", "65", "+", "1 ", "\u{1b}[2J", "9e9"] {
+        let request = serde_json::json!({"verb": "scale", "amount": amount});
+        client.write_all(format!("{request}\n").as_bytes()).expect("written");
+        let error = &answer(&client).expect("an answer")["error"];
+        assert_eq!(error["exit"], 2, "{error}");
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.starts_with('`') && !message.contains('\u{1b}'), "{message}");
+    }
+    client.write_all(b"{\"verb\":\"scale\"}\n").expect("written");
+    assert_eq!(answer(&client).expect("an answer")["error"]["exit"], 2);
+    client.write_all(b"{\"verb\":\"scale\",\"amount\":\"+1\"}\n").expect("written");
+    assert_eq!(answer(&client).expect("an answer")["workers"], 3);
+    is_well(&cluster);
+}
+
+#[test]
 fn what_is_no_request_is_answered_with_an_error() {
     let cluster = cluster!().start();
     for garbage in [&b"hello\n"[..], b"\n", b"[]\n", b"{}\n", b"{\"verb\":7}\n", b"\xff\xfe\n", b"\0\0\n"] {

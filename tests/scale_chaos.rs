@@ -5,10 +5,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use harness::process::Process;
-use harness::{Cluster, Ledger, Load, cluster, heavy, process, wait_until};
+use harness::{Cluster, Ledger, Load, cluster, heavy, process, try_for, wait_until};
 use nix::sys::signal::Signal;
 
 const AT_ONCE: &str = "[worker]\nmin_uptime = \"0s\"\nexp_backoff_restart_delay = \"0s\"\n";
@@ -97,20 +97,26 @@ fn scale_and_scale(cluster: &Cluster, rounds: u64, dice: &mut Dice) -> Answers {
     answers
 }
 
-#[test]
-fn hundreds_of_scalings_and_kills_lose_nothing() {
+/// The fewest that are seen for a moment: the connection of the last command may not be closed yet.
+fn descriptors(cluster: &Cluster) -> usize {
+    let mut fewest = usize::MAX;
+    let _: Option<()> = try_for(Duration::from_millis(200), || {
+        fewest = fewest.min(process::descriptors(cluster.pid()).len());
+        None
+    });
+    fewest
+}
+
+fn scale_and_kill(listen: &str) {
     let _heavy = heavy();
     let (seed, rounds) = (from_environment("SCALE_SEED", 1), from_environment("SCALE_ROUNDS", 300));
-    eprintln!("seed {seed}");
+    eprintln!("{listen}, seed {seed}");
     let ledger = Ledger::new(rounds * 20_000 + 8_000_000);
-    let cluster = cluster!().listen("[::]:0").workers(MOST as usize).ledger(&ledger).config(AT_ONCE).start();
-    let targets = cluster.targets();
-    assert!(targets.iter().any(|to| to.is_ipv4()) && targets.iter().any(|to| to.is_ipv6()), "{targets:?}");
-    // Each slot has its segments from here on; they outlive it.
+    let cluster = cluster!().listen(listen).workers(MOST as usize).ledger(&ledger).config(AT_ONCE).start();
+    // Each slot has its segment and sockets from here on; they outlive it.
     cluster.command(["scale", &USUAL.to_string()]).expect_code(0);
-    let descriptors = || process::descriptors(cluster.pid()).len();
-    let before = descriptors();
-    let (began, load) = (Instant::now(), Load::start(&targets, 64, RATE, &ledger));
+    let before = descriptors(&cluster);
+    let (began, load) = (Instant::now(), Load::start(&cluster.targets(), 64, RATE, &ledger));
     let (mut dice, over) = (Dice(seed), AtomicBool::new(false));
     let killers = Dice(dice.below(u64::MAX));
     let (answers, killed) = thread::scope(|scope| {
@@ -124,7 +130,7 @@ fn hundreds_of_scalings_and_kills_lose_nothing() {
     let drainers = cluster.log().matches("reads what is left in the retired slot").count();
     let rate = sent as f64 / lasted.as_secs_f64();
     eprintln!("{rounds} scalings in {lasted:.1?}, {rate:.0} datagrams a second: {answers:?}");
-    eprintln!("{killed} kills, {drainers} drainers");
+    eprintln!("{killed} kills, {drainers} drainers in the log");
     let list = cluster.expect("all are online", |list| {
         list.cluster.state == "online" && list.workers.len() == USUAL && list.cluster.workers_wanted == USUAL
     });
@@ -140,5 +146,16 @@ fn hundreds_of_scalings_and_kills_lose_nothing() {
     assert!(killed > rounds / 3 && drainers > 0, "{killed} kills, {drainers} drainers");
     cluster.expect_no_address_in_use();
     wait_until("nobody is left over and no zombie", || process::children(cluster.pid()).len() == USUAL);
-    wait_until("as many descriptors as before", || descriptors() == before);
+    assert_eq!(descriptors(&cluster), before, "{:#?}", process::descriptors(cluster.pid()));
+}
+
+#[test]
+fn hundreds_of_scalings_and_kills_lose_nothing() {
+    scale_and_kill("[::]:0");
+}
+
+/// Over IPv4 the kernel looks sockets up in another order than over IPv6: the one bound last comes first.
+#[test]
+fn hundreds_of_scalings_and_kills_lose_nothing_over_ipv4_alone() {
+    scale_and_kill("0.0.0.0:0");
 }

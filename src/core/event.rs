@@ -116,9 +116,9 @@ pub(crate) enum Event {
     TooFat(Run),
     /// It was reaped, whatever ended it.
     Exited(Run),
-    /// Answer to `Close`: the slot's sockets are closed, everywhere.
+    /// Answer to `Close`: nothing waits in the slot and nothing can arrive any more.
     Closed(Slot),
-    /// Answer to `Close`: nothing was closed, datagrams wait in a queue, or in the batch of a worker that died.
+    /// Answer to `Close`: datagrams wait, in a queue or in the batch of a worker that died.
     StillQueued(Slot),
     /// Somebody wants something.
     Order(Ticket, Order),
@@ -182,8 +182,9 @@ pub(crate) enum Action {
         /// Whom new datagrams go to; never empty, never beyond `bound`.
         mask: u64,
     },
-    /// Close the slot's sockets if nothing waits there to be read; answered by `Closed` or `StillQueued`. A slot
-    /// without sockets is `Closed`. No datagram is steered there from before this until after the answer.
+    /// Close the slot if nothing waits there to be read; answered by `Closed` or `StillQueued`. A slot without sockets
+    /// is `Closed`. No datagram is steered there from before this until after the answer. Its sockets may well stay:
+    /// the slot's next process then finds them bound.
     Close(Slot),
     /// The one answer to an order.
     Answer(Ticket, Outcome),

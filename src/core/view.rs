@@ -194,6 +194,7 @@ impl Seat {
         match &self.holder {
             Holder::Held(proc) => status(proc),
             Holder::Draining(_) => Status::Stopping,
+            Holder::Waiting { .. } if want == Want::Nothing => Status::Stopping, // for its next drainer
             Holder::Waiting { .. } => Status::WaitingRestart,
             Holder::Errored => Status::Errored,
             Holder::Empty(_) | Holder::Closing if self.leavers.is_empty() => empty,

@@ -9,14 +9,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use contract::{Lent, Notify};
-use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
-use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
 use super::clock;
@@ -24,8 +21,6 @@ use crate::core::{Generation, Slot, Tick};
 
 /// How long a store that has no room is left alone.
 const RETRY: Duration = Duration::from_millis(5);
-/// How long a store may take to let go of what it is told to forget.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How a segment begins, whatever it holds: magic, layout version, size.
 const HEAD: usize = 24;
 
@@ -33,16 +28,12 @@ const HEAD: usize = 24;
 pub(super) struct Above {
     line: Notify,
     waiting: VecDeque<Order>,
-    /// Hangs up when everything said before is done; until then at most.
-    barrier: Option<(OwnedFd, Tick)>,
     memo: Memo,
 }
 
 enum Order {
     Keep(String, OwnedFd),
     Forget(String),
-    /// Closes what comes with it once all before it is done.
-    Barrier(OwnedFd),
 }
 
 /// What a next supervisor could not read from segments and sockets.
@@ -58,7 +49,7 @@ pub(super) struct Memo {
 
 impl Above {
     pub(super) fn new(line: Notify) -> Above {
-        Above { line, waiting: VecDeque::new(), barrier: None, memo: Memo::default() }
+        Above { line, waiting: VecDeque::new(), memo: Memo::default() }
     }
 
     /// Gives it a duplicate to keep.
@@ -108,7 +99,6 @@ impl Above {
             let sent = match order {
                 Order::Keep(name, fd) => self.line.try_store(name, fd.as_fd()),
                 Order::Forget(name) => self.line.try_forget(name),
-                Order::Barrier(writer) => self.line.try_barrier(writer.as_fd()),
             };
             match sent {
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
@@ -127,34 +117,9 @@ impl Above {
         self.waiting.is_empty()
     }
 
-    /// Asks to be told when everything said so far is done (sd_notify_barrier(3)): by an event with this token.
-    pub(super) fn ask_when_done(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        if self.line.is_heard() {
-            let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-            registry.register(&mut SourceFd(&reader.as_raw_fd()), token, Interest::READABLE)?;
-            self.barrier = Some((reader, clock::now().after(PATIENCE)));
-            self.waiting.push_back(Order::Barrier(writer));
-            self.flush();
-        }
-        Ok(())
-    }
-
-    /// Whether it is done, as far as can be known.
-    pub(super) fn poll_done(&mut self) -> bool {
-        let Some((reader, until)) = &self.barrier else { return true };
-        let late = *until <= clock::now();
-        if late {
-            log::warn!("the store of whoever started us does not say that it has let go of a socket");
-        }
-        let done = late || sys::process::hung_up(reader.as_fd());
-        self.barrier.take_if(|_| done);
-        done
-    }
-
     /// When there is something to be done without an event.
     pub(super) fn deadline(&self) -> Option<Tick> {
-        let retry = (!self.is_idle()).then(|| clock::now().after(RETRY));
-        retry.into_iter().chain(self.barrier.as_ref().map(|(_, until)| *until)).min()
+        (!self.is_idle()).then(|| clock::now().after(RETRY))
     }
 }
 

@@ -49,8 +49,6 @@ pub(super) struct Process {
     pub(super) ready: bool,
     /// Why it ends, as it said itself, and the errno behind it.
     pub(super) last_words: Option<(String, i32)>,
-    /// It said something, so it has executed its image: our descriptors are not its own any more.
-    has_spoken: bool,
     /// It may have said more than was read in the last turn.
     unread: bool,
     line: Line,
@@ -86,7 +84,6 @@ struct FrozenProcess {
     born: Tick,
     in_charge: bool,
     ready: bool,
-    has_spoken: bool,
     last_words: Option<(String, i32)>,
     line: RawFd,
     path: PathBuf,
@@ -149,7 +146,6 @@ impl Children {
             born: process.born,
             in_charge: process.in_charge,
             ready: process.ready,
-            has_spoken: process.has_spoken,
             last_words: process.last_words.clone(),
             line: packing.pack(process.line.socket().as_fd()),
             path: process.line.path().to_owned(),
@@ -179,7 +175,6 @@ impl Children {
                 born: process.born,
                 in_charge: process.in_charge,
                 ready: process.ready,
-                has_spoken: process.has_spoken,
                 last_words: process.last_words,
                 unread: true,
                 line,
@@ -207,16 +202,6 @@ impl Children {
         self.newest
     }
 
-    /// Those that said nothing so far.
-    pub(super) fn silent(&self) -> impl Iterator<Item = Run> {
-        self.processes.iter().filter(|(_, process)| !process.has_spoken).map(|(&run, _)| run)
-    }
-
-    /// Whether this one lives and said nothing so far.
-    pub(super) fn is_silent(&self, run: Run) -> bool {
-        self.processes.get(&run).is_some_and(|process| !process.has_spoken)
-    }
-
     /// Those that may have said more than was read in the last turn.
     pub(super) fn unread(&self) -> Vec<Run> {
         self.processes.iter().filter(|(_, process)| process.unread).map(|(&run, _)| run).collect()
@@ -227,7 +212,6 @@ impl Children {
         let process = self.processes.get_mut(&run)?;
         let (said, more) = process.line.read();
         process.unread = more;
-        process.has_spoken |= !said.is_empty();
         Some((process.slot, said, more))
     }
 
@@ -269,7 +253,6 @@ impl Children {
             in_charge: !heir,
             ready: false,
             last_words: None,
-            has_spoken: false,
             unread: false,
             line,
         };

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_keeps_its_own_sockets_apart_and_closes_everything_when_it_retires() {
+    fn a_slot_keeps_its_own_sockets_apart_and_closes_its_store_when_it_retires() {
         use super::super::kept::Kept;
         use crate::{config::Config, core::Slot, roles::ROLES};
 
@@ -164,8 +164,8 @@ mod tests {
         assert_eq!(lent(&mut kept), (["udp0", "udp1", "udp00"].map(str::to_owned).to_vec(), 1..3));
         kept.forget(slot, "udp0");
         assert_eq!(lent(&mut kept).0.len(), 3, "a slot's own sockets are not in the store");
-        assert!(kept.close(slot));
-        assert_eq!(lent(&mut kept), (vec!["place0".to_owned()], 1..1));
+        assert!(kept.retire(slot));
+        assert_eq!(lent(&mut kept), (vec!["udp0".to_owned()], 1..1), "its sockets stay");
     }
 
     #[test]

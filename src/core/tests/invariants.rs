@@ -128,8 +128,8 @@ impl World {
         hold!(!self.is_steered(slot), "{slot} is closed while datagrams go there");
         hold!(self.crowd(slot) == 0, "{slot} is closed under its process");
         if let Slot::Worker(index) = slot {
-            let above = self.sockets.iter().any(|&socket| socket > index);
-            hold!(!above, "{slot} is closed below {:?}", self.sockets);
+            let above = self.told.iter().any(|&socket| socket > index);
+            hold!(!above, "{slot} is closed below {:?}", self.told);
         }
         hold!(self.closing.insert(slot), "{slot} is closed twice");
         Ok(())

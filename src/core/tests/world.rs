@@ -49,6 +49,9 @@ pub(super) struct World {
     pub(super) sockets: BTreeSet<u8>,
     /// Those of them the core knows of.
     pub(super) told: BTreeSet<u8>,
+    /// Closed slots keep their sockets: these.
+    pub(super) parked: BTreeSet<u8>,
+    pub(super) parks: bool,
     /// `Close` that was not answered.
     pub(super) closing: BTreeSet<Slot>,
     pub(super) steered: (u8, u64),
@@ -88,6 +91,8 @@ impl World {
             dead: BTreeSet::new(),
             sockets: BTreeSet::new(),
             told: BTreeSet::new(),
+            parked: BTreeSet::new(),
+            parks: false,
             closing: BTreeSet::new(),
             steered: (0, 0),
             asked: BTreeMap::new(),
@@ -228,6 +233,7 @@ impl World {
             Slot::Worker(index) if self.sockets.contains(&index) => {
                 child.said_bound = true;
                 self.told.insert(index);
+                self.parked.remove(&index);
             }
             Slot::Worker(_) => return Ok(()),
             Slot::Role(_) => {}
@@ -246,8 +252,13 @@ impl World {
         self.try_event(Event::Ready(run))
     }
 
-    /// A socket that was bound, but not told, dies with its maker: the shell drops its duplicate.
+    /// A socket that was bound, but not told, dies with its maker: the shell drops its duplicate. One that was bound
+    /// before him does not, and the shell says so.
     pub(super) fn try_exit(&mut self, run: Run) -> Result<(), String> {
+        match self.children.get(&run).map(|child| child.slot) {
+            Some(Slot::Worker(index)) if self.parked.contains(&index) => self.try_say_bound(run)?,
+            Some(Slot::Worker(_) | Slot::Role(_)) | None => {}
+        }
         if let Some(child) = self.children.remove(&run) {
             match child.slot {
                 Slot::Worker(index) if !self.told.contains(&index) => {
@@ -267,8 +278,12 @@ impl World {
                 if queued {
                     return self.try_event(Event::StillQueued(slot));
                 }
-                self.sockets.remove(&index);
                 self.told.remove(&index);
+                if self.parks {
+                    self.parked.insert(index);
+                } else {
+                    self.sockets.remove(&index);
+                }
             }
             Slot::Worker(_) | Slot::Role(_) => {}
         }

@@ -324,15 +324,15 @@ impl Kept {
         self.steered
     }
 
-    /// Closes a slot's sockets and its store unless something waits in one; whether they are closed. Where the port is shared the
-    /// kernel goes on delivering: what still comes after a worker has emptied the queue is lost, and told.
-    pub(super) fn close(&mut self, slot: Slot) -> bool {
+    /// Whether nothing waits in this slot to be read or finished; then it is over with it. Its sockets stay bound and in
+    /// their places in the groups (`closing.rs` says why). Only where the port is shared they are closed: the kernel
+    /// goes on delivering there, so what still comes after a worker has emptied the queue is lost, and told.
+    pub(super) fn retire(&mut self, slot: Slot) -> bool {
         let Some(kept) = self.slots.get_mut(&slot) else { return true };
         let bound = kept.sockets.iter().any(Option::is_some);
         if bound && kept.unfinished.is_some() {
             return false;
         }
-        let (waiting, dropped) = kept.queue();
         // What cannot be told is taken for a queue in which something waits.
         let empty = |fd: &OwnedFd| sys::group::queue(fd.as_fd()).is_ok_and(|queue| queue.bytes == 0);
         let queued = !kept.sockets.iter().flatten().all(empty);
@@ -340,15 +340,20 @@ impl Kept {
             kept.stayed_open = true;
             return false;
         }
-        if queued {
-            log::warn!("{slot} is closed with {waiting} bytes in its queue: a shared port cannot be steered");
-        }
-        kept.stayed_open = false;
-        kept.dropped_before = dropped;
         kept.store.clear();
-        for (i, place) in kept.sockets.iter_mut().enumerate() {
-            *place = None;
-            self.above.forget(above::name(slot, &format!("{SOCKET}{i}")));
+        if self.shared_port {
+            let (waiting, dropped) = kept.queue();
+            if queued {
+                log::warn!(
+                    "{slot} is closed with {waiting} bytes in its queue: a shared port cannot be steered"
+                );
+            }
+            kept.stayed_open = false;
+            kept.dropped_before = dropped;
+            for (i, place) in kept.sockets.iter_mut().enumerate() {
+                *place = None;
+                self.above.forget(above::name(slot, &format!("{SOCKET}{i}")));
+            }
         }
         true
     }
@@ -377,10 +382,10 @@ mod tests {
             let address = socket.local_addr().unwrap();
             kept.keep(slot, format!("{SOCKET}0"), socket.try_clone().unwrap().into()).unwrap();
             UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[0; 9], address).unwrap();
-            assert!(!kept.close(slot), "something waits");
-            assert_eq!(kept.close(slot), closed_at_last, "something still waits");
+            assert!(!kept.retire(slot), "something waits");
+            assert_eq!(kept.retire(slot), closed_at_last, "something still waits");
             socket.recv(&mut [0; 16]).unwrap();
-            assert!(kept.close(slot));
+            assert!(kept.retire(slot));
         }
     }
 }

@@ -13,10 +13,10 @@ const RECEIVE_BUFFER: &str = "64M";
 /// What `start` is told, and where.
 #[derive(Clone, Debug)]
 pub struct Builder {
-    binary: PathBuf,
+    pub(crate) binary: PathBuf,
     place: Option<Place>,
     config: Option<String>,
-    wrapper: Vec<OsString>,
+    pub(crate) wrapper: Vec<OsString>,
     arguments: Vec<OsString>,
     listen: Option<Vec<String>>,
     environment: Vec<(OsString, OsString)>,

@@ -13,13 +13,15 @@ pub struct Nested {
 }
 
 impl Builder {
-    /// Starts it as the program of an outer cluster, and waits until both are online.
+    /// Starts it as the program of an outer cluster, and waits until both are online. What it is wrapped in wraps the
+    /// outer one.
     ///
     /// # Panics
     /// When they do not come online.
     #[track_caller]
     #[must_use]
-    pub fn start_nested(self) -> Nested {
+    pub fn start_nested(mut self) -> Nested {
+        let wrapper = std::mem::take(&mut self.wrapper);
         let (command, place) = self.prepare();
         // JSON's strings are TOML's.
         let quoted = |text: &std::ffi::OsStr| format!("{:?}", text.to_str().expect("text"));
@@ -31,7 +33,9 @@ impl Builder {
                 config += &format!("{} = {}\n", quoted(name), quoted(value));
             }
         }
-        let outer = Builder::new(self.binary_path()).workers_as_configured().config(config).arg("--");
+        let mut outer =
+            Builder::new("").binary(&self.binary).workers_as_configured().config(config).arg("--");
+        outer.wrapper = wrapper;
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let outer = words.fold(outer, |outer, word| outer.arg(word)).start();
         let inner = Cluster::inside(&outer, self.binary_path(), place);

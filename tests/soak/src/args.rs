@@ -22,7 +22,9 @@ pub(crate) struct Args {
     pub(crate) dry_run: bool,
 }
 
-/// Soak the cluster: a load, faults in a random order, an account of every datagram
+/// Soak the cluster: a load, faults in a random order, alone and two at a time, an account of every datagram
+///
+/// The cluster runs inside of another one, whose descriptor store it survives the death of its supervisor by.
 ///
 /// Exit code 0 when nothing was lost or doubled and everything is as it was; 1 when not; 2 for bad usage; 130 when
 /// Ctrl-C ended it and all was well until then.
@@ -32,13 +34,13 @@ struct CommandLine {
     /// How long [default: 10]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=10_080), conflicts_with = "seconds")]
     minutes: Option<u64>,
-    /// How long, in seconds; every kind of fault comes once before any comes twice, which takes about 20
+    /// How long, in seconds; every kind of fault comes once alone before any comes twice, which takes about 60
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=604_800))]
     seconds: Option<u64>,
     /// Datagrams a second
     #[arg(long, value_name = "R", default_value = "50000", value_parser = value_parser!(u32).range(1..=2_000_000))]
     rate: u32,
-    /// Decides the order of the faults and whom they hit [default: from the clock]
+    /// Decides the order of the faults, which come in pairs, and whom they hit [default: from the clock]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// Workers

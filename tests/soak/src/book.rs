@@ -32,15 +32,19 @@ pub(crate) struct Tally {
     pub(crate) seen: u64,
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
+    /// Not seen, as it should be.
+    pub(crate) quarantined: u64,
     /// The first of those lost or doubled.
     pub(crate) examples: Vec<u64>,
 }
 
 impl Tally {
-    fn count(&mut self, seq: u64, mark: u64) {
-        let (lost, doubled) = (mark == 0, mark & DOUBLED != 0);
+    fn count(&mut self, seq: u64, mark: u64, poisonous: bool) {
+        let (seen, doubled) = (mark != 0, mark & DOUBLED != 0);
+        let lost = !seen && !poisonous;
         self.sent += 1;
-        self.seen += u64::from(!lost);
+        self.seen += u64::from(seen);
+        self.quarantined += u64::from(!seen && poisonous);
         self.lost += u64::from(lost);
         self.doubled += u64::from(doubled);
         if (lost || doubled) && self.examples.len() < EXAMPLES {
@@ -53,6 +57,7 @@ impl Tally {
         self.seen += other.seen;
         self.lost += other.lost;
         self.doubled += other.doubled;
+        self.quarantined += other.quarantined;
         let room = EXAMPLES - self.examples.len().min(EXAMPLES);
         self.examples.extend(other.examples.iter().take(room));
     }
@@ -115,22 +120,24 @@ impl Book {
         wait_for(format_args!("datagram {seq} is read"), || slot(self.mark(seq)))
     }
 
-    /// Waits until all that was sent is seen, as long as one waits for what should come at once.
-    pub(crate) fn settle(&self) {
+    /// Waits until all that was sent is seen, except those numbers; as long as one waits for what should come at once.
+    pub(crate) fn settle(&self, poison: &[u64]) {
         let mut seen = 0; // all below are
         let all_seen = || {
             let window = Window { from: seen, to: self.sent() };
-            seen = self.look_through(window, |_, mark| mark != 0).unwrap_or(window.to);
+            seen = self
+                .look_through(window, |seq, mark| mark != 0 || poison.binary_search(&seq).is_ok())
+                .unwrap_or(window.to);
             (seen == window.to).then_some(())
         };
         let _ = try_for(PATIENCE, all_seen);
     }
 
-    /// What became of the numbers of a window.
-    pub(crate) fn tally(&self, window: Window) -> Tally {
+    /// What became of the numbers of a window; those of `poison`, in their order, belong into quarantine.
+    pub(crate) fn tally(&self, window: Window, poison: &[u64]) -> Tally {
         let mut tally = Tally::default();
         let _ = self.look_through(window, |seq, mark| {
-            tally.count(seq, mark);
+            tally.count(seq, mark, poison.binary_search(&seq).is_ok());
             true
         });
         tally
@@ -189,14 +196,17 @@ mod tests {
         }
         let write = |seq: u64, mark: u64| book.file.write_all_at(&mark.to_ne_bytes(), seq * MARK).unwrap();
         (0..PAGE as u64 + 10).for_each(|seq| write(seq, 3 << 48 | seq));
-        book.settle();
+        book.settle(&[]);
         assert_eq!(book.wait_for_reader_of(5), 2);
         write(7, 0);
         write(PAGE as u64 + 3, DOUBLED | 1 << 48);
         let edge = PAGE as u64 + 3;
-        let first = book.tally(Window { from: 0, to: edge });
-        assert_eq!((first.sent, first.seen, first.lost, first.doubled), (edge, edge - 1, 1, 0));
-        let second = book.tally(Window { from: edge, to: edge + 7 });
+        write(9, 0);
+        let poison = [5, 9];
+        let first = book.tally(Window { from: 0, to: edge }, &poison);
+        assert_eq!((first.sent, first.seen, first.lost, first.doubled), (edge, edge - 2, 1, 0));
+        assert_eq!(first.quarantined, 1, "5 was processed all the same");
+        let second = book.tally(Window { from: edge, to: edge + 7 }, &poison);
         assert_eq!((second.sent, second.seen, second.lost, second.doubled), (7, 7, 0, 1));
         let mut total = Tally::default();
         total.add(&first);

@@ -3,19 +3,19 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::{Load, PATIENCE, heavy, try_for};
-use nix::sys::signal::Signal;
-
 use crate::args::Args;
 use crate::attempt::attempt;
 use crate::book::{Book, Window};
 use crate::dice::Dice;
-use crate::faults::FAULTS;
+use crate::faults::{FAULTS, Hit};
 use crate::health::Health;
+use crate::pairs;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::sequence::Sequence;
+use crate::sequence::{Sequence, Step};
 use crate::stage::Stage;
+use harness::{Load, PATIENCE, Record, heavy, try_for};
+use nix::sys::signal::Signal;
 
 const SENDERS: usize = 64;
 /// Seconds for which the ledger has room beyond the time asked for: the last fault is finished.
@@ -26,8 +26,8 @@ struct Course<'a> {
     args: &'a Args,
     interrupted: &'a AtomicBool,
     stage: Stage,
-    /// Which fault, and what was sent meanwhile.
-    windows: Vec<(usize, Window)>,
+    /// What was done, and what was sent meanwhile.
+    windows: Vec<(Step, Window)>,
     report: Report,
 }
 
@@ -76,7 +76,7 @@ impl Course<'_> {
         let warm = attempt(|| {
             self.stage.book.wait_for_reader_of(0);
             self.stage.book.ledger.wait_for_more(u64::from(self.args.rate));
-            Health::of(&self.stage.cluster)
+            Health::of(&self.stage)
         });
         let what = "the load does not arrive (was the binary built with --features ledger?)";
         self.report.start = self.note_unless_interrupted(what, warm);
@@ -91,7 +91,7 @@ impl Course<'_> {
     /// Until the time is over, somebody interrupts, or one goes wrong.
     fn perform_faults(&mut self, began: Instant) {
         let mut progress = Progress::new();
-        for (row, dice) in Sequence::new(self.args.seed) {
+        for (step, dice) in Sequence::new(self.args.seed) {
             let elapsed = began.elapsed();
             if elapsed >= self.args.time || self.interrupted.load(Ordering::Relaxed) {
                 break;
@@ -102,44 +102,52 @@ impl Course<'_> {
                 self.args.time.as_secs(),
                 self.windows.len(),
                 self.stage.book.sent(),
-                FAULTS[row].name
+                step
             ));
-            if !self.perform(row, dice) {
+            if !self.perform(step, dice) {
                 break;
             }
         }
         progress.clear();
     }
 
-    /// One fault; whether all went as it should.
-    fn perform(&mut self, row: usize, dice: Dice) -> bool {
-        let fault = &FAULTS[row];
+    /// One fault, or two; whether all went as it should.
+    fn perform(&mut self, step: Step, mut dice: Dice) -> bool {
         let from = self.stage.book.sent();
         let done = attempt(|| {
-            self.stage.begin(dice);
-            let hit = (fault.perform)(&mut self.stage);
-            (fault.expect)(&self.stage, &hit);
-            self.stage.expect_calm();
+            self.stage.begin();
+            match step {
+                Step::One(row) => {
+                    let hit: Hit = (FAULTS[row].perform)(&self.stage, &mut dice);
+                    (FAULTS[row].expect)(&self.stage, &hit);
+                    self.stage.expect_calm();
+                }
+                Step::Two(rows) => {
+                    let faults = rows.map(|row| &FAULTS[row]);
+                    pairs::perform(&self.stage, faults, dice, &mut self.report.open);
+                    self.stage.expect_calm();
+                }
+            }
         });
         let to = self.stage.book.sent();
-        self.windows.push((row, Window { from, to }));
-        let what = format!("`{}`, fault {}", fault.name, self.windows.len());
+        self.windows.push((step, Window { from, to }));
+        let what = format!("`{step}`, number {}", self.windows.len());
         self.note_unless_interrupted(&what, done).is_some()
     }
 
     /// Waits for what is under way, then reads the ledger window by window.
     fn account(&mut self) {
         let book = &self.stage.book;
-        book.settle();
+        let poison = self.stage.poison();
+        book.settle(&poison);
         let sent = book.sent();
         let mut at = 0;
-        for &(row, window) in &self.windows {
-            self.report.quiet.add(&book.tally(Window { from: at, to: window.from }));
-            self.report.rows[row].done += 1;
-            self.report.rows[row].tally.add(&book.tally(window));
+        for &(step, window) in &self.windows {
+            self.report.quiet.add(&book.tally(Window { from: at, to: window.from }, &poison));
+            self.report.add(step, &book.tally(window, &poison));
             at = window.to;
         }
-        self.report.quiet.add(&book.tally(Window { from: at, to: sent }));
+        self.report.quiet.add(&book.tally(Window { from: at, to: sent }, &poison));
         assert_eq!(self.report.total().sent, sent, "the windows leave no gap");
     }
 
@@ -151,10 +159,18 @@ impl Course<'_> {
         let looked = attempt(|| {
             self.stage.expect_calm();
             // The last batch is marked some microseconds before it is committed.
-            let told = || cluster.try_list().filter(|list| list.cluster.totals.datagrams == Some(total.seen));
+            let all = Some(total.seen + total.quarantined);
+            let told = || cluster.try_list().filter(|list| list.cluster.totals.datagrams == all);
             let list = try_for(patience, told).unwrap_or_else(|| cluster.list());
             cluster.expect_no_address_in_use();
-            (list.cluster.totals, Health::of(cluster))
+            let mut records: Vec<u64> = cluster.quarantine().iter().map(Record::seq).collect();
+            records.sort_unstable();
+            assert_eq!(
+                records,
+                self.stage.poison(),
+                "what lies in quarantine is what is poisonous, each once"
+            );
+            (list.cluster.totals, Health::of(&self.stage))
         });
         if let Some((totals, health)) = self.note("at the end", looked) {
             self.report.totals = Some(totals);
@@ -166,11 +182,14 @@ impl Course<'_> {
     /// Stops the cluster; nothing may be left of it.
     fn end(mut self) -> Report {
         let stopped = attempt(|| {
-            self.stage.cluster.signal(Signal::SIGTERM);
-            let code = self.stage.cluster.wait_for_end();
-            assert_eq!(code, 0, "its exit code");
-            let left = self.stage.cluster.files_left();
-            assert!(left.is_empty(), "files are left: {left:?}");
+            let Stage { cluster, outer, .. } = &self.stage;
+            outer.signal(Signal::SIGTERM);
+            cluster.expect_no_process();
+            assert_eq!(outer.wait_for_end(), 0, "its exit code");
+            // Evidence stays.
+            let left = [cluster, outer].map(|one| one.files_left().join(", "));
+            let expected = if self.stage.poison().is_empty() { "" } else { "quarantine" };
+            assert_eq!(left, [expected, ""], "files that are left");
         });
         self.note("the stop", stopped);
         if !self.report.failures.is_empty() {

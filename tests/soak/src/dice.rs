@@ -20,6 +20,11 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
+    /// Dice of their own for something that goes on beside.
+    pub(crate) fn another(&mut self) -> Dice {
+        Dice(self.throw())
+    }
+
     /// One of 0 … `count` - 1.
     pub(crate) fn below(&mut self, count: usize) -> usize {
         (self.throw() % count as u64) as usize

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use harness::{Cluster, process, try_for};
+use harness::{process, try_for};
+
+use crate::stage::Stage;
 
 /// Growth that is no leak, of the supervisor or a worker: buffers that found their size, an allocator's slack.
 const SLACK_KIB: u64 = 2048;
@@ -13,11 +15,14 @@ const MOMENT: Duration = Duration::from_millis(200);
 /// One look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Health {
-    pub(crate) restarts: u64,
+    /// Deaths of the supervisor, as the outer one counts them.
+    pub(crate) deaths: u64,
     /// Supervisor, workers, and whoever else belongs to them; those not reaped too.
     pub(crate) processes: u64,
     /// Of the supervisor.
     pub(crate) descriptors: u64,
+    /// Of the outer supervisor: the store above.
+    pub(crate) store: u64,
     /// Resident memory of the supervisor.
     pub(crate) supervisor_kib: u64,
     /// Anonymous resident memory of the largest worker: the rest is segments of a fixed size, and the ledger.
@@ -26,36 +31,38 @@ pub(crate) struct Health {
 
 impl Health {
     #[track_caller]
-    pub(crate) fn of(cluster: &Cluster) -> Health {
-        let (list, supervisor) = (cluster.list(), cluster.pid());
+    pub(crate) fn of(stage: &Stage) -> Health {
+        let (list, supervisor) = (stage.cluster.list(), stage.supervisor());
         let workers = list.pids().into_iter().flatten();
         Health {
-            restarts: u64::from(list.restarts()),
-            processes: processes(cluster) as u64,
+            deaths: u64::from(stage.outer.list().restarts()),
+            processes: processes(stage, supervisor) as u64,
             descriptors: descriptors(supervisor),
+            store: descriptors(stage.outer.pid()),
             supervisor_kib: memory(supervisor, "VmRSS:"),
             worker_kib: workers.map(|pid| memory(pid, "RssAnon:")).max().unwrap_or(0),
         }
     }
 
-    /// What it may be at the end, restarts aside, if it was `self` at the start and nothing leaks.
+    /// What it may be at the end, deaths aside, if it was `self` at the start and nothing leaks.
     pub(crate) fn bound(&self) -> Health {
         Health {
-            restarts: self.restarts,
+            deaths: self.deaths,
             processes: self.processes,
             descriptors: self.descriptors,
+            store: self.store,
             supervisor_kib: self.supervisor_kib + SLACK_KIB,
             worker_kib: self.worker_kib + SLACK_KIB,
         }
     }
 }
 
-fn processes(cluster: &Cluster) -> usize {
+fn processes(stage: &Stage, supervisor: i32) -> usize {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let children = pids.filter_map(process::find).filter(|process| process.parent == cluster.pid());
+    let children = pids.filter_map(process::find).filter(|process| process.parent == supervisor);
     let all: BTreeSet<i32> =
-        cluster.processes().into_iter().chain(children).map(|process| process.pid).collect();
+        stage.cluster.processes().into_iter().chain(children).map(|process| process.pid).collect();
     all.len()
 }
 

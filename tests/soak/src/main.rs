@@ -1,13 +1,14 @@
 //! The cluster soak: a load for minutes, a seeded sequence of faults meanwhile, and an account of every datagram.
 //!
 //! ```text
-//!   sequence (seed) ──▶ course: perform, expect, calm ──▶ stage: cluster, load, ledger
+//!   sequence (seed) ──▶ course: perform (or pairs), expect, calm ──▶ stage: cluster in a cluster, load, ledger
 //!                          │ a window of sequence numbers for each fault
 //!                          ▼
 //!                        book ──▶ report: one table, and what is wrong
 //! ```
 //! `scripts/soak.sh` builds the cluster with its instruments and runs this.
 
+mod aftermath;
 mod args;
 mod attempt;
 mod book;
@@ -16,6 +17,7 @@ mod dice;
 mod expect;
 mod faults;
 mod health;
+mod pairs;
 mod perform;
 mod progress;
 mod report;
@@ -23,6 +25,7 @@ mod scaling;
 mod sequence;
 mod squatter;
 mod stage;
+mod supervisor;
 
 use std::process::ExitCode;
 use std::sync::Arc;

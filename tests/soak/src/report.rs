@@ -9,14 +9,19 @@ use crate::args::Args;
 use crate::book::Tally;
 use crate::faults::FAULTS;
 use crate::health::Health;
+use crate::pairs::{Open, Outcomes};
+use crate::sequence::Step;
 
 /// A load that reached less of its pace is said to have been too slow.
 const PACE: f64 = 0.98;
+const PAIRS: &str = "two of them in the same moment";
 
 /// One kind of fault.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Row {
     pub(crate) done: u64,
+    /// How often it was one of two.
+    pub(crate) in_pairs: u64,
     /// Of what was sent while it was under way.
     pub(crate) tally: Tally,
 }
@@ -24,6 +29,10 @@ pub(crate) struct Row {
 /// What came of a soak.
 pub(crate) struct Report {
     pub(crate) rows: Vec<Row>,
+    /// Two faults in the same moment, whichever.
+    pub(crate) pairs: Row,
+    /// What came of orders then.
+    pub(crate) open: Open,
     /// Of what was sent while no fault was under way.
     pub(crate) quiet: Tally,
     pub(crate) start: Option<Health>,
@@ -51,6 +60,8 @@ impl Report {
     pub(crate) fn new(args: &Args) -> Report {
         Report {
             rows: vec![Row::default(); FAULTS.len()],
+            pairs: Row::default(),
+            open: Open::default(),
             quiet: Tally::default(),
             start: None,
             end: None,
@@ -63,9 +74,25 @@ impl Report {
         }
     }
 
+    /// One step more, and what became of what was sent meanwhile.
+    pub(crate) fn add(&mut self, step: Step, tally: &Tally) {
+        let row = match step {
+            Step::One(row) => &mut self.rows[row],
+            Step::Two(rows) => {
+                rows.iter().for_each(|&row| self.rows[row].in_pairs += 1);
+                &mut self.pairs
+            }
+        };
+        row.done += 1;
+        row.tally.add(tally);
+        if tally.lost + tally.doubled > 0 {
+            self.failures.push(format!("{} lost and {} doubled in `{step}`", tally.lost, tally.doubled));
+        }
+    }
+
     pub(crate) fn total(&self) -> Tally {
         let mut total = self.quiet.clone();
-        self.rows.iter().for_each(|row| total.add(&row.tally));
+        self.rows.iter().chain([&self.pairs]).for_each(|row| total.add(&row.tally));
         total
     }
 
@@ -73,7 +100,7 @@ impl Report {
     pub(crate) fn judge(&mut self) {
         let mut found = self.totals.as_ref().map_or_else(Vec::new, |totals| self.judge_totals(totals));
         let kinds = FAULTS.iter().zip(&self.rows).map(|(fault, row)| (fault.name, &row.tally));
-        for (name, tally) in kinds.chain([("no fault", &self.quiet)]) {
+        for (name, tally) in kinds.chain([(PAIRS, &self.pairs.tally), ("no fault", &self.quiet)]) {
             if tally.lost + tally.doubled > 0 {
                 found.push(format!(
                     "{} lost and {} doubled of {} datagrams sent during `{name}`: {:?} …",
@@ -90,7 +117,8 @@ impl Report {
     }
 
     fn judge_totals(&self, totals: &Counts) -> Vec<String> {
-        let (mut found, seen) = (Vec::new(), self.total().seen);
+        let (mut found, total) = (Vec::new(), self.total());
+        let counted = total.seen + total.quarantined;
         if totals.dropped != Some(0) {
             found.push(format!(
                 "the kernel dropped {} datagrams on full receive buffers, which count as lost here: \
@@ -99,8 +127,12 @@ impl Report {
                 told(totals.dropped)
             ));
         }
-        if totals.datagrams != Some(seen) || totals.classes() != seen {
-            found.push(format!("{seen} datagrams were seen, and the counters tell of {totals:?}"));
+        let quarantined = totals.quarantined == Some(total.quarantined);
+        if totals.datagrams != Some(counted) || totals.classes() != counted || !quarantined {
+            found.push(format!(
+                "{} datagrams were seen, {} belong into quarantine, and the counters tell of {totals:?}",
+                total.seen, total.quarantined
+            ));
         }
         found
     }
@@ -115,9 +147,10 @@ impl Report {
             bound: Some(of(&bound)),
         };
         vec![
-            Vital { bound: None, ..vital("restarts", |health| health.restarts) },
+            Vital { bound: None, ..vital("deaths of the supervisor", |health| health.deaths) },
             vital("processes", |health| health.processes),
             vital("descriptors of the supervisor", |health| health.descriptors),
+            vital("descriptors of the store above it", |health| health.store),
             vital("memory of the supervisor, KiB", |health| health.supervisor_kib),
             vital("memory of the largest worker, KiB", |health| health.worker_kib),
         ]
@@ -135,15 +168,26 @@ impl Report {
     }
 
     fn draw_faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = |name: &str, done: &dyn fmt::Display, tally: &Tally| {
-            let Tally { sent, seen, lost, doubled, .. } = tally;
-            writeln!(f, "{name:<30} {done:>6} {sent:>12} {seen:>12} {lost:>9} {doubled:>9}")
+        let mut line = |name: &str, done: [&dyn fmt::Display; 2], tally: &Tally| {
+            let Tally { sent, seen, lost, doubled, quarantined, .. } = tally;
+            let [alone, in_pairs] = done;
+            write!(f, "{name:<30} {alone:>5} {in_pairs:>8} {sent:>9} {seen:>9}")?;
+            writeln!(f, " {lost:>5} {doubled:>7} {quarantined:>11}")
         };
-        for (fault, row) in FAULTS.iter().zip(&self.rows) {
-            line(fault.name, &row.done, &row.tally)?;
+        for (fault, Row { done, in_pairs, tally }) in FAULTS.iter().zip(&self.rows) {
+            line(fault.name, [done, in_pairs], tally)?;
         }
-        line("(no fault)", &"", &self.quiet)?;
-        line("total", &self.rows.iter().map(|row| row.done).sum::<u64>(), &self.total())
+        line(PAIRS, [&"", &self.pairs.done], &self.pairs.tally)?;
+        line("(no fault)", [&"", &""], &self.quiet)?;
+        let alone = self.rows.iter().map(|row| row.done).sum::<u64>();
+        line("total", [&alone, &self.pairs.done], &self.total())
+    }
+
+    fn draw_open(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Open { restarts, reloads, upgrades } = self.open;
+        let told = [("restarts", restarts), ("reloads", reloads), ("upgrades", upgrades)]
+            .map(|(what, Outcomes { done, failed })| format!("{what} {done} done, {failed} not"));
+        writeln!(f, "\nordered in the same moment as another fault: {}", told.join("; "))
     }
 
     fn draw_vitals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -167,15 +211,17 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (done, sent, seen, lost, doubled) = ("done", "sent", "seen", "lost", "doubled");
-        writeln!(f, "{:<30} {done:>6} {sent:>12} {seen:>12} {lost:>9} {doubled:>9}", "fault")?;
+        write!(f, "{:<30} {:>5} {:>8} {:>9} {:>9}", "fault", "alone", "in pairs", "sent", "seen")?;
+        writeln!(f, " {:>5} {:>7} {:>11}", "lost", "doubled", "quarantined")?;
         self.draw_faults(f)?;
+        self.draw_open(f)?;
         writeln!(f, "\n{:<37} {:>12} {:>12}", "", "at the start", "at the end")?;
         self.draw_vitals(f)?;
         writeln!(f, "\n{:<37} {:>12} {:>12}", "", "asked for", "reached")?;
         self.draw_load(f)?;
         let rows = FAULTS.iter().zip(&self.rows);
-        let missing: Vec<_> = rows.filter(|(_, row)| row.done == 0).map(|(fault, _)| fault.name).collect();
+        let missing: Vec<_> =
+            rows.filter(|(_, row)| row.done + row.in_pairs == 0).map(|(fault, _)| fault.name).collect();
         if !missing.is_empty() {
             writeln!(f, "\nnot done in the time: {}", missing.join(", "))?;
         }
@@ -204,11 +250,23 @@ mod tests {
             binary: "atlas-cluster".into(),
             dry_run: false,
         };
-        let health =
-            Health { restarts: 0, processes: 5, descriptors: 33, supervisor_kib: 5000, worker_kib: 1000 };
-        let counts = Counts { datagrams: Some(10), meter: Some(10), dropped: Some(0), ..Counts::default() };
+        let health = Health {
+            deaths: 0,
+            processes: 5,
+            descriptors: 33,
+            store: 20,
+            supervisor_kib: 5000,
+            worker_kib: 1000,
+        };
+        let counts = Counts {
+            datagrams: Some(11),
+            meter: Some(10),
+            quarantined: Some(1),
+            dropped: Some(0),
+            ..Counts::default()
+        };
         let mut report = Report::new(&args);
-        report.quiet = Tally { sent: 10, seen: 10, ..Tally::default() };
+        report.quiet = Tally { sent: 11, seen: 10, quarantined: 1, ..Tally::default() };
         (report.start, report.end, report.totals) = (Some(health.clone()), Some(health), Some(counts));
         report.lasted = Duration::from_secs(1);
         report
@@ -231,7 +289,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_found() {
-        let lost = Tally { sent: 5, seen: 4, lost: 1, doubled: 0, examples: vec![7] };
+        let lost = Tally { sent: 5, seen: 4, lost: 1, examples: vec![7], ..Tally::default() };
         let said = found(|report| report.rows[0].tally = lost);
         assert!(said.contains("1 lost and 0 doubled of 5") && said.contains("`SIGKILL`: [7]"), "{said}");
         assert!(said.contains("counters"), "{said}");

@@ -6,6 +6,7 @@ use harness::shape::List;
 use harness::{Output, process};
 use nix::sys::signal::Signal::{SIGKILL, SIGTTIN, SIGTTOU};
 
+use crate::dice::Dice;
 use crate::faults::Hit;
 use crate::stage::Stage;
 
@@ -16,20 +17,20 @@ const MOST_SENT: usize = 2500;
 
 impl Stage {
     /// To any number, by command or by signal, again and again, and back.
-    pub(crate) fn scale_about(&mut self) -> Hit {
+    pub(crate) fn scale_about(&self, dice: &mut Dice) -> Hit {
         let (mut workers, usual) = (self.workers, self.workers);
         for _ in 0..SCALINGS {
-            workers = match self.dice.below(4) {
+            workers = match dice.below(4) {
                 0 if workers < self.most => {
-                    self.cluster.signal(SIGTTIN);
+                    self.signal_supervisor(SIGTTIN, 1);
                     workers + 1
                 }
                 1 if workers > 1 => {
-                    self.cluster.signal(SIGTTOU);
+                    self.signal_supervisor(SIGTTOU, 1);
                     workers - 1
                 }
                 _ => {
-                    let goal = 1 + self.dice.below(self.most);
+                    let goal = 1 + dice.below(self.most);
                     self.scale(goal).expect_code(0);
                     goal
                 }
@@ -38,18 +39,18 @@ impl Stage {
         }
         let back = usual as i64 - workers as i64;
         let amount = if back == 0 { usual.to_string() } else { format!("{back:+}") };
-        Hit::Answer(self.cluster.command(["scale", &amount]))
+        Hit::Scaled(self.cluster.command(["scale", &amount]))
     }
 
     /// While the cluster scales, one of its processes is killed: a new one, one that leaves, one that stays.
-    pub(crate) fn kill_amid_scaling(&mut self) -> Hit {
+    pub(crate) fn kill_amid_scaling(&self, dice: &mut Dice) -> Hit {
         for _ in 0..SCALINGS {
-            let goal = 1 + self.dice.below(self.most);
-            let (delay, luck) = (self.dice.below(MOST_SENT), self.dice.below(usize::MAX));
+            let goal = 1 + dice.below(self.most);
+            let (delay, luck) = (dice.below(MOST_SENT), dice.below(usize::MAX));
             let output = thread::scope(|scope| {
                 let scaling = scope.spawn(|| self.scale(goal));
                 self.book.ledger.wait_for_more(delay as u64);
-                let children = process::children(self.cluster.pid());
+                let children = process::children(self.supervisor());
                 if let Some(victim) = children.get(luck % children.len().max(1)) {
                     process::signal(victim.pid, SIGKILL);
                 }
@@ -59,7 +60,7 @@ impl Stage {
             assert!(killed || output.code == Some(0), "{output:#?}");
             self.expect_workers(goal);
         }
-        Hit::Answer(self.scale(self.workers))
+        Hit::Scaled(self.scale(self.workers))
     }
 
     fn scale(&self, workers: usize) -> Output {
@@ -79,7 +80,7 @@ impl Stage {
     /// There are as many workers as before.
     #[track_caller]
     pub(crate) fn expect_scaled_back(&self, hit: &Hit) {
-        let Hit::Answer(output) = hit else { unreachable!("a command was run") };
+        let Hit::Scaled(output) = hit else { unreachable!("a command was run") };
         let said = output.clone().expect_code(0).stdout;
         assert!(said.starts_with(&format!("scale done: {} worker", self.workers)), "{said}");
         self.expect_workers(self.workers);

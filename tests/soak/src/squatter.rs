@@ -22,6 +22,15 @@ pub(crate) struct Loot {
     pub(crate) taken: Vec<String>,
 }
 
+impl Loot {
+    /// He tried, and got nothing.
+    #[track_caller]
+    pub(crate) fn expect_none(&self) {
+        assert!(self.tries > 0, "he never tried");
+        assert!(self.taken.is_empty(), "the kernel gave the port away: {self:?}");
+    }
+}
+
 /// Tries until he is stopped.
 pub(crate) struct Squatter {
     stop: Arc<AtomicBool>,

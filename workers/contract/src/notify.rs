@@ -88,14 +88,6 @@ impl Notify {
         self.try_send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), &[])
     }
 
-    /// `BARRIER=1`: whoever hears it closes `writer` when everything said before is done (sd_notify_barrier(3)).
-    ///
-    /// # Errors
-    /// As [`Notify::try_store`].
-    pub fn try_barrier(&self, writer: BorrowedFd<'_>) -> io::Result<()> {
-        self.try_send("BARRIER=1", &[writer])
-    }
-
     /// `X_TAKEOVER=…`: could take over from the supervisor, in that format of its state.
     pub fn takeover(&self, format: u32) {
         self.send(&format!("X_TAKEOVER={format}"), &[], Wait::ForRoom);
