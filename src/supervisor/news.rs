@@ -245,8 +245,10 @@ impl Shell {
         format!("{} pid {} {why}; killed", self.name(slot), self.pid(run))
     }
 
+    /// Of one that is reaped too: READY and death may be heard in one turn.
     fn pid(&self, run: Run) -> i32 {
-        self.children.get(run).map_or(0, |process| process.pid.as_raw())
+        let living = self.children.get(run).map(|process| process.pid.as_raw());
+        living.or_else(|| self.news.death(run)?.pid).unwrap_or(0)
     }
 
     fn death_line(&self, slot: Slot, run: Run) -> String {
