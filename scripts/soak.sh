@@ -1,5 +1,6 @@
 #!/bin/sh
-# The cluster soak: minutes of load, faults in a random order, and an account of every datagram. See --help.
+# The cluster soak: minutes of load, faults in a random order, alone and in pairs, and an account of
+# every datagram. See --help.
 # Builds the cluster with its test instruments as target/soak/atlas-cluster: ./atlas-cluster is not touched.
 set -eu
 cd "$(dirname "$0")/.."

@@ -34,7 +34,7 @@ struct CommandLine {
     /// How long [default: 10]
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=10_080), conflicts_with = "seconds")]
     minutes: Option<u64>,
-    /// How long, in seconds; every kind of fault comes once alone before any comes twice, which takes about 60
+    /// How long, in seconds; every kind of fault comes once alone before any comes twice, which takes about 25
     #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=604_800))]
     seconds: Option<u64>,
     /// Datagrams a second
@@ -43,7 +43,7 @@ struct CommandLine {
     /// Decides the order of the faults, which come in pairs, and whom they hit [default: from the clock]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
-    /// Workers
+    /// Workers; the receive buffer of one takes the default rate for about two seconds: a few need a lower rate
     #[arg(long, value_name = "N", default_value = "4", value_parser = value_parser!(u8).range(1..=64))]
     workers: u8,
     /// The cluster's binary, built with the feature `ledger`

@@ -1,7 +1,7 @@
 //! The faults: what each is called, how it is performed, and what is to be seen of it afterwards.
 
 use harness::Output;
-use nix::sys::signal::Signal::{SIGHUP, SIGKILL, SIGSEGV, SIGSTOP, SIGTERM};
+use nix::sys::signal::Signal::{self, SIGHUP, SIGKILL, SIGSEGV, SIGSTOP, SIGTERM};
 
 use crate::dice::Dice;
 use crate::squatter::Loot;
@@ -49,6 +49,8 @@ pub(crate) enum Hit {
     /// The supervisor, and workers in the same moment.
     Supervisor(i32, Vec<i32>),
     Everybody,
+    /// The supervisor was told to do something.
+    Told(Signal),
     Restart(usize, Output),
     Answer(Verb, Output),
     /// Back to the usual number.

@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use harness::{Output, process, wait_until};
+use nix::sys::signal::Signal;
 
 use crate::attempt::attempt;
 use crate::dice::Dice;
@@ -49,7 +50,8 @@ impl Open {
             | Hit::Poison(_)
             | Hit::Supervisor(..)
             | Hit::Everybody
-            | Hit::Scaled(_) => {}
+            | Hit::Scaled(_)
+            | Hit::Told(_) => {}
         }
     }
 }
@@ -95,6 +97,7 @@ impl Stage {
             Hit::Supervisor(pid, workers) => workers.iter().chain([pid]).for_each(|&pid| gone(pid)),
             Hit::Poison(seq) => drop(self.expect_record(*seq)),
             Hit::Squat(_, loot) => loot.expect_none(),
+            Hit::Told(signal) => self.expect_heeded(*signal),
             // The ledger knows its reader; the command has answered.
             Hit::Reader(_)
             | Hit::Restart(..)
@@ -103,5 +106,43 @@ impl Stage {
             | Hit::Scaled(_)
             | Hit::Everybody => {}
         }
+    }
+
+    /// The supervisor says that it was told so, if it has lived to.
+    #[track_caller]
+    fn expect_heeded(&self, signal: Signal) {
+        let order = if signal == Signal::SIGUSR2 { "upgrade ordered" } else { "reload " };
+        wait_until(format_args!("{signal} is heeded, or the supervisor is dead"), || {
+            self.news().contains(order) || self.supervisor() != self.before.cluster.pid
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::squatter::Loot;
+
+    #[test]
+    fn outcomes_are_counted_by_what_was_ordered() {
+        let output = |code| Output {
+            what: String::new(),
+            code: Some(code),
+            stdout: String::new(),
+            stderr: String::new(),
+        };
+        let mut open = Open::default();
+        let hits = [
+            Hit::Restart(1, output(0)),
+            Hit::Answer(Verb::Restart, output(4)),
+            Hit::Answer(Verb::Upgrade, output(1)),
+            Hit::Answers(output(0), output(2)),
+            Hit::Squat(output(0), Loot::default()),
+            Hit::Poison(7),
+        ];
+        hits.iter().for_each(|hit| open.count(hit));
+        assert_eq!(open.restarts, Outcomes { done: 1, failed: 1 });
+        assert_eq!(open.upgrades, Outcomes { done: 0, failed: 1 });
+        assert_eq!(open.reloads, Outcomes { done: 2, failed: 1 });
     }
 }

@@ -289,12 +289,16 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_found() {
-        let lost = Tally { sent: 5, seen: 4, lost: 1, examples: vec![7], ..Tally::default() };
-        let said = found(|report| report.rows[0].tally = lost);
+        let lost = || Tally { sent: 5, seen: 4, lost: 1, examples: vec![7], ..Tally::default() };
+        let said = found(|report| report.rows[0].tally = lost());
         assert!(said.contains("1 lost and 0 doubled of 5") && said.contains("`SIGKILL`: [7]"), "{said}");
         assert!(said.contains("counters"), "{said}");
         let doubled = Tally { sent: 10, seen: 10, doubled: 2, ..Tally::default() };
         assert!(found(|report| report.quiet = doubled).contains("0 lost and 2 doubled"));
+        let healthy = |report: &mut Report| report.totals.as_mut().unwrap().quarantined = Some(2);
+        assert!(found(healthy).contains("1 belong into quarantine"));
+        let said = found(|report| report.add(Step::Two([0, 15]), &lost()));
+        assert!(said.starts_with("1 lost and 0 doubled in `SIGKILL + reload by command`"), "{said}");
         let dropped = |report: &mut Report| report.totals.as_mut().unwrap().dropped = Some(3);
         assert!(found(dropped).starts_with("the kernel dropped 3"));
         let leak = |report: &mut Report| report.end.as_mut().unwrap().descriptors += 1;

@@ -19,7 +19,7 @@ impl Stage {
     pub(crate) fn signal_supervisor(&self, signal: Signal, times: usize) -> Hit {
         let pid = self.supervisor();
         (0..times).for_each(|_| process::signal(pid, signal));
-        Hit::Everybody
+        Hit::Told(signal)
     }
 
     pub(crate) fn reload(&self) -> Hit {
