@@ -51,6 +51,8 @@ pub(crate) enum Hit {
     Told(Signal),
     Restart(usize, Output),
     Answer(Verb, Output),
+    /// An order that must come to nothing.
+    InVain(Output),
     /// There and back.
     Answers(Output, Output),
     Squat(Output, Loot),
