@@ -111,7 +111,9 @@ fn slot(hit: &Hit) -> usize {
 
 pub(crate) fn answer(hit: &Hit) -> &Output {
     match hit {
-        Hit::Answer(_, output) | Hit::Restart(_, output) | Hit::Squat(output, _) => output,
+        Hit::InVain(output) | Hit::Answer(_, output) | Hit::Restart(_, output) | Hit::Squat(output, _) => {
+            output
+        }
         _ => unreachable!("a command was run"),
     }
 }

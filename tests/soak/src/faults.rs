@@ -53,6 +53,8 @@ pub(crate) enum Hit {
     Told(Signal),
     Restart(usize, Output),
     Answer(Verb, Output),
+    /// An order that must come to nothing.
+    InVain(Output),
     /// Back to the usual number.
     Scaled(Output),
     /// There and back.
@@ -120,8 +122,6 @@ pub(crate) const FAULTS: &[Fault] = &[
         |stage, _| stage.order(Verb::Restart, &["restart"]),
         Stage::expect_all_replaced,
     ),
-    changing(Thing::Workers, "scaling", Stage::scale_about, Stage::expect_scaled_back),
-    changing(Thing::Workers, "SIGKILL amid scaling", Stage::kill_amid_scaling, Stage::expect_scaled_back),
     plain("reload by SIGHUP", |stage, _| stage.signal_supervisor(SIGHUP, 1), Stage::expect_reloaded),
     plain("burst of SIGHUPs", |stage, _| stage.signal_supervisor(SIGHUP, 20), Stage::expect_reloaded),
     plain("reload by command", |stage, _| stage.reload(), Stage::expect_reloaded),
@@ -131,6 +131,8 @@ pub(crate) const FAULTS: &[Fault] = &[
     changing(Thing::Orders, "reload, an heir fails", Stage::reload_failing_heir, |stage, hit| {
         stage.expect_untouched(hit, 1, "failed");
     }),
+    changing(Thing::Workers, "scaling", Stage::scale_about, Stage::expect_scaled_back),
+    changing(Thing::Workers, "SIGKILL amid scaling", Stage::kill_amid_scaling, Stage::expect_scaled_back),
     changing(Thing::Config, "balance, spread and back", Stage::spread_and_back, Stage::expect_rebalanced),
     changing(Thing::Binary, "upgrade by command", Stage::upgrade_by_command, Stage::expect_upgraded),
     changing(Thing::Binary, "upgrade by SIGUSR2", Stage::upgrade_by_signal, Stage::expect_upgraded),

@@ -49,6 +49,7 @@ impl Open {
             | Hit::Reader(_)
             | Hit::Poison(_)
             | Hit::Supervisor(..)
+            | Hit::InVain(_)
             | Hit::Everybody
             | Hit::Scaled(_)
             | Hit::Told(_) => {}
@@ -98,6 +99,7 @@ impl Stage {
             Hit::Poison(seq) => drop(self.expect_record(*seq)),
             Hit::Squat(_, loot) => loot.expect_none(),
             Hit::Told(signal) => self.expect_heeded(*signal),
+            Hit::InVain(output) => assert_ne!(output.code, Some(0), "it should have failed: {output:#?}"),
             // The ledger knows its reader; the command has answered.
             Hit::Reader(_)
             | Hit::Restart(..)

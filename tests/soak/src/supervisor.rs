@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{PATIENCE, install, process, try_for};
+use harness::{Output, PATIENCE, install, process, try_for};
 use nix::sys::signal::Signal;
 
 use crate::dice::Dice;
@@ -23,11 +23,15 @@ impl Stage {
     }
 
     pub(crate) fn reload(&self) -> Hit {
-        self.order(Verb::Reload, &["reload", "--json"])
+        Hit::Answer(Verb::Reload, self.try_reload())
+    }
+
+    fn try_reload(&self) -> Output {
+        self.cluster.command(["reload", "--json"])
     }
 
     pub(crate) fn reload_bad_file(&self, dice: &mut Dice) -> Hit {
-        self.with_config(dice.pick(&BAD_FILES), Stage::reload)
+        Hit::InVain(self.with_config(dice.pick(&BAD_FILES), Stage::try_reload))
     }
 
     /// An heir that ends, one that hangs, or one that is ready and ends while another still prepares.
@@ -42,15 +46,14 @@ impl Stage {
                 self.faults.order((slot + 1) % self.workers, "before-ready", "hang");
             }
         }
-        let answer = self.reload();
+        let output = self.try_reload();
         self.faults.clear();
-        answer
+        Hit::InVain(output)
     }
 
     pub(crate) fn spread_and_back(&self, _: &mut Dice) -> Hit {
-        let reload = |stage: &Stage| stage.cluster.command(["reload", "--json"]);
-        let there = self.with_config(&format!("balance = \"spread\"\n{CONFIG}"), reload);
-        Hit::Answers(there, reload(self))
+        let there = self.with_config(&format!("balance = \"spread\"\n{CONFIG}"), Stage::try_reload);
+        Hit::Answers(there, self.try_reload())
     }
 
     pub(crate) fn upgrade_by_command(&self, _: &mut Dice) -> Hit {
@@ -72,7 +75,7 @@ impl Stage {
             2 => program("/bin/true"),
             _ => program("/bin/false"),
         };
-        self.with_binary(&bytes, |stage| stage.order(Verb::Upgrade, &["upgrade", "--json"]))
+        Hit::InVain(self.with_binary(&bytes, |stage| stage.cluster.command(["upgrade", "--json"])))
     }
 
     pub(crate) fn kill_supervisor(&self) -> Hit {
