@@ -1,6 +1,7 @@
 //! Tests of the core: a table of transitions, simulated time, orders by name, random worlds.
 
 mod invariants;
+mod plans;
 mod random;
 mod reloads;
 mod restarts;

@@ -1,7 +1,8 @@
 //! Random orders of events against the world. `CORE_CASES=100000 cargo test --release core` for a long run.
 
 use super::super::*;
-use super::world::{World, ms, plan};
+use super::plans::{ms, plan};
+use super::world::World;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{FileFailurePersistence, RngAlgorithm, TestRng, TestRunner};

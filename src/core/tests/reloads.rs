@@ -1,7 +1,8 @@
 //! Reloads by name.
 
 use super::super::*;
-use super::world::{World, ms, plan, policy};
+use super::plans::{ms, plan, policy};
+use super::world::World;
 
 const SLOTS: [Slot; 3] = [Slot::Worker(0), Slot::Worker(1), Slot::Worker(2)];
 

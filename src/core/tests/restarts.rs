@@ -1,7 +1,8 @@
 //! Restarts by order, and successions of holders that are too fat, by name.
 
 use super::super::*;
-use super::world::{World, ms, plan};
+use super::plans::{ms, plan};
+use super::world::World;
 
 const FIRST: Slot = Slot::Worker(0);
 const SECOND: Slot = Slot::Worker(1);

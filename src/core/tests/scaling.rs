@@ -1,7 +1,8 @@
 //! Scaling by name.
 
 use super::super::*;
-use super::world::{World, ms, plan};
+use super::plans::{ms, plan};
+use super::world::World;
 
 const SLOTS: [Slot; 4] = [Slot::Worker(0), Slot::Worker(1), Slot::Worker(2), Slot::Worker(3)];
 

@@ -1,7 +1,8 @@
 //! First starts that fail, and stops, by name.
 
 use super::super::*;
-use super::world::{World, ms, plan};
+use super::plans::{ms, plan};
+use super::world::World;
 
 const SLOTS: [Slot; 2] = [Slot::Worker(0), Slot::Worker(1)];
 

@@ -6,7 +6,8 @@
 
 use super::super::slot::{Grace, Holder, Proc, Seat};
 use super::super::{Action, Event, Order, Outcome, Plan, Run, Sig, Slot};
-use super::world::{World, ms, plan};
+use super::plans::{ms, plan};
+use super::world::World;
 
 /// The subject is worker 2, above two workers that are online. Who speaks is its process: the one that the
 /// row's name ends with.

@@ -1,7 +1,8 @@
 //! Simulated time: backoff, watchdog, timeouts. Nothing waits, the clock jumps.
 
 use super::super::*;
-use super::world::{World, ms, plan, policy};
+use super::plans::{ms, plan, policy};
+use super::world::World;
 use std::time::Duration;
 
 const FIRST: Slot = Slot::Worker(0);
