@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 pub(super) const MAX_RESTARTS: usize = 16;
 
 /// An order on its way.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Errand {
     pub(super) ticket: Ticket,
     /// Slots that have to come online yet. Each of them is empty, launching or closing, so that it will
@@ -17,7 +17,7 @@ pub(super) struct Errand {
 }
 
 /// Everything unreached.
-#[derive(Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Errands {
     /// One at most: a scaling supersedes another. It is reached when nothing is left to close, too.
     pub(super) scale: Option<Errand>,

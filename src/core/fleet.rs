@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 const MAX_PASSES: usize = 128;
 
 /// What is under way.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Op {
     /// The first start: until everybody was online once, a failure ends it.
     Starting,
@@ -64,7 +64,7 @@ impl Turn<'_> {
 }
 
 /// What should run, and what does.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Fleet {
     /// Of the generation in force.
     pub(super) plan: Plan,

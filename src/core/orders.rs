@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 pub(super) const MAX_WAITING: usize = 16;
 
 /// An order that waits. Stop never does.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Waiting {
     Scale(Scale),
     Reload { generation: Generation, plan: Plan },
@@ -33,8 +33,8 @@ impl Waiting {
 }
 
 /// At most `MAX_WAITING` orders, of which one is a reload.
-#[derive(Debug, Default)]
-pub(super) struct Queue(VecDeque<(Ticket, Waiting)>);
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Queue(pub(super) VecDeque<(Ticket, Waiting)>);
 
 impl Queue {
     #[cfg(test)]

@@ -8,7 +8,7 @@ use super::slot::{Holder, Proc, Start};
 use super::steps::{Of, policy};
 
 /// A reload between its start and its commit.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Reload {
     pub(super) ticket: Ticket,
     pub(super) generation: Generation,

@@ -6,11 +6,11 @@ use super::slot::Grace;
 use super::steps::policy;
 
 /// A stop under way.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Stopping {
     /// Who asked last; nobody, if the first start failed.
-    ticket: Option<Ticket>,
-    verdict: Verdict,
+    pub(super) ticket: Option<Ticket>,
+    pub(super) verdict: Verdict,
 }
 
 impl Fleet {

@@ -1,10 +1,15 @@
-//! Tests of the core: a table of transitions, simulated time, orders by name, random worlds.
+//! Tests of the core: a table of transitions, simulated time, orders by name, random worlds, every world of a bounded
+//! kind.
 
+mod fingerprint;
 mod invariants;
+mod moves;
 mod random;
 mod reloads;
 mod restarts;
 mod scaling;
+mod search;
+mod seeds;
 mod stopping;
 mod story;
 mod table;
