@@ -236,6 +236,10 @@ impl Fleet {
     /// over and over.
     pub(super) fn on_still_queued(&mut self, turn: &mut Turn, slot: Slot) {
         self.expect_closing(slot, "StillQueued");
+        // Not bound since it was closed last: nobody steered there what waits in sockets that the shell kept.
+        if !self.is_bound(slot) {
+            return self.on_closed(turn, slot);
+        }
         let drains = self.seats[&slot].drains;
         self.seat(slot).holder = Holder::Empty(Start::Cold);
         match self.want(slot) {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 pub(super) const MAX_RESTARTS: usize = 16;
 
 /// An order on its way.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Errand {
     pub(super) ticket: Ticket,
     /// Slots that have to come online yet. Each of them is empty, launching or closing, so that it will
@@ -18,7 +18,7 @@ pub(super) struct Errand {
 }
 
 /// Everything unreached.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Errands {
     /// One at most: a scaling supersedes another. It is reached when nothing is left to close, too.
     pub(super) scale: Option<Errand>,

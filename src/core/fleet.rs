@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 const MAX_PASSES: usize = 128;
 
 /// What is under way.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Op {
     /// The first start: until everybody was online once, a failure ends it.
     Starting,
@@ -66,7 +66,7 @@ impl Turn<'_> {
 }
 
 /// What should run, and what does.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Fleet {
     /// Of the generation in force.
     pub(super) plan: Plan,

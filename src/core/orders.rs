@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 pub(super) const MAX_WAITING: usize = 16;
 
 /// An order that waits. Stop never does.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Waiting {
     Scale(Scale),
     Reload { generation: Generation, plan: Plan },
@@ -34,8 +34,8 @@ impl Waiting {
 }
 
 /// At most `MAX_WAITING` orders, of which one is a reload.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Queue(VecDeque<(Ticket, Waiting)>);
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Queue(pub(super) VecDeque<(Ticket, Waiting)>);
 
 impl Queue {
     #[cfg(test)]

@@ -9,7 +9,7 @@ use super::steps::{Of, policy};
 use serde::{Deserialize, Serialize};
 
 /// A reload between its start and its commit.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Reload {
     pub(super) ticket: Ticket,
     pub(super) generation: Generation,

@@ -7,11 +7,11 @@ use super::steps::policy;
 use serde::{Deserialize, Serialize};
 
 /// A stop under way.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Stopping {
     /// Who asked last; nobody, if the first start failed.
-    ticket: Option<Ticket>,
-    verdict: Verdict,
+    pub(super) ticket: Option<Ticket>,
+    pub(super) verdict: Verdict,
 }
 
 impl Fleet {

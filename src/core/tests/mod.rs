@@ -1,11 +1,16 @@
-//! Tests of the core: a table of transitions, simulated time, orders by name, random worlds.
+//! Tests of the core: a table of transitions, simulated time, orders by name, random worlds, every world of a bounded
+//! kind.
 
+mod fingerprint;
 mod invariants;
+mod moves;
 mod plans;
 mod random;
 mod reloads;
 mod restarts;
 mod scaling;
+mod search;
+mod seeds;
 mod stopping;
 mod story;
 mod table;

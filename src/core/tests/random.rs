@@ -4,25 +4,24 @@ use super::super::*;
 use super::plans::{ms, plan};
 use super::world::World;
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{FileFailurePersistence, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::FileFailurePersistence;
 
 /// Where a world begins.
 #[derive(Clone, Debug)]
-struct Setup {
-    workers: u8,
-    roles: u32,
-    max_restarts: u32,
-    watchdog: bool,
+pub(super) struct Setup {
+    pub(super) workers: u8,
+    pub(super) roles: u32,
+    pub(super) max_restarts: u32,
+    pub(super) watchdog: bool,
     /// The first start is over.
-    booted: bool,
+    pub(super) booted: bool,
     /// Slots whose sockets a supervisor before us left in a store.
-    adopted: u8,
+    pub(super) adopted: u8,
 }
 
 /// What happens next. A `usize` picks one of those there are.
 #[derive(Clone, Debug)]
-enum Move {
+pub(super) enum Move {
     /// A healthy process takes its next step: bind, say so, READY, WATCHDOG; obey.
     Step(usize),
     Die(usize),
@@ -52,7 +51,7 @@ enum Move {
     Upgrade,
 }
 
-fn setup() -> impl Strategy<Value = Setup> {
+pub(super) fn setup() -> impl Strategy<Value = Setup> {
     let (max_restarts, adopted) =
         (prop_oneof![Just(0u32), Just(3)], prop_oneof![3 => Just(0u8), 1 => 1..=6u8]);
     (1..=4u8, 0..4u32, max_restarts, any::<bool>(), prop::bool::weighted(0.9), adopted).prop_map(
@@ -71,7 +70,7 @@ fn any_slot() -> impl Strategy<Value = Slot> {
     prop_oneof![4 => (0..6u8).prop_map(Slot::Worker), 1 => (0..3u8).prop_map(Slot::Role)]
 }
 
-fn any_move() -> impl Strategy<Value = Move> {
+pub(super) fn any_move() -> impl Strategy<Value = Move> {
     let pick = any::<u16>().prop_map(usize::from);
     let scale = prop_oneof![
         4 => (0..=6u8).prop_map(Scale::To),
@@ -168,7 +167,7 @@ fn ghost(world: &mut World, number: usize) -> Result<(), String> {
 }
 
 /// After calm: every slot that is wanted is held by the generation in force, or errored; nobody else lives.
-fn converged(world: &World) -> Result<(), String> {
+pub(super) fn converged(world: &World) -> Result<(), String> {
     let wanted = usize::from(world.fleet.wanted()) + world.fleet.plan().roles.slots().count();
     let (mut rows, mut online, mut mask, mut all) = (0, 0, 0, 0);
     for view in world.fleet.slots() {
@@ -195,7 +194,7 @@ fn converged(world: &World) -> Result<(), String> {
     }
 }
 
-fn play(setup: &Setup, moves: &[Move]) -> Result<World, String> {
+pub(super) fn play(setup: &Setup, moves: &[Move]) -> Result<World, String> {
     let mut world = World::adopting(setup.plan(setup.workers, setup.roles), setup.adopted);
     // Not thrown: the committed seeds would tell other stories.
     world.parks = setup.roles & 1 == 1;
@@ -203,11 +202,14 @@ fn play(setup: &Setup, moves: &[Move]) -> Result<World, String> {
     if setup.booted {
         world.try_calm()?;
     }
+    world.chapter("whatever happens");
     for step in moves {
         apply(&mut world, setup, step)?;
     }
+    world.chapter("from here everybody obeys, and nobody fails");
     world.try_calm()?;
     if world.gone.is_none() {
+        world.chapter("a stop");
         converged(&world).map_err(|broken| format!("{broken}\n{}", world.story.join("\n")))?;
         let last = world.try_order(Order::Stop { now: false })?;
         world.try_calm()?;
@@ -228,29 +230,6 @@ fn config() -> ProptestConfig {
         max_shrink_iters: 20_000,
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("proptest-regressions"))),
         ..ProptestConfig::default()
-    }
-}
-
-/// Any seed replays, and can be read: `CORE_SEED=7 cargo test the_same_seed -- --nocapture`.
-#[test]
-fn the_same_seed_tells_the_same_story() {
-    let seed: u64 = std::env::var("CORE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let (first, second) = (story(seed), story(seed));
-    println!("{first}");
-    assert_eq!(first, second);
-    assert_ne!(first, story(seed + 1), "another seed, another story");
-}
-
-fn story(seed: u64) -> String {
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let mut runner =
-        TestRunner::new_with_rng(ProptestConfig::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let strategy = (setup(), prop::collection::vec(any_move(), 40..120));
-    let (setup, moves) = strategy.new_tree(&mut runner).expect("a world").current();
-    match play(&setup, &moves) {
-        Ok(world) => format!("{setup:?}\n{}", world.story.join("\n")),
-        Err(story) => panic!("{setup:?}\n{story}"),
     }
 }
 

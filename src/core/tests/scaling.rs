@@ -303,3 +303,19 @@ fn sockets_of_a_supervisor_that_died_are_read_at_once_and_the_surplus_is_emptied
     assert_eq!((world.fleet.state(), world.sockets.len()), (ClusterState::Online, 2));
     assert!(world.news.contains(&News::AllOnline));
 }
+
+#[test]
+fn what_waits_in_kept_sockets_of_a_slot_that_was_not_bound_since_is_nobodys() {
+    let mut world = World::adopting(plan(1), 3);
+    world.parks = true;
+    world.clock();
+    world.calm();
+    world.scale(3);
+    world.scale(1);
+    let closing: Vec<Slot> = world.closing.iter().copied().collect();
+    for slot in closing.into_iter().rev() {
+        world.answer_close(slot, true);
+    }
+    world.calm();
+    assert!(world.children.values().all(|child| child.slot == Slot::Worker(0)), "no drainer out of its turn");
+}

@@ -1,6 +1,4 @@
-//! The story of a world, one line an event: what happened, and what the core made of it.
-//!
-//! `CORE_SEED=7 cargo test tell_a_story -- --ignored --nocapture` tells one.
+//! The story of a world, one line an event: what happened, and what the core made of it. `seeds.rs` tells one.
 
 use super::super::*;
 
@@ -17,7 +15,8 @@ pub(super) fn cause(event: &Event) -> Cause {
 pub(super) fn line(now: Tick, cause: &Cause, actions: &[Action]) -> Option<String> {
     let effects: Vec<String> = actions.iter().map(effect).collect();
     let (seconds, text) = (now.0 as f64 / 1e9, &cause.text);
-    (!cause.dull || !actions.is_empty()).then(|| format!("{seconds:>9.3}  {text:<24} {}", effects.join(", ")))
+    let line = || format!("{seconds:>9.3}  {text:<24} {}", effects.join(", ")).trim_end().to_owned();
+    (!cause.dull || !actions.is_empty()).then(line)
 }
 
 /// One row of `list`.

@@ -19,6 +19,7 @@ pub(super) struct Child {
     pub(super) killed: bool,
 }
 
+#[derive(Clone)]
 pub(super) struct World {
     pub(super) fleet: Fleet,
     pub(super) now: Tick,
@@ -50,8 +51,12 @@ pub(super) struct World {
     /// What the last event led to.
     pub(super) actions: Vec<Action>,
     pub(super) news: Vec<News>,
+    /// What happened so far; nothing in a quiet world.
     pub(super) story: Vec<String>,
+    /// It is one of very many: its story is not written down.
+    pub(super) quiet: bool,
     newest: u32,
+    tickets: u64,
 }
 
 impl World {
@@ -87,7 +92,9 @@ impl World {
             actions: Vec::new(),
             news: Vec::new(),
             story: Vec::new(),
+            quiet: false,
             newest: 1,
+            tickets: 0,
         }
     }
 
@@ -118,10 +125,10 @@ impl World {
         self.scaling = open.iter().any(|order| matches!(order, Order::Scale(_)));
         self.restarting = open.iter().any(|order| matches!(order, Order::Restart(_)));
         let clock = event == Event::Clock;
-        let cause = story::cause(&event);
+        let cause = (!self.quiet).then(|| story::cause(&event));
         let mut actions = Vec::new();
         self.fleet.handle(self.now, event, &mut actions);
-        self.story.extend(story::line(self.now, &cause, &actions));
+        self.story.extend(cause.and_then(|cause| story::line(self.now, &cause, &actions)));
         for action in &actions {
             self.perform(action, &before).map_err(|broken| self.tell(&broken))?;
         }
@@ -129,7 +136,12 @@ impl World {
         self.check(clock).map_err(|broken| self.tell(&broken))
     }
 
-    fn tell(&self, broken: &str) -> String {
+    /// The story goes on under this heading.
+    pub(super) fn chapter(&mut self, heading: &str) {
+        self.story.extend((!self.quiet).then(|| format!("\n  {heading}:")));
+    }
+
+    pub(super) fn tell(&self, broken: &str) -> String {
         let from = self.story.len().saturating_sub(30);
         let rows: Vec<String> = self.fleet.slots().map(|view| story::row(&view)).collect();
         format!("{broken}\n{}\n{}\n", self.story[from..].join("\n"), rows.join("\n"))
@@ -141,7 +153,8 @@ impl World {
     }
 
     pub(super) fn try_order(&mut self, order: Order) -> Result<Ticket, String> {
-        let ticket = Ticket(self.asked.len() as u64 + 1);
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
         match &order {
             Order::Restart(slots) if slots.is_empty() => {
                 (0..MAX_WORKERS)
@@ -198,7 +211,7 @@ impl World {
     }
 
     /// The kernel makes the socket a member of the group; nobody was told yet.
-    fn bind(&mut self, index: u8) -> Result<(), String> {
+    pub(super) fn bind(&mut self, index: u8) -> Result<(), String> {
         if usize::from(index) != self.sockets.len() {
             return Err(self.tell(&format!("worker {index} binds as number {}", self.sockets.len())));
         }
