@@ -115,7 +115,7 @@ impl Bounds {
             let to_another =
                 |order: &Order| matches!(order, Order::Reload { plan, .. } if plan.workers != OF_THE_PLAN);
             moves.extend((!world.asked.values().any(to_another)).then_some(Move::Reload(None)));
-            moves.extend(numbers.clone().map(|workers| Move::Reload(Some(workers))));
+            moves.extend(numbers.map(|workers| Move::Reload(Some(workers))));
             moves.push(Move::Restart(None));
             moves.extend(world.fleet.seats.keys().map(|&slot| Move::Restart(Some(slot))));
         }
