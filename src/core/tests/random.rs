@@ -151,6 +151,15 @@ fn apply(world: &mut World, setup: &Setup, step: &Move) -> Result<(), String> {
     }
 }
 
+impl World {
+    /// Freezes the fleet, and goes on with what is thawed from it.
+    fn upgrade(&mut self) {
+        let frozen = serde_json::to_string(&self.fleet).expect("a fleet can be frozen");
+        self.fleet = serde_json::from_str(&frozen).expect("what was frozen can be thawed");
+        assert_eq!(serde_json::to_string(&self.fleet).expect("again"), frozen);
+    }
+}
+
 fn ghost(world: &mut World, number: usize) -> Result<(), String> {
     let count = world.dead.len();
     let Some(&run) = world.dead.iter().nth(number % count.max(1)) else { return Ok(()) };

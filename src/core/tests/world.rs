@@ -60,13 +60,6 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Freezes the fleet, and goes on with what is thawed from it.
-    pub(super) fn upgrade(&mut self) {
-        let frozen = serde_json::to_string(&self.fleet).expect("a fleet can be frozen");
-        self.fleet = serde_json::from_str(&frozen).expect("what was frozen can be thawed");
-        assert_eq!(serde_json::to_string(&self.fleet).expect("again"), frozen);
-    }
-
     /// A fleet that was told nothing yet.
     pub(super) fn new(plan: Plan) -> World {
         World {
