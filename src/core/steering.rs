@@ -15,8 +15,8 @@ pub(super) struct Steering {
 
 impl Steering {
     /// Every bound slot below `wanted` that is read or will be in a moment; if that is none, all of them: the kernel
-    /// then queues for whoever comes first. Never one that closes, though it be wanted again meanwhile: what went there
-    /// would be closed with it.
+    /// then queues for whoever comes first. Never one that closes, though it be wanted again meanwhile: the shell has
+    /// shown by now, or is about to, that nothing can arrive there.
     pub(super) fn of<'a>(wanted: u8, seats: impl Iterator<Item = (&'a Slot, &'a Seat)>) -> Steering {
         let (mut bound, mut read, mut all) = (0, 0, 0);
         for (slot, seat) in seats {

@@ -77,6 +77,8 @@ pub(super) struct Reporter {
     deaths: BTreeMap<Run, Death>,
     /// Lines of lifecycles: a worker that dies at once, restarted at once, must not fill a disk.
     lives: Budget,
+    /// Those of them that tell who has come or retired: somebody who scales about must not use up the room for deaths.
+    comings: Budget,
     /// Lines that children cause by what they say.
     said: Budget,
     garbage: u64,
@@ -86,8 +88,14 @@ pub(super) struct Reporter {
 
 impl Default for Reporter {
     fn default() -> Reporter {
-        let (lives, said) = (Budget::new(400, 2), Budget::new(50, 1));
-        Reporter { deaths: BTreeMap::new(), lives, said, garbage: 0, buffer_missed: 0 }
+        Reporter {
+            deaths: BTreeMap::new(),
+            lives: Budget::new(400, 2),
+            comings: Budget::new(400, 2),
+            said: Budget::new(50, 1),
+            garbage: 0,
+            buffer_missed: 0,
+        }
     }
 }
 
@@ -181,7 +189,11 @@ impl Shell {
             _ => {}
         }
         let (level, line) = self.line(news);
-        self.news.lives.log(level, format_args!("{line}"));
+        let budget = match news {
+            News::Online { .. } | News::Drains { .. } | News::Retired(_) => &mut self.news.comings,
+            _ => &mut self.news.lives,
+        };
+        budget.log(level, format_args!("{line}"));
     }
 
     fn line(&self, news: News) -> (Level, String) {

@@ -235,6 +235,9 @@ impl Shell {
                 });
                 match &error {
                     None => log::info!("scale done: {named}"),
+                    Some(trouble) if outcome == Outcome::Superseded => {
+                        log::info!("scale: {}", trouble.message)
+                    }
                     Some(trouble) => log::warn!("scale not done: {}", trouble.message),
                 }
                 let workers = error.is_none().then_some(number);

@@ -172,9 +172,14 @@ const fn changing(
 }
 
 impl Fault {
+    /// Whether it is ever one of two: what changes the number of workers is not.
+    pub(crate) fn goes_with_any(&self) -> bool {
+        self.changes != Some(Thing::Workers)
+    }
+
     /// Whether both can be performed in the same moment.
     pub(crate) fn goes_with(&self, other: &Fault) -> bool {
-        let alone = [self, other].iter().any(|fault| fault.changes == Some(Thing::Workers));
-        self.name != other.name && !alone && (self.changes.is_none() || self.changes != other.changes)
+        let both = self.goes_with_any() && other.goes_with_any();
+        self.name != other.name && both && (self.changes.is_none() || self.changes != other.changes)
     }
 }
