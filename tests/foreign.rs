@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use harness::shape::{Counts, List};
 use harness::{
-    Builder, Cluster, Ledger, Load, Options, Place, cluster, node, process, python, wait_for, wait_until,
+    Builder, Cluster, Ledger, Load, Options, Place, cluster, install, node, process, python, wait_for,
+    wait_until,
 };
 use nix::sys::signal::Signal;
 
@@ -306,8 +306,7 @@ fn a_program_that_cannot_be_run_is_told_with_the_way_out() {
     let place = Place::new();
     let (plain, script) = (place.folder().join("plain"), place.folder().join("script"));
     fs::write(&plain, "").expect("a file");
-    fs::write(&script, "#!/no/such/interpreter\n").expect("a script");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("a mode");
+    install(&script, b"#!/no/such/interpreter\n");
     for (program, said) in [
         ("no-such-program", "cannot run no-such-program: No such file or directory (os error 2); PATH is /"),
         (
@@ -371,13 +370,7 @@ fn a_reload_brings_another_program_and_one_that_cannot_be_run_changes_nothing() 
 fn a_program_is_looked_up_at_each_start() {
     let place = Place::new();
     let program = place.folder().join("server");
-    let install = |text: &str| {
-        let new = place.folder().join("new");
-        fs::write(&new, text).expect("a script");
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("a mode");
-        fs::rename(new, &program).expect("put in its place");
-    };
-    install("#!/bin/sh\nexec sleep 1001\n");
+    install(&program, b"#!/bin/sh\nexec sleep 1001\n");
     let path = format!("{}:{}", place.folder().display(), std::env::var("PATH").expect("a PATH"));
     let config = format!("{NEVER_READY}env = {{ PATH = \"{path}\" }}\n");
     let cluster = cluster!().place(&place).workers(2).config(config).program(["server"]).start();
@@ -386,7 +379,7 @@ fn a_program_is_looked_up_at_each_start() {
         wait_until(format_args!("worker {slot} is {text}"), || title(slot).as_deref() == Some(text));
     };
     expect_title(0, "sleep 1001");
-    install("#!/bin/sh\nexec sleep 1002\n");
+    install(&program, b"#!/bin/sh\nexec sleep 1002\n");
     cluster.command(["reload"]).expect_code(0);
     expect_title(0, "sleep 1002");
 
@@ -394,7 +387,7 @@ fn a_program_is_looked_up_at_each_start() {
     let killed = cluster.kill_worker(1);
     cluster.expect_log("cannot run server: No such file or directory");
     expect_title(0, "sleep 1002");
-    install("#!/bin/sh\nexec sleep 1003\n");
+    install(&program, b"#!/bin/sh\nexec sleep 1003\n");
     killed.expect_replaced();
     expect_title(1, "sleep 1003");
 }

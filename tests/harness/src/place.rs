@@ -1,20 +1,30 @@
 //! Where a cluster lives: a folder of its own with its configuration file and its runtime directory.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use tempfile::TempDir;
 
-/// Puts `bytes` in the place of a binary, as an installer does.
+/// Puts `bytes` in the place of a program, as an installer does.
+///
+/// Another process writes them: a descriptor of ours that is open for writing would be in every child that another
+/// test of this process forks meanwhile, and a file that somebody could write to cannot be run (ETXTBSY).
 ///
 /// # Panics
 /// When it cannot be done.
-pub fn install(binary: &Path, bytes: &[u8]) {
-    let new = binary.with_extension("new");
-    std::fs::write(&new, bytes).expect("the new file");
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&new, mode).expect("its mode");
-    std::fs::rename(&new, binary).expect("the new file takes the place");
+pub fn install(program: &Path, bytes: &[u8]) {
+    let new = program.with_extension("new");
+    let mut install = Command::new("install");
+    install.args(["--mode=755", "/dev/stdin"]).arg(&new).stdin(Stdio::piped());
+    let mut child = install.spawn().expect("install (Debian: coreutils) runs");
+    let mut input = child.stdin.take().expect("its standard input");
+    input.write_all(bytes).expect("it reads");
+    drop(input);
+    let status = child.wait().expect("it ends");
+    assert!(status.success(), "{install:?}: {status}");
+    std::fs::rename(&new, program).expect("the new file takes the place");
 }
 
 /// A temporary folder with a short path; it goes with the last of its clones. Two clusters in one place share
