@@ -40,6 +40,12 @@ pub(crate) fn on_port(addresses: &[SocketAddr]) -> Vec<Owner> {
     Proc::here().on_port(addresses)
 }
 
+/// How many sockets of this network namespace are bound to exactly `address`.
+pub(crate) fn count_on(address: SocketAddr) -> usize {
+    let sockets = Proc::here().sockets_in("self", &[Proc::table_of(address)], &[address]);
+    sockets.iter().filter(|owner| owner.address == address).count()
+}
+
 /// As [`on_port`], in the network namespace of `supervisor` and without the sockets that it holds: those are its
 /// cluster's, because it keeps a duplicate of each. Empty where its descriptors can't be read.
 pub(crate) fn strangers(supervisor: u32, addresses: &[SocketAddr]) -> Vec<Owner> {
@@ -108,10 +114,19 @@ impl Proc {
         owners
     }
 
+    /// The table that lists a socket which is bound to `address`.
+    fn table_of(address: SocketAddr) -> &'static str {
+        if address.is_ipv4() { "udp" } else { "udp6" }
+    }
+
     /// The sockets bound to one of `addresses` in the network namespace of `process`, their holders unknown yet.
     fn sockets(&self, process: &str, addresses: &[SocketAddr]) -> Vec<Owner> {
+        self.sockets_in(process, &["udp", "udp6"], addresses)
+    }
+
+    fn sockets_in(&self, process: &str, tables: &[&str], addresses: &[SocketAddr]) -> Vec<Owner> {
         let mut found = Vec::new();
-        for table in ["udp", "udp6"] {
+        for table in tables {
             let Ok(file) = File::open(self.0.join(process).join("net").join(table)) else { continue };
             for line in BufReader::new(file.take(MAX_TABLE)).split(b'\n').map_while(Result::ok) {
                 let owner = std::str::from_utf8(&line).ok().and_then(parse);

@@ -176,3 +176,31 @@ fn a_stranger_of_our_own_user_who_joins_the_group_is_named() {
     drop(stranger);
     assert!(cluster.list().cluster.strangers.is_empty());
 }
+
+/// Whoever stands in the group before one of ours would shift its place, and the steering program would miss it.
+#[test]
+fn a_cluster_does_not_grow_behind_somebody_in_its_group_and_loses_nothing_to_him() {
+    for listen in ["127.0.0.1:0", "[::1]:0"] {
+        let ledger = Ledger::new(200_000);
+        let cluster = cluster!().workers(2).listen(listen).ledger(&ledger).start();
+        let load = Load::start(&cluster.targets(), 64, 5_000, &ledger);
+        let shares = Options { reuse_address: false, reuse_port: true };
+        let stranger = shares.bind(cluster.addresses()[0]).expect("our own user may join");
+        for _ in 0..2 {
+            let output = cluster.command(["scale", "4"]).expect_code(1);
+            output.expect_said(&["another reader", &format!("pid {}", std::process::id()), "\nhint: "]);
+        }
+        stranger.set_nonblocking(true).expect("a socket");
+        assert!(stranger.recv(&mut [0; 512]).is_err(), "he gets nothing");
+        drop(stranger);
+        cluster.command(["scale", "5"]).expect_code(0);
+        let late = shares.bind(cluster.addresses()[0]).expect("behind everybody");
+        ledger.wait_for_more(1_000);
+        cluster.command(["scale", "3"]).expect_code(0);
+        ledger.wait_for_more(1_000);
+        drop(late);
+        ledger.wait_for_more(1_000);
+        load.stop();
+        ledger.settle(&cluster);
+    }
+}

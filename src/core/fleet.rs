@@ -280,7 +280,8 @@ impl Fleet {
         top && self.seats[&slot].is_deserted() && !self.steered.names(slot)
     }
 
-    pub(super) fn is_bound(&self, slot: Slot) -> bool {
+    /// Whether the slot's sockets are in their groups.
+    pub(crate) fn is_bound(&self, slot: Slot) -> bool {
         self.seats.get(&slot).is_some_and(|seat| seat.bound)
     }
 

@@ -73,7 +73,13 @@ impl Shell {
                     }
                 }
             }
-            Said::Forget(name) => self.kept.forget(slot, &name),
+            Said::Forget(name) => {
+                // Of a slot that is bound nobody takes a socket away; before that only a launcher speaks.
+                if !self.fleet.is_bound(slot) && self.bound.iter().all(|bound| bound.slot != slot) {
+                    self.kept.give_up(slot, &name);
+                }
+                self.kept.forget(slot, &name);
+            }
             Said::Takeover(_) | Said::Garbage => {
                 self.news.garbage(&self.name(slot), "sent a message that makes no sense")
             }

@@ -13,7 +13,7 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::sharing;
+use super::{place, sharing};
 use crate::config::Config;
 use crate::{exit, owners};
 
@@ -95,8 +95,9 @@ fn bind_slot(contract: &mut Contract, config: &Config) -> Result<(), (Failure, u
             Ok(kept) => Socket::from(kept),
             Err(_) => make(contract, config, address, &name).map_err(failed)?,
         };
+        let is_fresh = sys::group::port_of(socket.as_fd()).is_ok_and(|port| port == 0);
         let bind = || {
-            if sys::group::port_of(socket.as_fd())? == 0 {
+            if is_fresh {
                 match config.share {
                     true => sharing::join(&socket, address, contract.instance, &contract.notify)?,
                     false => bind(&socket, address, contract.instance)?,
@@ -105,6 +106,9 @@ fn bind_slot(contract: &mut Contract, config: &Config) -> Result<(), (Failure, u
             if config.share { sharing::open(&socket) } else { seal(&socket, contract.instance) }
         };
         bind().map_err(|e| (refused(address, &e), exit::PORT))?;
+        if is_fresh && !config.share {
+            place::keep(contract, address, &name).map_err(|failure| (failure, exit::PORT))?;
+        }
         let socket = into_place(contract, i, socket)
             .map_err(|e| failed(Failure::of(format_args!("cannot lay out the socket {name}"), &e)))?;
         contract.put(name, socket);

@@ -32,6 +32,7 @@ mod log;
 mod news;
 mod notify;
 mod orders;
+mod place;
 mod quarantine;
 pub(crate) mod resume;
 mod runtime;

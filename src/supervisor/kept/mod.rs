@@ -4,6 +4,7 @@
 
 mod found;
 mod frozen;
+mod segment;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use contract::{Lent, PLACE, Role, SEAT, SOCKET};
+use contract::{PLACE, Role, SEAT, SOCKET};
 use sys::group::{Queue, port_of};
 
 use super::above::{self, Above, Found};
@@ -22,39 +23,7 @@ use crate::core::{MAX_WORKERS, Run, Slot};
 use crate::roles::Roles;
 
 pub(super) use self::frozen::Frozen;
-
-/// A segment, with a description for those who may only read.
-pub(super) struct Segment {
-    lent: Lent,
-    fd: OwnedFd,
-    read_only: OwnedFd,
-}
-
-impl Segment {
-    /// A fresh one; it lies in the store above as well, under `name`.
-    fn new(lent: Lent, name: String, above: &mut Above) -> io::Result<Segment> {
-        let fd = sys::map::segment(lent.name, &(lent.head)(), lent.bytes, false)?;
-        above.keep(name, fd.as_fd())?;
-        Segment::of(lent, fd)
-    }
-
-    fn of(lent: Lent, fd: OwnedFd) -> io::Result<Segment> {
-        let read_only = sys::map::reopen(fd.as_fd(), false)?;
-        Ok(Segment { lent, fd, read_only })
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.lent.bytes
-    }
-
-    pub(super) fn name(&self) -> &'static str {
-        self.lent.name
-    }
-
-    pub(super) fn read_only(&self) -> BorrowedFd<'_> {
-        self.read_only.as_fd()
-    }
-}
+pub(super) use self::segment::Segment;
 
 /// What belongs to one slot. Its segment outlives its retirement, and its counters with it.
 pub(super) struct KeptSlot {
@@ -85,6 +54,12 @@ impl KeptSlot {
             unfinished: None,
             stayed_open: false,
         }
+    }
+
+    /// Where a socket of that name belongs, if one of the slot's has it.
+    fn place_of(&mut self, name: &str) -> Option<&mut Option<OwnedFd>> {
+        let index = (0..self.sockets.len()).find(|index| name == format!("{SOCKET}{index}"))?;
+        self.sockets.get_mut(index)
     }
 
     /// What waits in all the slot's sockets, and what the kernel threw away.
@@ -232,8 +207,7 @@ impl Kept {
     pub(super) fn keep(&mut self, slot: Slot, name: String, fd: OwnedFd) -> Result<(), Refused> {
         let has_room = self.slots.values().map(|kept| kept.store.len()).sum::<usize>() < self.room;
         let Some(kept) = self.slots.get_mut(&slot) else { return Err(Refused::NoRoom) };
-        let index = (0..kept.sockets.len()).find(|index| name == format!("{SOCKET}{index}"));
-        match index.and_then(|index| kept.sockets.get_mut(index)) {
+        match kept.place_of(&name) {
             None => kept.store.put(name, fd, has_room),
             Some(Some(own)) if !sys::fds::same_file(own.as_fd(), fd.as_fd()) => Err(Refused::Taken),
             Some(Some(_)) => Ok(()),
@@ -250,6 +224,14 @@ impl Kept {
     pub(super) fn forget(&mut self, slot: Slot, name: &str) {
         if let Some(kept) = self.slots.get_mut(&slot) {
             kept.store.remove(name);
+        }
+    }
+
+    /// Closes the slot's socket of that name: its launcher does not want the place that it was given.
+    pub(super) fn give_up(&mut self, slot: Slot, name: &str) {
+        if let Some(place) = self.slots.get_mut(&slot).and_then(|kept| kept.place_of(name)) {
+            *place = None;
+            self.above.forget(above::name(slot, name));
         }
     }
 

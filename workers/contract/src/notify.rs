@@ -80,12 +80,17 @@ impl Notify {
         self.try_send(&store_message(name), &[fd])
     }
 
-    /// `FDSTOREREMOVE=1`: whatever is kept under `name` is not needed any more; never waiting for room.
+    /// `FDSTOREREMOVE=1`: whatever is kept under `name` is not needed any more.
+    pub fn forget(&self, name: &str) {
+        self.send(&forget_message(name), &[], Wait::ForRoom);
+    }
+
+    /// As [`Notify::forget`], but never waiting for room.
     ///
     /// # Errors
     /// As [`Notify::try_store`].
     pub fn try_forget(&self, name: &str) -> io::Result<()> {
-        self.try_send(&format!("FDSTOREREMOVE=1\nFDNAME={name}"), &[])
+        self.try_send(&forget_message(name), &[])
     }
 
     /// `X_TAKEOVER=…`: could take over from the supervisor, in that format of its state.
@@ -141,6 +146,10 @@ impl Notify {
             let _ = sys::fds::send(socket.as_fd(), text.as_bytes(), fds, wait);
         }
     }
+}
+
+fn forget_message(name: &str) -> String {
+    format!("FDSTOREREMOVE=1\nFDNAME={name}")
 }
 
 /// Without FDPOLL=0 systemd would drop a socket in which a reader left an error.
