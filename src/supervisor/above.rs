@@ -112,6 +112,12 @@ impl Above {
         }
     }
 
+    /// Something of this slot has yet to be handed over.
+    pub(super) fn lacks(&self, slot: Slot) -> bool {
+        let its = name(slot, "");
+        self.waiting.iter().any(|order| matches!(order, Order::Keep(name, _) if name.starts_with(&its)))
+    }
+
     /// Everything was handed over.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
