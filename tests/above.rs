@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use harness::{Builder, PATIENCE, Place, cluster, wait_for};
+use harness::{Builder, PATIENCE, Place, cluster};
+use nix::sys::signal::Signal;
 
 /// Whoever started the cluster.
 struct Starter {
@@ -63,4 +64,22 @@ fn who_reads_nothing_any_more_holds_up_neither_restarts_nor_reloads() {
         cluster.kill_worker(slot).expect_replaced_after("SIGKILL");
     }
     assert!(!cluster.log().contains("was not ready"), "{}", cluster.log());
+}
+
+#[test]
+fn who_reads_slowly_hears_every_word() {
+    let place = Place::new();
+    let above = Starter::at(&place);
+    let cluster = above.of(&place).workers(6).spawn();
+    above.take_until("READY=1", || thread::sleep(Duration::from_millis(20)));
+    cluster.expect_state("online");
+    cluster.signal(Signal::SIGTERM);
+    above.take_until("STOPPING=1", || ());
+    assert_eq!(cluster.wait_for_end(), 0);
+}
+
+#[test]
+fn one_line_tells_that_nobody_can_be_told() {
+    let cluster = cluster!().env("NOTIFY_SOCKET", "/nowhere/at/all").start();
+    assert_eq!(cluster.log().matches("whoever started us cannot be told").count(), 1);
 }

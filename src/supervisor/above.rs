@@ -34,6 +34,8 @@ pub(super) struct Above {
 enum Order {
     Keep(String, OwnedFd),
     Forget(String),
+    Ready,
+    Stopping,
 }
 
 /// What a next supervisor could not read from segments and sockets.
@@ -52,6 +54,14 @@ impl Above {
         Above { line, waiting: VecDeque::new(), memo: Memo::default() }
     }
 
+    /// The line to whoever started us, if he wants to hear.
+    pub(super) fn from_environment() -> Above {
+        Above::new(Notify::from_environment().unwrap_or_else(|failure| {
+            log::warn!("whoever started us cannot be told how we are: {failure}");
+            Notify::nobody()
+        }))
+    }
+
     /// Gives it a duplicate to keep.
     pub(super) fn keep(&mut self, name: String, fd: BorrowedFd<'_>) -> io::Result<()> {
         if self.line.is_heard() {
@@ -65,6 +75,23 @@ impl Above {
     pub(super) fn forget(&mut self, name: String) {
         if self.line.is_heard() {
             self.waiting.push_back(Order::Forget(name));
+            self.flush();
+        }
+    }
+
+    /// READY=1, after all that is to be kept so far.
+    pub(super) fn ready(&mut self) {
+        self.say(Order::Ready);
+    }
+
+    /// STOPPING=1.
+    pub(super) fn stopping(&mut self) {
+        self.say(Order::Stopping);
+    }
+
+    fn say(&mut self, word: Order) {
+        if self.line.is_heard() {
+            self.waiting.push_back(word);
             self.flush();
         }
     }
@@ -99,6 +126,8 @@ impl Above {
             let sent = match order {
                 Order::Keep(name, fd) => self.line.try_store(name, fd.as_fd()),
                 Order::Forget(name) => self.line.try_forget(name),
+                Order::Ready => self.line.try_ready(),
+                Order::Stopping => self.line.try_stopping(),
             };
             match sent {
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,

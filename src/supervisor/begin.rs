@@ -18,7 +18,7 @@ use super::limits::{Room, warn_of_memlock};
 use super::log::{self, LogWriter};
 use super::quarantine::Quarantine;
 use super::runtime::RuntimeDir;
-use super::{HELPERS, Shell, Start, cannot_start, clock, config_trouble, news, signals, upward};
+use super::{HELPERS, Shell, Start, cannot_start, clock, config_trouble, news, signals};
 use crate::config::Config;
 use crate::core::{Event, Fleet};
 use crate::roles::Roles;
@@ -52,7 +52,7 @@ impl Shell {
         let workers = roles.of_workers(&config);
         let mut found = Found::from_environment()?;
         let memo = found.take_memo().unwrap_or_default();
-        let mut kept = Kept::new(roles, &config, &mut found, Above::new(upward()))?;
+        let mut kept = Kept::new(roles, &config, &mut found, Above::from_environment())?;
         kept.recall_dropped(&memo.dropped);
         kept.above.go_on_from(&memo);
         found.leftovers().into_iter().for_each(|name| kept.above.forget(name));
@@ -96,7 +96,6 @@ impl Shell {
             next_memory_look: Instant::now(),
             started: clock::now(),
             started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            upward: upward(),
             binary: std::env::current_exe()?,
             upgrade: None,
             upgrades: 0,

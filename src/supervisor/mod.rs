@@ -156,8 +156,6 @@ struct Shell {
     started: Tick,
     /// The same by the wall clock: RFC 3339, UTC.
     started_at: String,
-    /// To systemd, or to an outer cluster.
-    upward: contract::Notify,
     /// Where our program lay when we were started.
     binary: PathBuf,
     /// The one under way.
@@ -322,12 +320,4 @@ fn signals(registry: &Registry) -> io::Result<Signals> {
     // Whoever started us may have had some blocked; before an exec we blocked them all.
     SigSet::empty().thread_set_mask()?;
     Ok(signals)
-}
-
-/// The line to whoever started us, if he wants to hear.
-fn upward() -> contract::Notify {
-    contract::Notify::from_environment().unwrap_or_else(|failure| {
-        ::log::warn!("whoever started us cannot be told how we are: {failure}");
-        contract::Notify::nobody()
-    })
 }

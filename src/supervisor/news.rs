@@ -179,7 +179,7 @@ impl Shell {
                 }
             }
             News::Silent { slot, run } => self.blames.note_silence(slot, run),
-            News::AllOnline => self.upward.try_ready(),
+            News::AllOnline => self.kept.above.ready(),
             News::ReloadCommitted(_) => {
                 self.size_buffers();
                 self.rebalance();

@@ -15,7 +15,7 @@ use super::kept::Kept;
 use super::limits::Room;
 use super::quarantine::Quarantine;
 use super::runtime::RuntimeDir;
-use super::{HELPERS, Shell, Source, Start, log, news, signals, upward};
+use super::{HELPERS, Shell, Source, Start, log, news, signals};
 use crate::core::Event;
 use crate::exit;
 use crate::roles::Roles;
@@ -80,7 +80,7 @@ impl Shell {
         drop(fds.take(state)?);
         let log = log::init(start.log_level)?;
         let runtime = RuntimeDir::claimed_before(frozen.runtime_dir, fds.take(frozen.runtime_lock)?);
-        let mut above = Above::new(upward());
+        let mut above = Above::from_environment();
         above.go_on_from(&frozen.memo);
         let generations = Generations::thaw(frozen.generations, &mut fds)?;
         let in_force = generations.get(frozen.fleet.generation());
@@ -115,7 +115,6 @@ impl Shell {
             next_memory_look: std::time::Instant::now(),
             started: frozen.started,
             started_at: frozen.started_at,
-            upward: upward(),
             binary: frozen.binary,
             upgrade: None,
             upgrades: frozen.upgrades + 1,
