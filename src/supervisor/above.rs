@@ -21,6 +21,10 @@ use crate::core::{Generation, Slot, Tick};
 
 /// How long a store that has no room is left alone.
 const RETRY: Duration = Duration::from_millis(5);
+/// Orders that may wait: 64 slots on 16 addresses have 1088 names, each with one to forget and one to keep.
+const MAX_WAITING: usize = 2304;
+/// Descriptors among them: the segments of 64 slots, the sockets of one, since no other begins before they are stored.
+pub(super) const MAX_KEEPING: usize = 96;
 /// How a segment begins, whatever it holds: magic, layout version, size.
 const HEAD: usize = 24;
 
@@ -28,9 +32,15 @@ const HEAD: usize = 24;
 pub(super) struct Above {
     line: Notify,
     waiting: VecDeque<Order>,
+    /// The last memo that was handed over.
     memo: Memo,
+    /// The next one: after everything that waits, since it holds up nobody.
+    next_memo: Option<(Memo, OwnedFd)>,
+    /// It was said that too much waits.
+    told: bool,
 }
 
+#[derive(Debug)]
 enum Order {
     Keep(String, OwnedFd),
     Forget(String),
@@ -51,7 +61,7 @@ pub(super) struct Memo {
 
 impl Above {
     pub(super) fn new(line: Notify) -> Above {
-        Above { line, waiting: VecDeque::new(), memo: Memo::default() }
+        Above { line, waiting: VecDeque::new(), memo: Memo::default(), next_memo: None, told: false }
     }
 
     /// The line to whoever started us, if he wants to hear.
@@ -64,18 +74,20 @@ impl Above {
 
     /// Gives it a duplicate to keep.
     pub(super) fn keep(&mut self, name: String, fd: BorrowedFd<'_>) -> io::Result<()> {
-        if self.line.is_heard() {
-            self.waiting.push_back(Order::Keep(name, sys::fds::duplicate(fd)?));
-            self.flush();
+        let keeping = self.waiting.iter().filter(|order| matches!(order, Order::Keep(..))).count();
+        if self.line.is_heard() && self.has_room(keeping < MAX_KEEPING) {
+            self.say(Order::Keep(name, sys::fds::duplicate(fd)?));
         }
         Ok(())
     }
 
     /// What has that name is not needed any more.
     pub(super) fn forget(&mut self, name: String) {
-        if self.line.is_heard() {
-            self.waiting.push_back(Order::Forget(name));
-            self.flush();
+        // What was not handed over need not be.
+        self.waiting.retain(|order| !matches!(order, Order::Keep(kept, _) if *kept == name));
+        let again = |order: &Order| matches!(order, Order::Forget(forgotten) if *forgotten == name);
+        if !self.waiting.iter().any(again) && self.has_room(true) {
+            self.say(Order::Forget(name));
         }
     }
 
@@ -86,14 +98,30 @@ impl Above {
 
     /// STOPPING=1.
     pub(super) fn stopping(&mut self) {
-        self.say(Order::Stopping);
+        // Of several that wait one is enough.
+        if !self.waiting.iter().any(|order| matches!(order, Order::Stopping)) {
+            self.say(Order::Stopping);
+        }
     }
 
-    fn say(&mut self, word: Order) {
+    fn say(&mut self, order: Order) {
         if self.line.is_heard() {
-            self.waiting.push_back(word);
+            self.waiting.push_back(order);
             self.flush();
         }
+    }
+
+    /// Whether one more may wait; what may not is as if nobody were there to keep it.
+    fn has_room(&mut self, for_this: bool) -> bool {
+        let room = for_this && self.waiting.len() < MAX_WAITING;
+        if !room && !std::mem::replace(&mut self.told, true) {
+            log::warn!(
+                "whoever started us takes too long to keep what he is sent ({} messages wait): what follows is lost \
+                 if this process dies",
+                self.waiting.len()
+            );
+        }
+        room
     }
 
     /// Keeps a memo in place of the one before.
@@ -104,9 +132,8 @@ impl Above {
         let memo = Memo { serial: self.memo.serial + 1, generation: generation.0, dropped };
         let text = serde_json::to_vec(&memo)?;
         let segment = sys::map::segment("memo", &text, text.len(), true)?;
-        self.keep(memo.name(), segment.as_fd())?;
-        self.forget(self.memo.name());
-        self.memo = memo;
+        self.next_memo = Some((memo, segment));
+        self.flush();
         Ok(())
     }
 
@@ -115,19 +142,21 @@ impl Above {
         self.memo = memo.clone();
     }
 
-    /// The memo in force.
+    /// The memo in the store.
     pub(super) fn memo(&self) -> Memo {
         self.memo.clone()
     }
 
     /// Hands over what waits, as far as there is room.
     pub(super) fn flush(&mut self) {
-        while let Some(order) = self.waiting.front() {
-            let sent = match order {
-                Order::Keep(name, fd) => self.line.try_store(name, fd.as_fd()),
-                Order::Forget(name) => self.line.try_forget(name),
-                Order::Ready => self.line.try_ready(),
-                Order::Stopping => self.line.try_stopping(),
+        loop {
+            let sent = match (self.waiting.front(), &self.next_memo) {
+                (Some(Order::Keep(name, fd)), _) => self.line.try_store(name, fd.as_fd()),
+                (Some(Order::Forget(name)), _) => self.line.try_forget(name),
+                (Some(Order::Ready), _) => self.line.try_ready(),
+                (Some(Order::Stopping), _) => self.line.try_stopping(),
+                (None, Some((memo, fd))) => self.line.try_store(&memo.name(), fd.as_fd()),
+                (None, None) => return,
             };
             match sent {
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
@@ -135,9 +164,20 @@ impl Above {
                     log::warn!("the store of whoever started us is out of reach: {e}");
                     self.line = Notify::nobody();
                     self.waiting.clear();
+                    self.next_memo = None;
                 }
-                Ok(()) => drop(self.waiting.pop_front()),
+                Ok(()) => self.note_sent(),
             }
+        }
+    }
+
+    fn note_sent(&mut self) {
+        if self.waiting.pop_front().is_none()
+            && let Some((memo, _)) = self.next_memo.take()
+        {
+            // Not before its successor is there.
+            self.waiting.push_back(Order::Forget(self.memo.name()));
+            self.memo = memo;
         }
     }
 
@@ -149,7 +189,7 @@ impl Above {
 
     /// Everything was handed over.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.next_memo.is_none()
     }
 
     /// When there is something to be done without an event.
@@ -255,3 +295,6 @@ pub(super) fn name(slot: Slot, what: &str) -> String {
         Slot::Role(index) => format!("role{index}.{what}"),
     }
 }
+
+#[cfg(test)]
+mod tests;
