@@ -130,6 +130,10 @@ impl Above {
             return Ok(());
         }
         let memo = Memo { serial: self.memo.serial + 1, generation: generation.0, dropped };
+        let last = self.next_memo.as_ref().map_or(&self.memo, |(next, _)| next);
+        if (last.generation, &last.dropped) == (memo.generation, &memo.dropped) {
+            return Ok(());
+        }
         let text = serde_json::to_vec(&memo)?;
         let segment = sys::map::segment("memo", &text, text.len(), true)?;
         self.next_memo = Some((memo, segment));
@@ -176,8 +180,10 @@ impl Above {
             && let Some((memo, _)) = self.next_memo.take()
         {
             // Not before its successor is there.
-            self.waiting.push_back(Order::Forget(self.memo.name()));
-            self.memo = memo;
+            let before = std::mem::replace(&mut self.memo, memo);
+            if before != Memo::default() {
+                self.waiting.push_back(Order::Forget(before.name()));
+            }
         }
     }
 
@@ -240,25 +246,29 @@ impl Found {
         (!fds.is_empty()).then(|| fds.swap_remove(0))
     }
 
-    /// The segment of that name, if it is one that this version knows.
-    pub(super) fn take_segment(&mut self, name: &str, lent: &Lent) -> Option<OwnedFd> {
+    /// The segment of that name, if it is one that this version knows; any other is not needed any more.
+    pub(super) fn take_segment(&mut self, name: &str, lent: &Lent, above: &mut Above) -> Option<OwnedFd> {
         let fd = self.take(name)?;
         let known = is_laid_out_as(fd.as_fd(), lent);
         if !known {
             log::warn!("`{name}` in the store is laid out in another way: it begins anew");
+            above.forget(name.to_owned());
         }
         known.then_some(fd)
     }
 
-    /// The memo in force.
+    /// The memo in force: the newest of all, since a supervisor may have died before it forgot the one before. What
+    /// lies under the other name is left over.
     pub(super) fn take_memo(&mut self) -> Option<Memo> {
-        let memos = ["memo0", "memo1"].map(|name| self.take(name));
-        let read = |fd: OwnedFd| {
+        let read = |fd: &OwnedFd| {
             let mut text = vec![0; sys::map::size(fd.as_fd()).ok()?];
-            File::from(fd).read_exact_at(&mut text, 0).ok()?;
+            File::from(sys::fds::duplicate(fd).ok()?).read_exact_at(&mut text, 0).ok()?;
             serde_json::from_slice::<Memo>(&text).ok()
         };
-        memos.into_iter().flatten().filter_map(read).max_by_key(|memo| memo.serial)
+        let memos = ["memo0", "memo1"].iter().filter_map(|&name| self.0.get(name)).flatten();
+        let newest = memos.filter_map(read).max_by_key(|memo| memo.serial)?;
+        self.0.remove(&newest.name());
+        Some(newest)
     }
 
     /// Those of our names that nobody took.

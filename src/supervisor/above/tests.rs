@@ -65,6 +65,29 @@ fn a_hundred_memos_for_a_store_that_does_not_read_are_one() {
 }
 
 #[test]
+fn the_newest_memo_is_in_force_wherever_it_lies_and_the_other_name_is_left_over() {
+    let memo = |serial, generation| {
+        let text = serde_json::to_vec(&Memo { serial, generation, dropped: Vec::new() }).unwrap();
+        sys::map::segment("memo", &text, text.len(), true).unwrap()
+    };
+    let mut found = Found::nothing();
+    found.0.insert("memo1".into(), vec![memo(5, 50), memo(7, 70), memfd()]);
+    found.0.insert("memo0".into(), vec![memo(4, 40), memo(6, 60)]);
+    let newest = found.take_memo().unwrap();
+    assert_eq!((newest.generation, found.leftovers()), (70, vec!["memo0".to_owned()]));
+    // The next one takes that name only when it is free, and the one in force goes after that, whole.
+    let (mut above, starter) = line();
+    above.go_on_from(&newest);
+    found.leftovers().into_iter().for_each(|name| above.forget(name));
+    above.remember(Generation(71), Vec::new()).unwrap();
+    let expected =
+        ["FDSTOREREMOVE=1 FDNAME=memo0", "FDSTORE=1 FDNAME=memo0 FDPOLL=0", "FDSTOREREMOVE=1 FDNAME=memo1"];
+    assert_eq!(said(&mut above, &starter), expected);
+    above.remember(Generation(71), Vec::new()).unwrap();
+    assert!(said(&mut above, &starter).is_empty(), "nothing has changed");
+}
+
+#[test]
 fn what_waits_is_bounded_and_what_takes_itself_back_is_not_said() {
     let (mut above, starter) = line();
     fill(&mut above);

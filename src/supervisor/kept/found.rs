@@ -15,8 +15,9 @@ impl Kept {
     /// A slot of which something was found: its segment, and its sockets if those of every slot below were found too.
     /// (Its place in the group is its number.)
     pub(super) fn take_up(&mut self, slot: Slot, role: &Role, found: &mut Found) -> io::Result<()> {
+        let name = above::name(slot, SEAT);
         let seat =
-            role.seat.and_then(|lent| Some((lent, found.take_segment(&above::name(slot, SEAT), &lent)?)));
+            role.seat.and_then(|lent| Some((lent, found.take_segment(&name, &lent, &mut self.above)?)));
         let seat = seat.map(|(lent, fd)| Segment::of(lent, fd)).transpose()?;
         let follows = match slot {
             Slot::Worker(index) => index == self.bound_slots(),

@@ -136,7 +136,7 @@ impl Kept {
         let beside = roles.beside.iter().map(|beside| beside.role);
         for lent in std::iter::once(roles.worker).chain(beside.clone()).flat_map(|role| role.shared) {
             if !shared.iter().any(|segment| segment.name() == lent.name) {
-                shared.push(match found.take_segment(lent.name, lent) {
+                shared.push(match found.take_segment(lent.name, lent, &mut above) {
                     Some(fd) => Segment::of(*lent, fd)?,
                     None => Segment::new(*lent, lent.name.into(), &mut above)?,
                 });
