@@ -79,6 +79,16 @@ fn who_reads_slowly_hears_every_word() {
 }
 
 #[test]
+fn a_first_start_takes_nothing_back() {
+    let place = Place::new();
+    let above = Starter::at(&place);
+    let cluster = above.of(&place).listen("127.0.0.1:0").listen("[::1]:0").spawn();
+    let heard = above.take_until("READY=1", || ());
+    assert!(!heard.iter().any(|message| message.starts_with("FDSTOREREMOVE=1")), "{heard:#?}");
+    cluster.expect_state("online");
+}
+
+#[test]
 fn one_line_tells_that_nobody_can_be_told() {
     let cluster = cluster!().env("NOTIFY_SOCKET", "/nowhere/at/all").start();
     assert_eq!(cluster.log().matches("whoever started us cannot be told").count(), 1);

@@ -24,19 +24,18 @@ impl Kept {
             Slot::Role(_) => false,
         };
         let mut kept = KeptSlot::new(seat, if role.sockets { self.listen.len() } else { 0 });
+        let mut names = Vec::new();
         for (i, (socket, address)) in kept.sockets.iter_mut().zip(&self.listen).enumerate() {
             let name = above::name(slot, &format!("{SOCKET}{i}"));
-            let fd = found.take(&name);
-            if fd.is_some() {
-                *socket = fd.filter(|fd| follows && is_bound_to(fd, *address));
+            if let Some(fd) = found.take(&name) {
+                *socket = Some(fd).filter(|fd| follows && is_bound_to(fd, *address));
+                names.push(name);
             }
         }
         // All or none: what is left of a slot that was not bound is of no use to anybody.
         if kept.sockets.iter().any(Option::is_none) {
-            for (i, socket) in kept.sockets.iter_mut().enumerate() {
-                *socket = None;
-                self.above.forget(above::name(slot, &format!("{SOCKET}{i}")));
-            }
+            kept.sockets.fill_with(|| None);
+            names.into_iter().for_each(|name| self.above.forget(name));
         }
         // Whoever read here may have left a batch unfinished.
         kept.unfinished = kept.seat.as_ref().map(|_| Run(0));
