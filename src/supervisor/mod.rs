@@ -296,10 +296,11 @@ impl Shell {
     fn rebalance(&mut self) {
         let Some(frozen) = self.generations.get(self.fleet.generation()) else { return };
         let balance = frozen.config.balance;
-        match self.kept.rebalance(balance) {
-            Ok(false) => {}
-            Ok(true) => ::log::info!("balance: {balance} from now on"),
-            Err(e) => ::log::error!("cannot change the balance to {balance}: {e}"),
+        if self.kept.set_balance(balance) {
+            ::log::info!("balance: {balance} from now on");
+            if let Some((bound, mask)) = self.kept.ordered_steering() {
+                self.steer(bound, mask);
+            }
         }
     }
 

@@ -123,7 +123,7 @@ impl Shell {
         };
         // What may still be on its way to a slot is not known any more: it may be any slot.
         shell.closing.assume_steered(shell.kept.bound_slots());
-        if let Some((bound, mask)) = shell.kept.steered() {
+        if let Some((bound, mask)) = shell.kept.ordered_steering() {
             shell.steer(bound, mask);
         }
         let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());

@@ -21,7 +21,8 @@ use crate::roles::Roles;
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct Frozen {
     listen: Vec<SocketAddr>,
-    steered: Option<(u8, u64)>,
+    #[serde(rename = "steered")]
+    ordered_steering: Option<(u8, u64)>,
     shared: Vec<FrozenSegment>,
     slots: Vec<FrozenSlot>,
 }
@@ -110,7 +111,7 @@ impl Kept {
                 stored,
             });
         }
-        Frozen { listen: self.listen.clone(), steered: self.steered, shared, slots }
+        Frozen { listen: self.listen.clone(), ordered_steering: self.ordered_steering, shared, slots }
     }
 
     /// As it was before an exec.
@@ -141,7 +142,7 @@ impl Kept {
             listen: frozen.listen,
             balance: config.balance,
             shared_port: config.share,
-            steered: frozen.steered,
+            ordered_steering: frozen.ordered_steering,
             above,
         })
     }
