@@ -6,10 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
-use nix::sys::resource::{Resource, getrlimit};
-
 use super::handover::{Packing, Unpacking};
-use crate::core::MAX_WORKERS;
 
 /// The most descriptors in one store.
 pub(super) const MAX_STORED: usize = 512;
@@ -84,15 +81,6 @@ impl Store {
     pub(super) fn lend(&self) -> impl Iterator<Item = (String, BorrowedFd<'_>)> {
         self.stored.iter().map(|stored| (stored.name.clone(), stored.fd.as_fd()))
     }
-}
-
-/// How many descriptors all stores together may hold: what the limit leaves beside workers, clients, and descriptors
-/// on their way in; a third of it, since a child that is being born has each of its own twice.
-pub(super) fn room(addresses: usize) -> usize {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
-    let others = usize::from(MAX_WORKERS) * (addresses + 6) + 32 + 64 + sys::fds::MAX_FDS;
-    let left = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(others);
-    left / 3
 }
 
 #[cfg(test)]

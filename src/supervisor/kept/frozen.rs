@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::above::{Above, beginning};
 use super::super::handover::{Packing, Unpacking};
-use super::super::store::{self, Store};
+use super::super::limits::Room;
+use super::super::store::Store;
 use super::{Kept, KeptSlot, Segment};
 use crate::config::Config;
 use crate::core::{Run, Slot};
@@ -138,7 +139,7 @@ impl Kept {
             slots,
             shared,
             place: File::open("/dev/null")?,
-            room: store::room(frozen.listen.len()),
+            room: Room::make(frozen.listen.len()).for_stores(),
             listen: frozen.listen,
             balance: config.balance,
             shared_port: config.share,

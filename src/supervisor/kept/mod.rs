@@ -16,7 +16,8 @@ use contract::{Lent, PLACE, Role, SEAT, SOCKET};
 use sys::group::{Queue, port_of};
 
 use super::above::{self, Above, Found};
-use super::store::{self, Refused, Store};
+use super::limits::Room;
+use super::store::{Refused, Store};
 use crate::config::{Balance, Config};
 use crate::core::{MAX_WORKERS, Run, Slot};
 use crate::roles::Roles;
@@ -146,7 +147,7 @@ impl Kept {
             slots: BTreeMap::new(),
             shared,
             place: File::open("/dev/null")?,
-            room: store::room(config.listen.len()),
+            room: Room::make(config.listen.len()).for_stores(),
             listen: config.listen.clone(),
             balance: config.balance,
             shared_port: config.share,
