@@ -15,7 +15,7 @@ use super::desk::Desk;
 use super::generations::{self, Generations, Source};
 use super::kept::Kept;
 use super::limits::{Room, warn_of_memlock};
-use super::log::{self, LogWriter};
+use super::log_writer::{self, LogWriter};
 use super::quarantine::Quarantine;
 use super::runtime::RuntimeDir;
 use super::{HELPERS, Shell, Start, cannot_start, clock, config_trouble, news, signals};
@@ -34,7 +34,7 @@ impl Shell {
         let room = Room::make(loaded.config.listen.len());
         room.refuse(loaded.config.workers).map_or(Ok(()), Err)?;
         let runtime = RuntimeDir::claim(&start.runtime_dir)?;
-        let log = log::init(start.log_level).map_err(|e| cannot_start(&e))?;
+        let log = log_writer::init(start.log_level).map_err(|e| cannot_start(&e))?;
         Shell::new(runtime, log, source, loaded.config, roles, room).map_err(|e| cannot_start(&e))
     }
 
@@ -60,7 +60,7 @@ impl Shell {
         kept.above.remember(generations.last(), kept.dropped_before())?;
         let bound = kept.bound_slots();
         if bound > 0 {
-            ::log::warn!(
+            log::warn!(
                 "a supervisor before us is gone: its sockets and counters are taken up, {bound} slots"
             );
         }

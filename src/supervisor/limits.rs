@@ -78,7 +78,7 @@ pub(super) fn warn_of_memlock(bytes: usize) {
     if let Err(e) = sys::map::may_lock(bytes) {
         let limit =
             getrlimit(Resource::RLIMIT_MEMLOCK).map_or("unknown".into(), |(soft, _)| soft.to_string());
-        ::log::warn!(
+        log::warn!(
             "workers cannot lock their receive rings in memory, {bytes} bytes each: {e}; LimitMEMLOCK is {limit}"
         );
     }

@@ -28,7 +28,7 @@ mod handover;
 mod kept;
 pub(crate) mod launcher;
 mod limits;
-mod log;
+mod log_writer;
 mod news;
 mod notify;
 mod orders;
@@ -45,7 +45,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ::log::LevelFilter;
+use log::LevelFilter;
 use mio::{Events, Interest, Poll, Registry, Token};
 use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
@@ -64,7 +64,7 @@ use desk::Desk;
 use generations::{Generations, Source};
 use kept::Kept;
 use limits::Room;
-use log::LogWriter;
+use log_writer::LogWriter;
 use quarantine::Quarantine;
 use runtime::RuntimeDir;
 use upgrade::Upgrade;
@@ -102,7 +102,7 @@ pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
     })?;
     match verdict {
         Verdict::Stopped => {
-            ::log::info!("cluster stopped after {}", news::Short(clock::since(shell.started)));
+            log::info!("cluster stopped after {}", news::Short(clock::since(shell.started)));
             Ok(exit::DONE)
         }
         Verdict::NeverOnline(failure) => Err(shell.first_start_failed(failure)),
@@ -297,7 +297,7 @@ impl Shell {
         let Some(frozen) = self.generations.get(self.fleet.generation()) else { return };
         let balance = frozen.config.balance;
         if self.kept.set_balance(balance) {
-            ::log::info!("balance: {balance} from now on");
+            log::info!("balance: {balance} from now on");
             if let Some((bound, mask)) = self.kept.ordered_steering() {
                 self.steer(bound, mask);
             }

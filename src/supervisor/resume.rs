@@ -15,7 +15,7 @@ use super::kept::Kept;
 use super::limits::Room;
 use super::quarantine::Quarantine;
 use super::runtime::RuntimeDir;
-use super::{HELPERS, Shell, Source, Start, log, news, signals};
+use super::{HELPERS, Shell, Source, Start, log_writer, news, signals};
 use crate::core::Event;
 use crate::exit;
 use crate::roles::Roles;
@@ -78,7 +78,7 @@ impl Shell {
         let frozen = State::read(&text).map_err(std::io::Error::other)?;
         let mut fds = Unpacking::new(&[&frozen.descriptors[..], &[state]].concat())?;
         drop(fds.take(state)?);
-        let log = log::init(start.log_level)?;
+        let log = log_writer::init(start.log_level)?;
         let runtime = RuntimeDir::claimed_before(frozen.runtime_dir, fds.take(frozen.runtime_lock)?);
         let mut above = Above::from_environment();
         above.go_on_from(&frozen.memo);
@@ -127,7 +127,7 @@ impl Shell {
             shell.steer(bound, mask);
         }
         let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
-        ::log::info!("upgraded from version {} to version {version}, still pid {pid}", frozen.version);
+        log::info!("upgraded from version {} to version {version}, still pid {pid}", frozen.version);
         shell.reload(frozen.upgrading);
         Ok(shell)
     }
