@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use harness::{Cluster, Ledger, Load, PATIENCE, as_user, cluster, need_root, wait_until};
+use harness::{Cluster, Ledger, Load, PATIENCE, as_user, cluster, need_root, process, wait_until};
 use nix::sys::signal::Signal;
 
 const PING: &[u8] = b"{\"verb\":\"ping\"}\n";
@@ -258,4 +258,29 @@ fn another_user_is_not_let_in() {
     let folder = std::fs::metadata(cluster.runtime_dir()).expect("the folder").permissions();
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&folder) & 0o777, 0o711);
     is_well(&cluster);
+}
+
+#[test]
+fn views_that_nobody_takes_are_few_and_who_takes_his_is_answered() {
+    let cluster = cluster!().workers(5).start();
+    let clients: Vec<_> = (0..6).map(|_| connect(&cluster)).collect();
+    is_well(&cluster);
+    let segments = || process::descriptors(cluster.pid()).iter().filter(|fd| fd.contains("memfd:")).count();
+    let own = segments();
+    // More than the connection holds: from some answer on, none is taken.
+    let asked = b"{\"verb\":\"view\"}\n".repeat(400);
+    for client in &clients {
+        (&*client).write_all(&asked).expect("asked");
+    }
+    let each = 6; // the table and five segments
+    wait_until("three views wait to be taken", || segments() == own + 3 * each);
+    is_well(&cluster);
+    for client in &clients[3..] {
+        let (mut client, mut line) = (BufReader::new(client), String::new());
+        while !line.contains("\"busy: ") {
+            line.clear();
+            assert!(client.read_line(&mut line).expect("an answer") > 0, "never told that it is busy");
+        }
+    }
+    wait_until("no more than those three wait", || segments() <= own + 3 * each);
 }

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use harness::{Cluster, Ledger, Load, PATIENCE, cluster, process, try_for, wait_until};
+use harness::{Cluster, Ledger, Load, PATIENCE, cluster, process, sender, try_for, wait_until};
 use nix::sys::signal::Signal;
 
 /// No waiting between restarts, however unstable; a sign of life every 100 ms.
@@ -159,5 +159,30 @@ fn killed_at_the_calls_of_a_worker_that_prepares() {
     let ring = ["-P", "/memfd:seat", "-e", "trace=mmap", "-e", "inject=mmap:signal=KILL:when=1"];
     kill_newcomers_at(&cluster, &ledger, &ring);
     load.stop();
+    ledger.settle(&cluster);
+}
+
+/// The supervisor's first six calls size the receive buffers of six sockets; then come the programs.
+#[test]
+fn a_balance_that_the_kernel_refuses_is_tried_until_every_address_has_it() {
+    let ledger = Ledger::new(1_000_000);
+    let start = cluster!().workers(3).ledger(&ledger).config("balance = \"flow\"\n");
+    let cluster = start.listen("127.0.0.1:0").listen("[::1]:0").start();
+    cluster.place().write_config("balance = \"spread\"\n");
+    let words = ["--trace=setsockopt", "--inject=setsockopt:error=ENOMEM:when=7+"];
+    let strace = Strace::attach(&cluster, cluster.pid(), &words);
+    cluster.command(["reload"]).expect_code(0);
+    cluster.expect_log("cannot steer 3 workers");
+    drop(strace);
+    for to in cluster.targets() {
+        let socket = sender(to, 1);
+        wait_until(format_args!("what one sender sends to {to} is spread"), || {
+            let before = ledger.verdict().by_slot;
+            (0..60).for_each(|_| _ = ledger.send(&socket, to, ""));
+            wait_until("all of it is read", || ledger.verdict().lost.is_empty());
+            let read = ledger.verdict().by_slot.into_iter().enumerate();
+            read.filter(|&(slot, read)| read > before.get(slot).copied().unwrap_or(0)).count() == 3
+        });
+    }
     ledger.settle(&cluster);
 }

@@ -159,3 +159,39 @@ fn files_fit_a_head() {
         .collect();
     assert!(long.is_empty(), "over 400 lines:\n{}", long.join("\n"));
 }
+
+/// The words of one entry of "Where things are": what stands behind `folder`, up to the next entry.
+fn entry<'a>(map: &'a str, folder: &str) -> Vec<&'a str> {
+    let is_entry = |line: &str| line.starts_with("  ") && !line[2..].starts_with(' ');
+    let mut lines = map.lines().skip_while(|line| !(is_entry(line) && line.contains(folder)));
+    let first = lines.next().unwrap_or_else(|| panic!("{folder} is no entry of the map"));
+    let rest = lines.take_while(|line| line.starts_with("   "));
+    let words = std::iter::once(first)
+        .chain(rest)
+        .flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '_')));
+    words.collect()
+}
+
+#[test]
+fn every_file_is_on_the_map() {
+    let text = fs::read_to_string(Path::new(ROOT).join("docs/architecture.md")).unwrap();
+    let (_, map) = text.split_once("\nsrc/ ").expect("the map of \"Where things are\"");
+    let (map, _) = map.split_once("\nworkers/ ").expect("its end");
+    let mut missing = Vec::new();
+    for (path, _) in sources("src") {
+        let path = path.strip_prefix(Path::new(ROOT).join("src")).unwrap().to_str().unwrap();
+        let words: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
+        let named = match *words {
+            [file] => map.contains(&format!("  {file}.rs")),
+            [folder, .., file] => {
+                let named = entry(map, &format!("{folder}/"));
+                path.contains("tests") || file == "mod" || named.contains(&file)
+            }
+            [] => false,
+        };
+        if !named {
+            missing.push(path.to_owned());
+        }
+    }
+    assert!(missing.is_empty(), "docs/architecture.md does not say what these are for: {missing:?}");
+}

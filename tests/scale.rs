@@ -219,11 +219,11 @@ fn a_new_worker_that_fails_is_told_and_tried_again_and_the_others_are_left_alone
 
 #[test]
 fn more_workers_than_descriptors_are_refused_and_nothing_is_changed() {
-    // 32 for the supervisor, 6 for each worker on one address.
-    let limited = ["sh", "-c", "ulimit -n 62; exec \"$@\"", "sh"];
+    // 101 for the supervisor and its clients, 11 for each worker on one address.
+    let limited = ["sh", "-c", "ulimit -n 156; exec \"$@\"", "sh"];
     let cluster = cluster!().workers_as_configured().config("workers = 2\n").wrapped_in(&limited).start();
     let before = cluster.list();
-    let said = ["6 workers on 1 addresses need 68 descriptors, and the limit is 62", "hint: raise it"];
+    let said = ["6 workers on 1 addresses need 167 descriptors, and the limit is 156", "hint: raise it"];
     scale(&cluster, "6").expect_code(1).expect_said(&said);
     scale(&cluster, "+4").expect_code(1).expect_said(&said);
     cluster.place().write_config("workers = 6\n");

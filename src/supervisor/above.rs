@@ -21,6 +21,10 @@ use crate::core::{Generation, Slot, Tick};
 
 /// How long a store that has no room is left alone.
 const RETRY: Duration = Duration::from_millis(5);
+/// Orders that may wait: 64 slots on 16 addresses have 1088 names, each with one to forget and one to keep.
+const MAX_WAITING: usize = 2304;
+/// Descriptors among them: the segments of 64 slots, the sockets of one, since no other begins before they are stored.
+pub(super) const MAX_KEEPING: usize = 96;
 /// How a segment begins, whatever it holds: magic, layout version, size.
 const HEAD: usize = 24;
 
@@ -28,12 +32,20 @@ const HEAD: usize = 24;
 pub(super) struct Above {
     line: Notify,
     waiting: VecDeque<Order>,
+    /// The last memo that was handed over.
     memo: Memo,
+    /// The next one: after everything that waits, since it holds up nobody.
+    next_memo: Option<(Memo, OwnedFd)>,
+    /// It was said that too much waits.
+    told: bool,
 }
 
+#[derive(Debug)]
 enum Order {
     Keep(String, OwnedFd),
     Forget(String),
+    Ready,
+    Stopping,
 }
 
 /// What a next supervisor could not read from segments and sockets.
@@ -49,24 +61,67 @@ pub(super) struct Memo {
 
 impl Above {
     pub(super) fn new(line: Notify) -> Above {
-        Above { line, waiting: VecDeque::new(), memo: Memo::default() }
+        Above { line, waiting: VecDeque::new(), memo: Memo::default(), next_memo: None, told: false }
+    }
+
+    /// The line to whoever started us, if he wants to hear.
+    pub(super) fn from_environment() -> Above {
+        Above::new(Notify::from_environment().unwrap_or_else(|failure| {
+            log::warn!("whoever started us cannot be told how we are: {failure}");
+            Notify::nobody()
+        }))
     }
 
     /// Gives it a duplicate to keep.
     pub(super) fn keep(&mut self, name: String, fd: BorrowedFd<'_>) -> io::Result<()> {
-        if self.line.is_heard() {
-            self.waiting.push_back(Order::Keep(name, sys::fds::duplicate(fd)?));
-            self.flush();
+        let keeping = self.waiting.iter().filter(|order| matches!(order, Order::Keep(..))).count();
+        if self.line.is_heard() && self.has_room(keeping < MAX_KEEPING) {
+            self.say(Order::Keep(name, sys::fds::duplicate(fd)?));
         }
         Ok(())
     }
 
     /// What has that name is not needed any more.
     pub(super) fn forget(&mut self, name: String) {
+        // What was not handed over need not be.
+        self.waiting.retain(|order| !matches!(order, Order::Keep(kept, _) if *kept == name));
+        let again = |order: &Order| matches!(order, Order::Forget(forgotten) if *forgotten == name);
+        if !self.waiting.iter().any(again) && self.has_room(true) {
+            self.say(Order::Forget(name));
+        }
+    }
+
+    /// READY=1, after all that is to be kept so far.
+    pub(super) fn ready(&mut self) {
+        self.say(Order::Ready);
+    }
+
+    /// STOPPING=1.
+    pub(super) fn stopping(&mut self) {
+        // Of several that wait one is enough.
+        if !self.waiting.iter().any(|order| matches!(order, Order::Stopping)) {
+            self.say(Order::Stopping);
+        }
+    }
+
+    fn say(&mut self, order: Order) {
         if self.line.is_heard() {
-            self.waiting.push_back(Order::Forget(name));
+            self.waiting.push_back(order);
             self.flush();
         }
+    }
+
+    /// Whether one more may wait; what may not is as if nobody were there to keep it.
+    fn has_room(&mut self, for_this: bool) -> bool {
+        let room = for_this && self.waiting.len() < MAX_WAITING;
+        if !room && !std::mem::replace(&mut self.told, true) {
+            log::warn!(
+                "whoever started us takes too long to keep what he is sent ({} messages wait): what follows is lost \
+                 if this process dies",
+                self.waiting.len()
+            );
+        }
+        room
     }
 
     /// Keeps a memo in place of the one before.
@@ -75,11 +130,14 @@ impl Above {
             return Ok(());
         }
         let memo = Memo { serial: self.memo.serial + 1, generation: generation.0, dropped };
+        let last = self.next_memo.as_ref().map_or(&self.memo, |(next, _)| next);
+        if (last.generation, &last.dropped) == (memo.generation, &memo.dropped) {
+            return Ok(());
+        }
         let text = serde_json::to_vec(&memo)?;
         let segment = sys::map::segment("memo", &text, text.len(), true)?;
-        self.keep(memo.name(), segment.as_fd())?;
-        self.forget(self.memo.name());
-        self.memo = memo;
+        self.next_memo = Some((memo, segment));
+        self.flush();
         Ok(())
     }
 
@@ -88,17 +146,21 @@ impl Above {
         self.memo = memo.clone();
     }
 
-    /// The memo in force.
+    /// The memo in the store.
     pub(super) fn memo(&self) -> Memo {
         self.memo.clone()
     }
 
     /// Hands over what waits, as far as there is room.
     pub(super) fn flush(&mut self) {
-        while let Some(order) = self.waiting.front() {
-            let sent = match order {
-                Order::Keep(name, fd) => self.line.try_store(name, fd.as_fd()),
-                Order::Forget(name) => self.line.try_forget(name),
+        loop {
+            let sent = match (self.waiting.front(), &self.next_memo) {
+                (Some(Order::Keep(name, fd)), _) => self.line.try_store(name, fd.as_fd()),
+                (Some(Order::Forget(name)), _) => self.line.try_forget(name),
+                (Some(Order::Ready), _) => self.line.try_ready(),
+                (Some(Order::Stopping), _) => self.line.try_stopping(),
+                (None, Some((memo, fd))) => self.line.try_store(&memo.name(), fd.as_fd()),
+                (None, None) => return,
             };
             match sent {
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
@@ -106,15 +168,34 @@ impl Above {
                     log::warn!("the store of whoever started us is out of reach: {e}");
                     self.line = Notify::nobody();
                     self.waiting.clear();
+                    self.next_memo = None;
                 }
-                Ok(()) => drop(self.waiting.pop_front()),
+                Ok(()) => self.note_sent(),
             }
         }
     }
 
+    fn note_sent(&mut self) {
+        if self.waiting.pop_front().is_none()
+            && let Some((memo, _)) = self.next_memo.take()
+        {
+            // Not before its successor is there.
+            let before = std::mem::replace(&mut self.memo, memo);
+            if before != Memo::default() {
+                self.waiting.push_back(Order::Forget(before.name()));
+            }
+        }
+    }
+
+    /// Something of this slot has yet to be handed over.
+    pub(super) fn lacks(&self, slot: Slot) -> bool {
+        let its = name(slot, "");
+        self.waiting.iter().any(|order| matches!(order, Order::Keep(name, _) if name.starts_with(&its)))
+    }
+
     /// Everything was handed over.
     pub(super) fn is_idle(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.next_memo.is_none()
     }
 
     /// When there is something to be done without an event.
@@ -165,25 +246,29 @@ impl Found {
         (!fds.is_empty()).then(|| fds.swap_remove(0))
     }
 
-    /// The segment of that name, if it is one that this version knows.
-    pub(super) fn take_segment(&mut self, name: &str, lent: &Lent) -> Option<OwnedFd> {
+    /// The segment of that name, if it is one that this version knows; any other is not needed any more.
+    pub(super) fn take_segment(&mut self, name: &str, lent: &Lent, above: &mut Above) -> Option<OwnedFd> {
         let fd = self.take(name)?;
         let known = is_laid_out_as(fd.as_fd(), lent);
         if !known {
             log::warn!("`{name}` in the store is laid out in another way: it begins anew");
+            above.forget(name.to_owned());
         }
         known.then_some(fd)
     }
 
-    /// The memo in force.
+    /// The memo in force: the newest of all, since a supervisor may have died before it forgot the one before. What
+    /// lies under the other name is left over.
     pub(super) fn take_memo(&mut self) -> Option<Memo> {
-        let memos = ["memo0", "memo1"].map(|name| self.take(name));
-        let read = |fd: OwnedFd| {
+        let read = |fd: &OwnedFd| {
             let mut text = vec![0; sys::map::size(fd.as_fd()).ok()?];
-            File::from(fd).read_exact_at(&mut text, 0).ok()?;
+            File::from(sys::fds::duplicate(fd).ok()?).read_exact_at(&mut text, 0).ok()?;
             serde_json::from_slice::<Memo>(&text).ok()
         };
-        memos.into_iter().flatten().filter_map(read).max_by_key(|memo| memo.serial)
+        let memos = ["memo0", "memo1"].iter().filter_map(|&name| self.0.get(name)).flatten();
+        let newest = memos.filter_map(read).max_by_key(|memo| memo.serial)?;
+        self.0.remove(&newest.name());
+        Some(newest)
     }
 
     /// Those of our names that nobody took.
@@ -220,3 +305,6 @@ pub(super) fn name(slot: Slot, what: &str) -> String {
         Slot::Role(index) => format!("role{index}.{what}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

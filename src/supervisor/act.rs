@@ -6,7 +6,7 @@ use super::Shell;
 use super::children::Birth;
 use super::kept::Loan;
 use super::{clock, view};
-use crate::core::{Action, Event, Generation, Run, Slot};
+use crate::core::{Action, Event, Generation, News, Run, Slot};
 
 /// How long after a start that failed the core hears of it.
 const UNBORN: Duration = Duration::from_millis(100);
@@ -49,8 +49,39 @@ impl Shell {
             Action::Steer { bound, mask } => self.steer(bound, mask),
             Action::Close(slot) => self.closing.order(slot),
             Action::Answer(ticket, outcome) => self.answer(ticket, outcome),
-            Action::Tell(news) => self.tell(news),
+            Action::Tell(news) => {
+                self.react(news);
+                self.tell(news);
+            }
             Action::Gone(verdict) => self.verdict = Some(verdict),
+        }
+    }
+
+    /// What follows from news for the shell itself.
+    fn react(&mut self, news: News) {
+        match news {
+            News::Online { run, .. } => {
+                if let Some(process) = self.children.get_mut(run) {
+                    process.in_charge = true;
+                }
+            }
+            News::Silent { slot, run } => self.blames.note_silence(slot, run),
+            News::AllOnline => self.kept.above.ready(),
+            News::ReloadCommitted(_) => {
+                self.size_buffers();
+                self.rebalance();
+            }
+            // The next one of that number begins anew.
+            News::Retired(slot) => drop(self.last_exits.remove(&slot)),
+            News::Drains { .. }
+            | News::Waiting { .. }
+            | News::RestartNow { .. }
+            | News::Errored { .. }
+            | News::TooLate { .. }
+            | News::KillTimeout { .. }
+            | News::TooFat { .. }
+            | News::ReloadStarted(_)
+            | News::ReloadFailed(_) => {}
         }
     }
 

@@ -15,10 +15,10 @@ use super::desk::Desk;
 use super::generations::{self, Generations, Source};
 use super::kept::Kept;
 use super::limits::{Room, warn_of_memlock};
-use super::log::{self, LogWriter};
+use super::log_writer::{self, LogWriter};
 use super::quarantine::Quarantine;
 use super::runtime::RuntimeDir;
-use super::{HELPERS, Shell, Start, cannot_start, clock, config_trouble, news, signals, upward};
+use super::{HELPERS, Shell, Start, cannot_start, clock, config_trouble, news, signals};
 use crate::config::Config;
 use crate::core::{Event, Fleet};
 use crate::roles::Roles;
@@ -34,7 +34,7 @@ impl Shell {
         let room = Room::make(loaded.config.listen.len());
         room.refuse(loaded.config.workers).map_or(Ok(()), Err)?;
         let runtime = RuntimeDir::claim(&start.runtime_dir)?;
-        let log = log::init(start.log_level).map_err(|e| cannot_start(&e))?;
+        let log = log_writer::init(start.log_level).map_err(|e| cannot_start(&e))?;
         Shell::new(runtime, log, source, loaded.config, roles, room).map_err(|e| cannot_start(&e))
     }
 
@@ -52,7 +52,7 @@ impl Shell {
         let workers = roles.of_workers(&config);
         let mut found = Found::from_environment()?;
         let memo = found.take_memo().unwrap_or_default();
-        let mut kept = Kept::new(roles, &config, &mut found, Above::new(upward()))?;
+        let mut kept = Kept::new(roles, &config, &mut found, Above::from_environment())?;
         kept.recall_dropped(&memo.dropped);
         kept.above.go_on_from(&memo);
         found.leftovers().into_iter().for_each(|name| kept.above.forget(name));
@@ -60,7 +60,7 @@ impl Shell {
         kept.above.remember(generations.last(), kept.dropped_before())?;
         let bound = kept.bound_slots();
         if bound > 0 {
-            ::log::warn!(
+            log::warn!(
                 "a supervisor before us is gone: its sockets and counters are taken up, {bound} slots"
             );
         }
@@ -96,7 +96,6 @@ impl Shell {
             next_memory_look: Instant::now(),
             started: clock::now(),
             started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            upward: upward(),
             binary: std::env::current_exe()?,
             upgrade: None,
             upgrades: 0,

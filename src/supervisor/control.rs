@@ -24,7 +24,9 @@ pub(super) const LISTENER: Token = Token(1);
 /// The first token of the clients; the client's number is added.
 const CLIENTS: usize = 1 << 10;
 /// Clients at a time; one more, and the one that was silent longest is dropped.
-const MAX_CLIENTS: usize = 64;
+pub(super) const MAX_CLIENTS: usize = 64;
+/// Clients at a time to whom descriptors were lent that they do not take.
+pub(super) const MAX_UNSENT_VIEWS: usize = 3;
 /// How long after a failure to accept it is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 /// Connections taken in one turn.
@@ -195,6 +197,21 @@ impl Control {
         connection.output.push(b'\n');
         (connection.written, connection.descriptors) = (0, descriptors);
         self.write(client);
+        self.limit_unsent(client);
+    }
+
+    /// Descriptors that nobody takes are ours to hold: with too many of them this client, who has not taken what it was
+    /// answered before, has to ask again.
+    fn limit_unsent(&mut self, client: Client) {
+        let unsent = self.clients.values().filter(|c| !c.descriptors.is_empty()).count();
+        if unsent > MAX_UNSENT_VIEWS
+            && let Some(connection) = self.clients.get_mut(&client)
+            && !connection.descriptors.is_empty()
+        {
+            let message = "busy: others have yet to take the views that were lent to them".to_owned();
+            let error = Some(Trouble { message, hint: Some("try again".into()), exit: exit::FAILED });
+            self.answer(client, Answer { error, ..Answer::default() }, Vec::new());
+        }
     }
 
     fn write(&mut self, client: Client) {

@@ -86,14 +86,17 @@ impl Shell {
         }
     }
 
-    /// Not before the store above us has everything: from then on datagrams are steered there.
+    /// Not before the store above us has what was made for the slot just now: from then on datagrams are steered there.
+    /// Whatever else the store was too slow for holds up nobody.
     pub(super) fn tell_bound(&mut self) {
         self.kept.above.flush();
-        while self.kept.above.is_idle()
-            && let Some(Bound { run, slot, ready }) = self.bound.pop_front()
-        {
-            self.on_bound(run, slot);
-            self.events.extend(ready.then_some(Event::Ready(run)));
+        for bound in std::mem::take(&mut self.bound) {
+            if self.kept.above.lacks(bound.slot) {
+                self.bound.push_back(bound);
+                continue;
+            }
+            self.on_bound(bound.run, bound.slot);
+            self.events.extend(bound.ready.then_some(Event::Ready(bound.run)));
         }
     }
 

@@ -2,16 +2,21 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+use super::control::{MAX_CLIENTS, MAX_UNSENT_VIEWS};
 use crate::core::MAX_WORKERS;
 use crate::exit;
 use crate::wire::Trouble;
 
-/// What the process itself has open, and clients.
+/// What the process itself has open.
 const FOR_ITSELF: u64 = 32;
-/// Beside its sockets: the segment, once more for reading, its quarantine, a line to the holder and one to the heir.
-const FOR_EACH_WORKER: u64 = 5;
+/// Beside its sockets: the segment, once more for reading and once more on its way into the store above; its
+/// quarantine, a line to the holder and one to the heir.
+const FOR_EACH_WORKER: u64 = 6;
+/// Views that were lent and not taken, and the one that is being made.
+const VIEWS: u64 = MAX_UNSENT_VIEWS as u64 + 1;
 
-/// How many workers there is room for; known from the start, since neither the limit nor the addresses change.
+/// The budget of descriptors: how many workers there is room for, and how much may be stored beside them. Known from the
+/// start, since neither the limit nor the addresses change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
     /// RLIMIT_NOFILE, the hard one.
@@ -33,8 +38,18 @@ impl Room {
         Room { limit: hard, addresses }
     }
 
+    /// Of one slot the sockets may be on their way into the store above; a view names each worker's segment and the table.
     fn needed(self, workers: u8) -> u64 {
-        FOR_ITSELF + u64::from(workers) * (self.addresses + FOR_EACH_WORKER)
+        let workers = u64::from(workers);
+        let clients = MAX_CLIENTS as u64 + VIEWS * (workers + 1);
+        FOR_ITSELF + clients + self.addresses + workers * (self.addresses + FOR_EACH_WORKER)
+    }
+
+    /// How many descriptors all stores together may hold: what is left beside the most workers; a third of it, since a
+    /// child that is being born has each of its own twice.
+    pub(super) fn for_stores(self) -> usize {
+        let left = self.limit.saturating_sub(self.needed(MAX_WORKERS));
+        usize::try_from(left / 3).unwrap_or(usize::MAX)
     }
 
     /// The most workers, up to the most that a cluster may have.
@@ -63,7 +78,7 @@ pub(super) fn warn_of_memlock(bytes: usize) {
     if let Err(e) = sys::map::may_lock(bytes) {
         let limit =
             getrlimit(Resource::RLIMIT_MEMLOCK).map_or("unknown".into(), |(soft, _)| soft.to_string());
-        ::log::warn!(
+        log::warn!(
             "workers cannot lock their receive rings in memory, {bytes} bytes each: {e}; LimitMEMLOCK is {limit}"
         );
     }
@@ -76,18 +91,27 @@ mod tests {
     #[test]
     fn there_is_room_for_as_many_as_the_limit_holds() {
         for (limit, addresses, workers) in [
-            (37, 1, 0),
-            (38, 1, 1),
-            (43, 1, 1),
-            (44, 1, 2),
-            (1376, 16, 64),
-            (1375, 16, 63),
+            (111, 1, 0),
+            (112, 1, 1),
+            (122, 1, 1),
+            (123, 1, 2),
+            (1780, 16, 64),
+            (1779, 16, 63),
             (u64::MAX, 1, 64),
         ] {
             let room = Room { limit, addresses };
             assert_eq!(room.workers(), workers, "{room:?}");
             assert!(room.refuse(workers).is_none());
             assert!(room.refuse(workers + 1).is_some(), "{room:?}");
+        }
+    }
+
+    #[test]
+    fn stores_get_a_third_of_what_the_most_workers_leave() {
+        for (limit, addresses, stored) in
+            [(805, 1, 0), (808, 1, 1), (1024, 1, 73), (1780, 16, 0), (4096, 16, 772)]
+        {
+            assert_eq!(Room { limit, addresses }.for_stores(), stored, "{limit} {addresses}");
         }
     }
 }

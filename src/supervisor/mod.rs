@@ -28,7 +28,7 @@ mod handover;
 mod kept;
 pub(crate) mod launcher;
 mod limits;
-mod log;
+mod log_writer;
 mod news;
 mod notify;
 mod orders;
@@ -46,7 +46,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ::log::LevelFilter;
+use log::LevelFilter;
 use mio::{Events, Interest, Poll, Registry, Token};
 use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
@@ -65,7 +65,7 @@ use desk::Desk;
 use generations::{Generations, Source};
 use kept::Kept;
 use limits::Room;
-use log::LogWriter;
+use log_writer::LogWriter;
 use quarantine::Quarantine;
 use runtime::RuntimeDir;
 use upgrade::Upgrade;
@@ -103,7 +103,7 @@ pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
     })?;
     match verdict {
         Verdict::Stopped => {
-            ::log::info!("cluster stopped after {}", news::Short(clock::since(shell.started)));
+            log::info!("cluster stopped after {}", news::Short(clock::since(shell.started)));
             Ok(exit::DONE)
         }
         Verdict::NeverOnline(failure) => Err(shell.first_start_failed(failure)),
@@ -157,8 +157,6 @@ struct Shell {
     started: Tick,
     /// The same by the wall clock: RFC 3339, UTC.
     started_at: String,
-    /// To systemd, or to an outer cluster.
-    upward: contract::Notify,
     /// Where our program lay when we were started.
     binary: PathBuf,
     /// The one under way.
@@ -299,10 +297,11 @@ impl Shell {
     fn rebalance(&mut self) {
         let Some(frozen) = self.generations.get(self.fleet.generation()) else { return };
         let balance = frozen.config.balance;
-        match self.kept.rebalance(balance) {
-            Ok(false) => {}
-            Ok(true) => ::log::info!("balance: {balance} from now on"),
-            Err(e) => ::log::error!("cannot change the balance to {balance}: {e}"),
+        if self.kept.set_balance(balance) {
+            log::info!("balance: {balance} from now on");
+            if let Some((bound, mask)) = self.kept.ordered_steering() {
+                self.steer(bound, mask);
+            }
         }
     }
 
@@ -323,12 +322,4 @@ fn signals(registry: &Registry) -> io::Result<Signals> {
     // Whoever started us may have had some blocked; before an exec we blocked them all.
     SigSet::empty().thread_set_mask()?;
     Ok(signals)
-}
-
-/// The line to whoever started us, if he wants to hear.
-fn upward() -> contract::Notify {
-    contract::Notify::from_environment().unwrap_or_else(|failure| {
-        ::log::warn!("whoever started us cannot be told how we are: {failure}");
-        contract::Notify::nobody()
-    })
 }

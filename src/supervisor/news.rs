@@ -170,28 +170,22 @@ impl Reporter {
 }
 
 impl Shell {
-    /// One line for one piece of news.
+    /// One line for one piece of news; what else follows from it, `react` does.
     pub(super) fn tell(&mut self, news: News) {
-        match news {
-            News::Online { run, .. } => {
-                if let Some(process) = self.children.get_mut(run) {
-                    process.in_charge = true;
-                }
-            }
-            News::Silent { slot, run } => self.blames.note_silence(slot, run),
-            News::AllOnline => self.upward.try_ready(),
-            News::ReloadCommitted(_) => {
-                self.size_buffers();
-                self.rebalance();
-            }
-            // The next one of that number begins anew.
-            News::Retired(slot) => drop(self.last_exits.remove(&slot)),
-            _ => {}
-        }
         let (level, line) = self.line(news);
         let budget = match news {
             News::Online { .. } | News::Drains { .. } | News::Retired(_) => &mut self.news.comings,
-            _ => &mut self.news.lives,
+            News::AllOnline
+            | News::Waiting { .. }
+            | News::RestartNow { .. }
+            | News::Errored { .. }
+            | News::Silent { .. }
+            | News::TooLate { .. }
+            | News::KillTimeout { .. }
+            | News::TooFat { .. }
+            | News::ReloadStarted(_)
+            | News::ReloadCommitted(_)
+            | News::ReloadFailed(_) => &mut self.news.lives,
         };
         budget.log(level, format_args!("{line}"));
     }

@@ -178,7 +178,7 @@ impl Shell {
             Asker::Client(_) => "stop ordered",
         };
         log::info!("{by}: stopping{}", if now { " at once" } else { "" });
-        self.upward.stopping();
+        self.kept.above.stopping();
         self.forget_upgrade();
         // A second signal means "at once"; a second client only wants to know when it is over.
         if let Asker::Client(_) = asker

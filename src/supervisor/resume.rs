@@ -15,7 +15,7 @@ use super::kept::Kept;
 use super::limits::Room;
 use super::quarantine::Quarantine;
 use super::runtime::RuntimeDir;
-use super::{HELPERS, Shell, Source, Start, log, news, signals, upward};
+use super::{HELPERS, Shell, Source, Start, log_writer, news, signals};
 use crate::core::Event;
 use crate::exit;
 use crate::roles::Roles;
@@ -78,9 +78,9 @@ impl Shell {
         let frozen = State::read(&text).map_err(std::io::Error::other)?;
         let mut fds = Unpacking::new(&[&frozen.descriptors[..], &[state]].concat())?;
         drop(fds.take(state)?);
-        let log = log::init(start.log_level)?;
+        let log = log_writer::init(start.log_level)?;
         let runtime = RuntimeDir::claimed_before(frozen.runtime_dir, fds.take(frozen.runtime_lock)?);
-        let mut above = Above::new(upward());
+        let mut above = Above::from_environment();
         above.go_on_from(&frozen.memo);
         let generations = Generations::thaw(frozen.generations, &mut fds)?;
         let in_force = generations.get(frozen.fleet.generation());
@@ -115,7 +115,6 @@ impl Shell {
             next_memory_look: std::time::Instant::now(),
             started: frozen.started,
             started_at: frozen.started_at,
-            upward: upward(),
             binary: frozen.binary,
             upgrade: None,
             upgrades: frozen.upgrades + 1,
@@ -124,11 +123,11 @@ impl Shell {
         };
         // What may still be on its way to a slot is not known any more: it may be any slot.
         shell.closing.assume_steered(shell.kept.bound_slots());
-        if let Some((bound, mask)) = shell.kept.steered() {
+        if let Some((bound, mask)) = shell.kept.ordered_steering() {
             shell.steer(bound, mask);
         }
         let (version, pid) = (env!("CARGO_PKG_VERSION"), std::process::id());
-        ::log::info!("upgraded from version {} to version {version}, still pid {pid}", frozen.version);
+        log::info!("upgraded from version {} to version {version}, still pid {pid}", frozen.version);
         shell.reload(frozen.upgrading);
         Ok(shell)
     }

@@ -6,10 +6,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 
-use nix::sys::resource::{Resource, getrlimit};
-
 use super::handover::{Packing, Unpacking};
-use crate::core::MAX_WORKERS;
 
 /// The most descriptors in one store.
 pub(super) const MAX_STORED: usize = 512;
@@ -33,6 +30,13 @@ pub(super) enum Refused {
 struct Stored {
     name: String,
     fd: OwnedFd,
+    inode: Option<(u64, u64)>,
+}
+
+/// Device and number of the file's inode: those of one open file never differ (eventfds and the like share one).
+fn inode(fd: &OwnedFd) -> Option<(u64, u64)> {
+    let stat = nix::sys::stat::fstat(fd).ok()?;
+    Some((stat.st_dev, stat.st_ino))
 }
 
 /// The store of one slot, in the order in which it was filled.
@@ -42,11 +46,9 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Keeps `fd` under `name`, unless the same open file is here already, under whatever name.
+    /// Keeps `fd` under `name`, unless the same open file is here already, under whatever name. A full store does not
+    /// look for it; in one that is not, the kernel is asked about those of the same inode alone.
     pub(super) fn put(&mut self, name: String, fd: OwnedFd, has_room: bool) -> Result<(), Refused> {
-        if self.stored.iter().any(|stored| sys::fds::same_file(stored.fd.as_fd(), fd.as_fd())) {
-            return Ok(());
-        }
         let names: usize = self.stored.iter().map(|stored| stored.name.len() + 1).sum();
         if self.stored.len() >= MAX_STORED || names + name.len() >= MAX_NAMES {
             return Err(Refused::Full);
@@ -54,17 +56,25 @@ impl Store {
         if !has_room {
             return Err(Refused::NoRoom);
         }
-        self.stored.push(Stored { name, fd });
+        let inode = inode(&fd);
+        let same =
+            |stored: &Stored| stored.inode == inode && sys::fds::same_file(stored.fd.as_fd(), fd.as_fd());
+        if !self.stored.iter().any(same) {
+            self.stored.push(Stored { name, fd, inode });
+        }
         Ok(())
     }
 
     /// As it is handed over at an upgrade.
     pub(super) fn freeze<'a>(&'a self, packing: &mut Packing<'a>) -> Vec<(String, RawFd)> {
-        self.stored.iter().map(|Stored { name, fd }| (name.clone(), packing.pack(fd.as_fd()))).collect()
+        self.stored.iter().map(|Stored { name, fd, .. }| (name.clone(), packing.pack(fd.as_fd()))).collect()
     }
 
     pub(super) fn thaw(frozen: Vec<(String, RawFd)>, fds: &mut Unpacking) -> io::Result<Store> {
-        let thaw = |(name, fd)| Ok(Stored { name, fd: fds.take(fd)? });
+        let thaw = |(name, fd)| {
+            let fd = fds.take(fd)?;
+            Ok(Stored { name, inode: inode(&fd), fd })
+        };
         Ok(Store { stored: frozen.into_iter().map(thaw).collect::<io::Result<_>>()? })
     }
 
@@ -84,15 +94,6 @@ impl Store {
     pub(super) fn lend(&self) -> impl Iterator<Item = (String, BorrowedFd<'_>)> {
         self.stored.iter().map(|stored| (stored.name.clone(), stored.fd.as_fd()))
     }
-}
-
-/// How many descriptors all stores together may hold: what the limit leaves beside workers, clients, and descriptors
-/// on their way in; a third of it, since a child that is being born has each of its own twice.
-pub(super) fn room(addresses: usize) -> usize {
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft);
-    let others = usize::from(MAX_WORKERS) * (addresses + 6) + 32 + 64 + sys::fds::MAX_FDS;
-    let left = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(others);
-    left / 3
 }
 
 #[cfg(test)]
@@ -177,7 +178,11 @@ mod tests {
         }
         assert_eq!(store.put("a".into(), memfd(), true), Err(Refused::Full));
         let again = sys::fds::duplicate(store.lend().next().unwrap().1).unwrap();
-        assert_eq!(store.put("a".into(), again, true), Ok(()), "it is here already");
+        assert_eq!(
+            store.put("a".into(), again, true),
+            Err(Refused::Full),
+            "a full store does not look for it"
+        );
         store.clear();
         let long = "x".repeat(255);
         let kept = (0..MAX_STORED).take_while(|_| store.put(long.clone(), memfd(), true).is_ok()).count();

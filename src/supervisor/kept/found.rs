@@ -15,27 +15,27 @@ impl Kept {
     /// A slot of which something was found: its segment, and its sockets if those of every slot below were found too.
     /// (Its place in the group is its number.)
     pub(super) fn take_up(&mut self, slot: Slot, role: &Role, found: &mut Found) -> io::Result<()> {
+        let name = above::name(slot, SEAT);
         let seat =
-            role.seat.and_then(|lent| Some((lent, found.take_segment(&above::name(slot, SEAT), &lent)?)));
+            role.seat.and_then(|lent| Some((lent, found.take_segment(&name, &lent, &mut self.above)?)));
         let seat = seat.map(|(lent, fd)| Segment::of(lent, fd)).transpose()?;
         let follows = match slot {
             Slot::Worker(index) => index == self.bound_slots(),
             Slot::Role(_) => false,
         };
         let mut kept = KeptSlot::new(seat, if role.sockets { self.listen.len() } else { 0 });
+        let mut names = Vec::new();
         for (i, (socket, address)) in kept.sockets.iter_mut().zip(&self.listen).enumerate() {
             let name = above::name(slot, &format!("{SOCKET}{i}"));
-            let fd = found.take(&name);
-            if fd.is_some() {
-                *socket = fd.filter(|fd| follows && is_bound_to(fd, *address));
+            if let Some(fd) = found.take(&name) {
+                *socket = Some(fd).filter(|fd| follows && is_bound_to(fd, *address));
+                names.push(name);
             }
         }
         // All or none: what is left of a slot that was not bound is of no use to anybody.
         if kept.sockets.iter().any(Option::is_none) {
-            for (i, socket) in kept.sockets.iter_mut().enumerate() {
-                *socket = None;
-                self.above.forget(above::name(slot, &format!("{SOCKET}{i}")));
-            }
+            kept.sockets.fill_with(|| None);
+            names.into_iter().for_each(|name| self.above.forget(name));
         }
         // Whoever read here may have left a batch unfinished.
         kept.unfinished = kept.seat.as_ref().map(|_| Run(0));

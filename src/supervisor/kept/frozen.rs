@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::super::above::{Above, beginning};
 use super::super::handover::{Packing, Unpacking};
-use super::super::store::{self, Store};
+use super::super::limits::Room;
+use super::super::store::Store;
 use super::{Kept, KeptSlot, Segment};
 use crate::config::Config;
 use crate::core::{Run, Slot};
@@ -21,7 +22,8 @@ use crate::roles::Roles;
 #[derive(Serialize, Deserialize)]
 pub(in super::super) struct Frozen {
     listen: Vec<SocketAddr>,
-    steered: Option<(u8, u64)>,
+    #[serde(rename = "steered")]
+    ordered_steering: Option<(u8, u64)>,
     shared: Vec<FrozenSegment>,
     slots: Vec<FrozenSlot>,
 }
@@ -110,7 +112,7 @@ impl Kept {
                 stored,
             });
         }
-        Frozen { listen: self.listen.clone(), steered: self.steered, shared, slots }
+        Frozen { listen: self.listen.clone(), ordered_steering: self.ordered_steering, shared, slots }
     }
 
     /// As it was before an exec.
@@ -137,11 +139,11 @@ impl Kept {
             slots,
             shared,
             place: File::open("/dev/null")?,
-            room: store::room(frozen.listen.len()),
+            room: Room::make(frozen.listen.len()).for_stores(),
             listen: frozen.listen,
             balance: config.balance,
             shared_port: config.share,
-            steered: frozen.steered,
+            ordered_steering: frozen.ordered_steering,
             above,
         })
     }

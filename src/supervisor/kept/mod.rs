@@ -17,7 +17,8 @@ use contract::{PLACE, Role, SEAT, SOCKET};
 use sys::group::{Queue, port_of};
 
 use super::above::{self, Above, Found};
-use super::store::{self, Refused, Store};
+use super::limits::Room;
+use super::store::{Refused, Store};
 use crate::config::{Balance, Config};
 use crate::core::{MAX_WORKERS, Run, Slot};
 use crate::roles::Roles;
@@ -92,8 +93,8 @@ pub(super) struct Kept {
     balance: Balance,
     /// Others hold places in the groups: no program can steer them.
     shared_port: bool,
-    /// What the groups were last steered to: bound, mask.
-    steered: Option<(u8, u64)>,
+    /// What the groups were last to be steered to, whether the kernel did or not: bound, mask.
+    ordered_steering: Option<(u8, u64)>,
     /// The same, in the store above us.
     pub(super) above: Above,
 }
@@ -111,7 +112,7 @@ impl Kept {
         let beside = roles.beside.iter().map(|beside| beside.role);
         for lent in std::iter::once(roles.worker).chain(beside.clone()).flat_map(|role| role.shared) {
             if !shared.iter().any(|segment| segment.name() == lent.name) {
-                shared.push(match found.take_segment(lent.name, lent) {
+                shared.push(match found.take_segment(lent.name, lent, &mut above) {
                     Some(fd) => Segment::of(*lent, fd)?,
                     None => Segment::new(*lent, lent.name.into(), &mut above)?,
                 });
@@ -121,11 +122,11 @@ impl Kept {
             slots: BTreeMap::new(),
             shared,
             place: File::open("/dev/null")?,
-            room: store::room(config.listen.len()),
+            room: Room::make(config.listen.len()).for_stores(),
             listen: config.listen.clone(),
             balance: config.balance,
             shared_port: config.share,
-            steered: None,
+            ordered_steering: None,
             above,
         };
         for index in 0..MAX_WORKERS {
@@ -265,7 +266,7 @@ impl Kept {
 
     /// Steers all groups: `bound` members, to those in `mask`. On a port that is shared the kernel's own hash decides.
     pub(super) fn steer(&mut self, bound: u8, mask: u64) -> io::Result<()> {
-        self.steered = Some((bound, mask));
+        self.ordered_steering = Some((bound, mask));
         let steered = |slot: &Slot| matches!(slot, Slot::Worker(index) if mask >> index & 1 == 1);
         for (_, kept) in self.slots.iter_mut().filter(|(slot, _)| steered(slot)) {
             kept.stayed_open = false;
@@ -282,13 +283,9 @@ impl Kept {
         first.sockets.iter().flatten().map(attach).fold(Ok(()), io::Result::and)
     }
 
-    /// From now on datagrams are dealt out like this; whether that is another way than before.
-    pub(super) fn rebalance(&mut self, balance: Balance) -> io::Result<bool> {
-        let changed = std::mem::replace(&mut self.balance, balance) != balance;
-        match self.steered {
-            Some((bound, mask)) if changed => self.steer(bound, mask).map(|()| true),
-            Some(_) | None => Ok(changed),
-        }
+    /// From the next steering on datagrams are dealt out like this; whether that is another way than before.
+    pub(super) fn set_balance(&mut self, balance: Balance) -> bool {
+        std::mem::replace(&mut self.balance, balance) != balance
     }
 
     /// A process that had said READY has ended, `well` or not; `newest` is the last one that was started.
@@ -301,9 +298,9 @@ impl Kept {
         }
     }
 
-    /// What the groups were last steered to: bound, mask.
-    pub(super) fn steered(&self) -> Option<(u8, u64)> {
-        self.steered
+    /// What the groups were last to be steered to: bound, mask.
+    pub(super) fn ordered_steering(&self) -> Option<(u8, u64)> {
+        self.ordered_steering
     }
 
     /// Whether nothing waits in this slot to be read or finished; then it is over with it. Its sockets stay bound and in

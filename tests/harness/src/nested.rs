@@ -1,6 +1,8 @@
 //! A cluster inside of another one: the outer one's only worker is the inner one's supervisor, and the outer one's
 //! descriptor store is what the inner one survives by.
 
+use std::ffi::OsStr;
+
 use crate::{Builder, Cluster, Place};
 
 /// Both.
@@ -23,8 +25,6 @@ impl Builder {
     pub fn start_nested(mut self) -> Nested {
         let wrapper = std::mem::take(&mut self.wrapper);
         let (command, place) = self.prepare();
-        // JSON's strings are TOML's.
-        let quoted = |text: &std::ffi::OsStr| format!("{:?}", text.to_str().expect("text"));
         let mut config =
             "workers = 1\n[worker]\nmin_uptime = \"0s\"\nexp_backoff_restart_delay = \"0s\"\n".to_owned();
         config += "kill_timeout = \"20s\"\nlisten_timeout = \"30s\"\n[worker.env]\n";
@@ -44,6 +44,11 @@ impl Builder {
     }
 }
 
+/// As a string of TOML.
+fn quoted(text: &OsStr) -> String {
+    toml::Value::from(text.to_str().expect("text")).to_string()
+}
+
 impl Nested {
     /// Pid of the inner supervisor, as the outer one tells it.
     #[must_use]
@@ -56,5 +61,18 @@ impl Cluster {
     /// One that somebody else started: it is asked, and looked after, but not awaited.
     fn inside(outer: &Cluster, binary: &std::path::Path, place: Place) -> Cluster {
         Cluster { child: None, pid: 0, binary: binary.to_owned(), place, log: outer.log.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_is_read_back_as_it_was() {
+        for text in ["/tmp/a b", "\u{7f}\u{1}\u{200b}", "'\"\"\"'", "\\ \t\r\n\n", ""] {
+            let table: toml::Table = format!("text = {}", quoted(text.as_ref())).parse().unwrap();
+            assert_eq!(table["text"].as_str(), Some(text));
+        }
     }
 }

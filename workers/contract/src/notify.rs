@@ -1,5 +1,6 @@
 //! The line to the supervisor: sd_notify(3).
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
@@ -27,14 +28,19 @@ impl Notify {
     /// # Errors
     /// When there is an address and nobody can be reached there.
     pub fn from_environment() -> Result<Notify, Failure> {
-        let Some(address) = std::env::var_os("NOTIFY_SOCKET") else {
-            return Ok(Notify::nobody());
-        };
+        std::env::var_os("NOTIFY_SOCKET").map_or_else(|| Ok(Notify::nobody()), |address| Notify::to(&address))
+    }
+
+    /// Connects to a path, or to an abstract name behind `@`.
+    ///
+    /// # Errors
+    /// When nobody can be reached there.
+    pub fn to(address: &OsStr) -> Result<Notify, Failure> {
         let connect = || {
             let bytes = address.as_encoded_bytes();
             let peer = match bytes.strip_prefix(b"@") {
                 Some(name) => SocketAddr::from_abstract_name(name)?,
-                None => SocketAddr::from_pathname(&address)?,
+                None => SocketAddr::from_pathname(address)?,
             };
             let socket = UnixDatagram::unbound()?;
             socket.connect_addr(&peer)?;
@@ -56,9 +62,12 @@ impl Notify {
         self.send("READY=1", &[], Wait::ForRoom);
     }
 
-    /// `READY=1`, unless that would have to wait: for a sender that must never be held up.
-    pub fn try_ready(&self) {
-        self.send("READY=1", &[], Wait::Never);
+    /// As [`Notify::ready`], but never waiting for room.
+    ///
+    /// # Errors
+    /// As [`Notify::try_store`].
+    pub fn try_ready(&self) -> io::Result<()> {
+        self.try_send("READY=1", &[])
     }
 
     /// `X_BOUND=1`: every socket of the slot is bound.
@@ -106,6 +115,14 @@ impl Notify {
     /// `STOPPING=1`: on the way out.
     pub fn stopping(&self) {
         self.send("STOPPING=1", &[], Wait::Never);
+    }
+
+    /// As [`Notify::stopping`], for a sender that tries again.
+    ///
+    /// # Errors
+    /// As [`Notify::try_store`].
+    pub fn try_stopping(&self) -> io::Result<()> {
+        self.try_send("STOPPING=1", &[])
     }
 
     /// `STATUS=…` for people.

@@ -1,0 +1,111 @@
+//! What waits for the store above, and what is found there.
+
+use super::*;
+use std::os::unix::net::UnixDatagram;
+
+const SLOTS: [Slot; 2] = [Slot::Worker(1), Slot::Worker(10)];
+
+/// A line that takes about 11 messages, and whoever reads them.
+fn line() -> (Above, UnixDatagram) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("above");
+    let starter = UnixDatagram::bind(&path).unwrap();
+    starter.set_nonblocking(true).unwrap();
+    (Above::new(Notify::to(path.as_os_str()).unwrap()), starter)
+}
+
+/// Until nothing takes more.
+fn fill(above: &mut Above) {
+    while above.is_idle() {
+        above.ready();
+    }
+    above.waiting.clear();
+}
+
+/// Everything that is said, in its order, but what the line was filled with.
+fn said(above: &mut Above, starter: &UnixDatagram) -> Vec<String> {
+    let (mut said, mut buffer) = (Vec::new(), [0; 256]);
+    loop {
+        above.flush();
+        let Ok(length) = starter.recv(&mut buffer) else { return said };
+        let text = String::from_utf8_lossy(&buffer[..length]).replace('\n', " ");
+        said.extend((text != "READY=1").then_some(text));
+    }
+}
+
+fn memfd() -> OwnedFd {
+    sys::map::segment("test", &[], 1, false).unwrap()
+}
+
+#[test]
+fn a_slot_lacks_what_was_made_for_it_and_not_what_was_made_for_others() {
+    let (mut above, starter) = line();
+    fill(&mut above);
+    above.keep(name(SLOTS[1], "udp0"), memfd().as_fd()).unwrap();
+    above.forget(name(SLOTS[0], "udp0"));
+    above.remember(Generation(1), Vec::new()).unwrap();
+    assert_eq!(SLOTS.map(|slot| above.lacks(slot)), [false, true]);
+    said(&mut above, &starter);
+    assert_eq!(SLOTS.map(|slot| above.lacks(slot)), [false, false]);
+    assert!(above.is_idle());
+}
+
+#[test]
+fn a_hundred_memos_for_a_store_that_does_not_read_are_one() {
+    let (mut above, starter) = line();
+    fill(&mut above);
+    for generation in 1..=100 {
+        above.remember(Generation(generation), Vec::new()).unwrap();
+    }
+    assert!(above.waiting.is_empty(), "{:?}", above.waiting);
+    let before = above.memo().name();
+    said(&mut above, &starter);
+    assert_eq!(above.memo().generation, 100);
+    assert_ne!(above.memo().name(), before, "the one before lies there until this one does");
+}
+
+#[test]
+fn the_newest_memo_is_in_force_wherever_it_lies_and_the_other_name_is_left_over() {
+    let memo = |serial, generation| {
+        let text = serde_json::to_vec(&Memo { serial, generation, dropped: Vec::new() }).unwrap();
+        sys::map::segment("memo", &text, text.len(), true).unwrap()
+    };
+    let mut found = Found::nothing();
+    found.0.insert("memo1".into(), vec![memo(5, 50), memo(7, 70), memfd()]);
+    found.0.insert("memo0".into(), vec![memo(4, 40), memo(6, 60)]);
+    let newest = found.take_memo().unwrap();
+    assert_eq!((newest.generation, found.leftovers()), (70, vec!["memo0".to_owned()]));
+    // The next one takes that name only when it is free, and the one in force goes after that, whole.
+    let (mut above, starter) = line();
+    above.go_on_from(&newest);
+    found.leftovers().into_iter().for_each(|name| above.forget(name));
+    above.remember(Generation(71), Vec::new()).unwrap();
+    let expected =
+        ["FDSTOREREMOVE=1 FDNAME=memo0", "FDSTORE=1 FDNAME=memo0 FDPOLL=0", "FDSTOREREMOVE=1 FDNAME=memo1"];
+    assert_eq!(said(&mut above, &starter), expected);
+    above.remember(Generation(71), Vec::new()).unwrap();
+    assert!(said(&mut above, &starter).is_empty(), "nothing has changed");
+}
+
+#[test]
+fn what_waits_is_bounded_and_what_takes_itself_back_is_not_said() {
+    let (mut above, starter) = line();
+    fill(&mut above);
+    let socket = name(SLOTS[0], "udp0");
+    for _ in 0..3 {
+        above.forget(socket.clone());
+        above.keep(socket.clone(), memfd().as_fd()).unwrap();
+        above.stopping();
+    }
+    let expected = ["FDSTOREREMOVE=1 FDNAME=worker1.udp0", "STOPPING=1"];
+    let kept = "FDSTORE=1 FDNAME=worker1.udp0 FDPOLL=0";
+    assert_eq!(said(&mut above, &starter), [expected[0], expected[1], kept]);
+    fill(&mut above);
+    for number in 0..=MAX_WAITING {
+        above.keep(format!("k{number}"), memfd().as_fd()).unwrap();
+        above.forget(format!("f{number}"));
+    }
+    assert_eq!((above.waiting.len(), above.told), (MAX_WAITING, true));
+    let keeps = said(&mut above, &starter).iter().filter(|text| text.contains("=k")).count();
+    assert_eq!(keeps, MAX_KEEPING);
+}

@@ -1,0 +1,95 @@
+//! The store above the supervisor is slow, or does not read at all: that holds up nobody.
+//!
+//! The test plays systemd's part: a datagram socket in NOTIFY_SOCKET, read when it likes.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use harness::{Builder, PATIENCE, Place, cluster};
+use nix::sys::signal::Signal;
+
+/// Whoever started the cluster.
+struct Starter {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Starter {
+    fn at(place: &Place) -> Starter {
+        let path = place.folder().join("above");
+        let socket = UnixDatagram::bind(&path).expect("a socket");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        Starter { socket, path }
+    }
+
+    /// A cluster that tells it how it is.
+    fn of(&self, place: &Place) -> Builder {
+        let config =
+            "[worker]\nmin_uptime = \"0s\"\nexp_backoff_restart_delay = \"0s\"\nlisten_timeout = \"3s\"\n";
+        cluster!().place(place).config(config).env("NOTIFY_SOCKET", &self.path)
+    }
+
+    /// The next message; what came with it is closed.
+    #[track_caller]
+    fn take(&self) -> String {
+        let mut buffer = [0; 4096];
+        let length = self.socket.recv(&mut buffer).expect("a message in time");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    }
+
+    /// All messages up to one that begins like this.
+    #[track_caller]
+    fn take_until(&self, last: &str, mut between: impl FnMut()) -> Vec<String> {
+        let mut taken = vec![self.take()];
+        while !taken.last().is_some_and(|message| message.starts_with(last)) {
+            between();
+            taken.push(self.take());
+        }
+        taken
+    }
+}
+
+#[test]
+fn who_reads_nothing_any_more_holds_up_neither_restarts_nor_reloads() {
+    let place = Place::new();
+    let above = Starter::at(&place);
+    let cluster = above.of(&place).spawn();
+    above.take_until("READY=1", || ());
+    for _ in 0..12 {
+        cluster.command(["reload"]).expect_code(0);
+    }
+    for slot in [1, 0] {
+        cluster.kill_worker(slot).expect_replaced_after("SIGKILL");
+    }
+    assert!(!cluster.log().contains("was not ready"), "{}", cluster.log());
+}
+
+#[test]
+fn who_reads_slowly_hears_every_word() {
+    let place = Place::new();
+    let above = Starter::at(&place);
+    let cluster = above.of(&place).workers(6).spawn();
+    above.take_until("READY=1", || thread::sleep(Duration::from_millis(20)));
+    cluster.expect_state("online");
+    cluster.signal(Signal::SIGTERM);
+    above.take_until("STOPPING=1", || ());
+    assert_eq!(cluster.wait_for_end(), 0);
+}
+
+#[test]
+fn a_first_start_takes_nothing_back() {
+    let place = Place::new();
+    let above = Starter::at(&place);
+    let cluster = above.of(&place).listen("127.0.0.1:0").listen("[::1]:0").spawn();
+    let heard = above.take_until("READY=1", || ());
+    assert!(!heard.iter().any(|message| message.starts_with("FDSTOREREMOVE=1")), "{heard:#?}");
+    cluster.expect_state("online");
+}
+
+#[test]
+fn one_line_tells_that_nobody_can_be_told() {
+    let cluster = cluster!().env("NOTIFY_SOCKET", "/nowhere/at/all").start();
+    assert_eq!(cluster.log().matches("whoever started us cannot be told").count(), 1);
+}
