@@ -232,7 +232,8 @@ pub struct LastExit {
     /// Exit code, when it exited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i32>,
-    /// Name of the signal, when it was killed.
+    /// Name of the signal, when it was killed, as `kill -l` has it: `SIGKILL`, `SIGRTMIN+2`; `signal 32` for one that
+    /// has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
     /// RFC 3339, UTC.

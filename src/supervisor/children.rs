@@ -11,11 +11,10 @@ use std::time::Duration;
 use contract::Blame;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+pub(super) use sys::wait::Ending;
 
 use super::clock;
 use super::handover::{Packing, Unpacking};
@@ -52,13 +51,6 @@ pub(super) struct Process {
     /// It may have said more than was read in the last turn.
     unread: bool,
     line: Line,
-}
-
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    Code(i32),
-    Signal(Signal),
 }
 
 /// Who has ended.
@@ -306,14 +298,8 @@ impl Children {
     /// One process that has ended. A run is not reaped yet: its last words can still be read. As PID 1 we get other
     /// people's orphans too: whoever is no run is reaped at once.
     pub(super) fn poll_dead(&self) -> Option<Dead> {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        let pid = loop {
-            match waitid(Id::All, flags) {
-                Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) => break pid,
-                Err(Errno::EINTR) => {}
-                Ok(_) | Err(_) => return None,
-            }
-        };
+        let dead = sys::wait::poll_dead().unwrap_or_else(|e| panic!("cannot ask who has ended: {e}"));
+        let (pid, _) = dead?;
         match self.processes.iter().find(|(_, process)| process.pid == pid) {
             Some((&run, _)) => Some(Dead::Run(run)),
             None => Some(Dead::Other(pid, reap(pid))),
@@ -347,22 +333,8 @@ fn watch(line: &Line, run: Run, registry: &Registry) -> io::Result<()> {
 
 /// Takes a zombie's status.
 fn reap(pid: Pid) -> Ending {
-    match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-        Ok(WaitStatus::Exited(_, code)) => Ending::Code(code),
-        Ok(WaitStatus::Signaled(_, signal, _)) => Ending::Signal(signal),
+    match sys::wait::reap(pid) {
+        Ok(Some(ending)) => ending,
         other => panic!("pid {pid} was a zombie and cannot be reaped: {other:?}"),
-    }
-}
-
-impl std::fmt::Display for Ending {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Ending::Code(sys::process::EXIT_NO_EXEC) => f.write_str("could not be executed"),
-            Ending::Code(sys::process::EXIT_NO_ROOM) => {
-                f.write_str("had no room for its descriptors (LimitNOFILE)")
-            }
-            Ending::Code(code) => write!(f, "exited with code {code}"),
-            Ending::Signal(signal) => write!(f, "killed by {signal}"),
-        }
     }
 }

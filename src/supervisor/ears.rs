@@ -123,7 +123,9 @@ impl Shell {
             let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
             let last_exit = match ending {
                 Ending::Code(code) => LastExit { code: Some(code), signal: None, at },
-                Ending::Signal(signal) => LastExit { code: None, signal: Some(signal.to_string()), at },
+                Ending::Signal(signal) => {
+                    LastExit { code: None, signal: Some(sys::wait::signal_name(signal)), at }
+                }
             };
             if process.in_charge {
                 self.last_exits.insert(slot, last_exit);

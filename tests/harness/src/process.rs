@@ -1,6 +1,7 @@
 //! Processes as /proc shows them.
 
 use std::fs;
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -63,6 +64,16 @@ pub fn descriptors(pid: i32) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let targets = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
     targets.map(|target| target.display().to_string()).collect()
+}
+
+/// Sends a signal that [`Signal`] has no name for: a real-time one; whoever is gone misses it.
+///
+/// # Panics
+/// When no shell can be run.
+pub fn signal_by_number(pid: i32, signal: i32) {
+    assert!(pid > 1, "nobody sends signal {signal} to pid {pid}");
+    let status = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
+    assert!(status.is_ok(), "sh: {status:?}");
 }
 
 /// Sends a signal; one that is gone misses it.

@@ -9,3 +9,4 @@ pub mod fds;
 pub mod group;
 pub mod map;
 pub mod process;
+pub mod wait;
