@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use sys::wait::Ending;
 
 use super::clock;
-use super::handover::{Packing, Unpacking};
+use super::handover::{FrozenPath, Packing, Unpacking};
 use super::notify::{Line, Said};
 use crate::core::{Generation, Run, Sig, Slot, Tick};
 
@@ -78,7 +78,7 @@ struct FrozenProcess {
     ready: bool,
     last_words: Option<(String, i32)>,
     line: RawFd,
-    path: PathBuf,
+    path: FrozenPath,
 }
 
 /// What a new process is.
@@ -140,7 +140,7 @@ impl Children {
             ready: process.ready,
             last_words: process.last_words.clone(),
             line: packing.pack(process.line.socket().as_fd()),
-            path: process.line.path().to_owned(),
+            path: FrozenPath::of(process.line.path()),
         });
         let processes = processes.collect();
         let parent_pipe =
@@ -158,7 +158,7 @@ impl Children {
         let (reader, writer) = frozen.parent_pipe;
         let mut children = Children::with(notify_folder, (fds.take(reader)?, fds.take(writer)?))?;
         for process in frozen.processes {
-            let line = Line::opened_before(fds.take(process.line)?, process.path);
+            let line = Line::opened_before(fds.take(process.line)?, process.path.0);
             watch(&line, process.run, registry)?;
             let thawed = Process {
                 slot: process.slot,
@@ -235,7 +235,7 @@ impl Children {
         environment.push((contract::RUN.into(), run.0.to_string().into()));
         environment.extend(blame.map(|blame| (contract::BLAME.into(), blame.to_string().into())));
         let title = format!("{}{name} gen {}", contract::TITLE, generation.0);
-        let pid = self.execute(image, &[title], &line, &descriptors, environment)?;
+        let pid = self.execute(image, &[title.into()], &line, &descriptors, environment)?;
         let born = clock::now();
         let process = Process {
             slot,
@@ -257,7 +257,7 @@ impl Children {
     pub(super) fn execute(
         &self,
         image: BorrowedFd<'_>,
-        arguments: &[String],
+        arguments: &[OsString],
         line: &Line,
         descriptors: &[(String, BorrowedFd<'_>)],
         environment: Vec<(OsString, OsString)>,

@@ -10,7 +10,7 @@ use super::closing::Closing;
 use super::control::Control;
 use super::desk::Asker;
 use super::generations::Generations;
-use super::handover::{self, Packing, State, Unpacking, VARIABLE};
+use super::handover::{self, FrozenPath, Packing, State, Unpacking, VARIABLE};
 use super::kept::Kept;
 use super::limits::Room;
 use super::quarantine::Quarantine;
@@ -38,10 +38,10 @@ impl Shell {
             version: env!("CARGO_PKG_VERSION").into(),
             roles: self.roles.beside.iter().map(|beside| beside.role.name.to_owned()).collect(),
             descriptors: Vec::new(),
-            runtime_dir: self.runtime.folder().to_owned(),
+            runtime_dir: FrozenPath::of(self.runtime.folder()),
             runtime_lock: packing.pack(self.runtime.lock()),
-            config_file: self.source.file.clone(),
-            binary: self.binary.clone(),
+            config_file: self.source.file.as_deref().map(FrozenPath::of),
+            binary: FrozenPath::of(&self.binary),
             started: self.started,
             started_at: self.started_at.clone(),
             upgrades: self.upgrades,
@@ -79,7 +79,7 @@ impl Shell {
         let mut fds = Unpacking::new(&[&frozen.descriptors[..], &[state]].concat())?;
         drop(fds.take(state)?);
         let log = log::init(start.log_level)?;
-        let runtime = RuntimeDir::claimed_before(frozen.runtime_dir, fds.take(frozen.runtime_lock)?);
+        let runtime = RuntimeDir::claimed_before(frozen.runtime_dir.0, fds.take(frozen.runtime_lock)?);
         let mut above = Above::new(upward());
         above.go_on_from(&frozen.memo);
         let generations = Generations::thaw(frozen.generations, &mut fds)?;
@@ -105,7 +105,7 @@ impl Shell {
             // From now on we hear them: whatever came since the freeze was kept for us.
             signals: signals(registry)?,
             poll,
-            source: Source { overrides: start.overrides, file: frozen.config_file },
+            source: Source { overrides: start.overrides, file: frozen.config_file.map(|path| path.0) },
             roles,
             blames: Blames::thaw(frozen.blames),
             quarantine: Quarantine::new(runtime.quarantine()),
@@ -116,7 +116,7 @@ impl Shell {
             started: frozen.started,
             started_at: frozen.started_at,
             upward: upward(),
-            binary: frozen.binary,
+            binary: frozen.binary.0,
             upgrade: None,
             upgrades: frozen.upgrades + 1,
             log,

@@ -78,7 +78,7 @@ impl Shell {
         let descriptors: Vec<(String, BorrowedFd<'_>)> =
             offers.iter().map(|(name, fd)| (name.clone(), fd.as_fd())).collect();
         let arguments = ["atlas-cluster".into(), CHECK.into()].into_iter();
-        let arguments: Vec<String> = arguments.chain(std::env::args().skip(1)).collect();
+        let arguments: Vec<OsString> = arguments.chain(std::env::args_os().skip(1)).collect();
         let environment = vec![("NODE_APP_INSTANCE".into(), "0".into())];
         let pid = self.children.execute(image.as_fd(), &arguments, &line, &descriptors, environment)?;
         let fd = line.socket().as_raw_fd();

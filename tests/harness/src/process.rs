@@ -1,6 +1,8 @@
 //! Processes as /proc shows them.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
@@ -40,7 +42,7 @@ pub fn lives(pid: i32) -> bool {
 
 /// Every process whose environment holds `variable` (`NAME=value`), this one left out.
 #[must_use]
-pub fn with_variable(variable: &str) -> Vec<Process> {
+pub fn with_variable(variable: &OsStr) -> Vec<Process> {
     let Ok(folder) = fs::read_dir("/proc") else { return Vec::new() };
     let numbers = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let others = numbers.filter(|&pid| pid.unsigned_abs() != std::process::id());
