@@ -29,6 +29,7 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use mio::Waker;
 
 use super::Shell;
+use super::held::helper;
 use crate::core::{ClusterState, Event, Slot};
 
 /// In place of a barrier that the kernel refuses: a delivery takes microseconds.
@@ -177,7 +178,7 @@ impl Closing {
             let _ = tell.send(sys::group::barrier());
             let _ = waker.wake();
         };
-        match std::thread::Builder::new().name("barrier".into()).spawn(wait) {
+        match helper("barrier", wait) {
             Ok(_) => Barrier::Running(result),
             Err(e) => no_barrier(&e, &mut self.told),
         }

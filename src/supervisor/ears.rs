@@ -143,10 +143,18 @@ impl Shell {
 
     /// The note that a handler left is cleared first, then acted on.
     pub(super) fn take_signals(&mut self) {
-        let pending: Vec<i32> = self.signals.pending().collect();
-        for signal in pending {
+        let noted = self.noted_signals();
+        self.act_on(noted);
+    }
+
+    /// What handlers have noted since the last call; a death is no news (we reap in every turn).
+    pub(super) fn noted_signals(&mut self) -> Vec<i32> {
+        self.signals.pending().filter(|&signal| signal != SIGCHLD).collect()
+    }
+
+    pub(super) fn act_on(&mut self, signals: Vec<i32>) {
+        for signal in signals {
             match signal {
-                SIGCHLD => {} // reaped in every turn
                 SIGHUP => self.order_reload(Asker::signal("SIGHUP")),
                 SIGTERM => self.order_stop(Asker::signal("SIGTERM"), false),
                 SIGINT => self.order_stop(Asker::signal("SIGINT"), false),

@@ -12,6 +12,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use env_logger::{Builder, Target, WriteStyle};
 use log::{Level, LevelFilter};
 
+use super::held::helper;
+
 /// Lines that may wait to be written.
 const MAX_WAITING: usize = 1024;
 /// How long the end waits for the last lines.
@@ -52,7 +54,7 @@ pub(super) fn init(level: LevelFilter) -> io::Result<LogWriter> {
     let (lines, waiting) = bounded(MAX_WAITING);
     let lost = Arc::new(AtomicU64::new(0));
     let channel = Channel { lines: lines.clone(), lost: Arc::clone(&lost) };
-    std::thread::Builder::new().name("log".into()).spawn(move || write(&waiting, &lost))?;
+    helper("log", move || write(&waiting, &lost))?;
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     // A logger that is installed already (in a test process) stays.
     let _ = Builder::new()

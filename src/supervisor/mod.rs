@@ -25,6 +25,7 @@ mod ears;
 pub(crate) mod foreign;
 mod generations;
 mod handover;
+mod held;
 mod kept;
 pub(crate) mod launcher;
 mod limits;

@@ -19,13 +19,14 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FcntlArg, FdFlag, OFlag, fcntl, open};
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use super::children::Ending;
 use super::desk::Asker;
 use super::handover::{self, FORMATS, VARIABLE};
+use super::held::Held;
 use super::notify::{Line, Said};
 use super::{Shell, clock};
 use crate::core::Tick;
@@ -166,19 +167,28 @@ impl Shell {
         }
     }
 
+    /// Signals are held back from here on, so that the next image hears them; those that a handler has noted before are
+    /// known to this one alone: they come first, and the upgrade waits for a later turn.
     fn become_the_next(&mut self, format: u32) {
+        let held = Held::back();
+        let noted = self.noted_signals();
+        if !noted.is_empty() {
+            drop(held);
+            return self.act_on(noted);
+        }
         let Some(upgrade) = self.upgrade.take() else { return };
         log::info!("{} can take over, and does", self.binary.display());
         self.log.flush();
-        let error = match self.replace(&upgrade, format) {
+        let error = match held.and_then(|_held| self.replace(&upgrade, format)) {
             Ok(never) => match never {},
             Err(e) => e,
         };
         let what = format!("cannot execute {}: {error}", self.binary.display());
         self.tell_upgrade_failed(&upgrade.askers, &what);
+        self.reap(); // whoever died since this turn's reaping: his signal was taken above
     }
 
-    /// Becomes the new image; what comes back is why not, and then everything is as before.
+    /// Becomes the new image; what comes back is why not, and then everything is as before. Signals are held back.
     fn replace(&self, upgrade: &Upgrade, format: u32) -> io::Result<std::convert::Infallible> {
         let (state, packing) = self.freeze(&upgrade.askers);
         let text = handover::sealed(&state.write(format)?)?;
@@ -190,8 +200,6 @@ impl Shell {
             .collect::<io::Result<_>>()?;
         let arguments: Vec<CString> =
             std::env::args_os().map(|argument| c_string(argument.as_bytes())).collect::<io::Result<_>>()?;
-        // A signal between here and the new handlers waits; it would end us otherwise.
-        let mask = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
         let keep = |flag: FdFlag| {
             let mut all = packing.descriptors().chain([text.as_fd()]);
             all.try_for_each(|fd| fcntl(fd, FcntlArg::F_SETFD(flag)).map(drop))
@@ -200,7 +208,6 @@ impl Shell {
             nix::unistd::execveat(&upgrade.image, c"", &arguments, &environment, AtFlags::AT_EMPTY_PATH)
         });
         let _ = keep(FdFlag::FD_CLOEXEC);
-        let _ = mask.thread_set_mask();
         result.map_err(io::Error::from)
     }
 
