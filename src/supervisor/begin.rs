@@ -79,6 +79,7 @@ impl Shell {
             closing,
             verdict: None,
             children: Children::new(runtime.notify())?,
+            more_dead: false,
             kept,
             quarantine: Quarantine::new(runtime.quarantine()),
             control: Control::new(runtime.control()?, poll.registry())?,

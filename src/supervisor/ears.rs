@@ -13,6 +13,8 @@ use crate::wire::LastExit;
 
 /// How often a dead child's socket is read before the rest is left.
 const MAX_LAST_TURNS: usize = 16;
+/// Dead children that are reaped in one turn.
+const MAX_REAPS: usize = 256;
 
 /// A run that has said X_BOUND=1, and perhaps READY=1 since.
 pub(super) struct Bound {
@@ -99,9 +101,15 @@ impl Shell {
         self.events.push_back(Event::Bound(run));
     }
 
-    /// Reaps everybody who died, each after its last words.
+    /// Reaps those who died, each after its last words, so many in one turn: orphans without end (we may be PID 1), or
+    /// children that die as fast as they are started, keep it from nothing else.
     pub(super) fn reap(&mut self) {
-        while let Some(dead) = self.children.poll_dead() {
+        self.more_dead = true;
+        for _ in 0..MAX_REAPS {
+            let Some(dead) = self.children.poll_dead() else {
+                self.more_dead = false;
+                return;
+            };
             let run = match dead {
                 Dead::Run(run) => run,
                 Dead::Other(pid, ending) => {

@@ -140,6 +140,8 @@ struct Shell {
     poll: Poll,
     signals: Signals,
     children: Children,
+    /// More may have died than were reaped in the last turn.
+    more_dead: bool,
     kept: Kept,
     quarantine: Quarantine,
     generations: Generations,
@@ -238,7 +240,8 @@ impl Shell {
         let deadline = self.fleet.deadline().map(|deadline| deadline.since(now));
         let memory =
             self.memory_limit().map(|_| self.next_memory_look.saturating_duration_since(Instant::now()));
-        let more = (self.control.has_more() || !self.children.unread().is_empty()).then_some(Duration::ZERO);
+        let more = self.control.has_more() || self.more_dead || !self.children.unread().is_empty();
+        let more = more.then_some(Duration::ZERO);
         let accept = self.control.deadline().map(|at| at.saturating_duration_since(Instant::now()));
         let unborn = self.unborn.front().map(|(due, _)| due.since(now));
         let unsteered = self.unsteered.map(|(due, ..)| due.since(now));

@@ -97,6 +97,8 @@ impl Shell {
             room: Room::make(config.listen.len()),
             verdict: None,
             children: Children::thaw(runtime.notify(), frozen.children, &mut fds, registry)?,
+            // Whoever died meanwhile: his signal may have been taken before the exec.
+            more_dead: true,
             kept: Kept::thaw(frozen.kept, &config, roles, &mut fds, above)?,
             bound: VecDeque::new(),
             generations,
