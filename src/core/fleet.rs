@@ -7,7 +7,7 @@ use super::event::{
 use super::frozen;
 use super::orders::Queue;
 use super::reload::Reload;
-use super::slot::{Holder, MAX_PROCESSES, Seat};
+use super::slot::{Holder, Seat};
 use super::steering::Steering;
 use super::stop::Stopping;
 use super::view::Place;
@@ -258,7 +258,7 @@ impl Fleet {
     /// number is its place in the group: until it is bound, a slot has one process at most.
     pub(super) fn may_start(&self, slot: Slot) -> bool {
         let seat = &self.seats[&slot];
-        if seat.is_closing() || seat.processes() >= MAX_PROCESSES {
+        if seat.is_closing() || seat.is_full() {
             return false;
         }
         match slot {
