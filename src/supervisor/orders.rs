@@ -62,15 +62,16 @@ impl Shell {
     pub(super) fn order_reload(&mut self, asker: Asker) {
         if !self.desk.is_reloading() {
             self.reload(vec![asker]);
-        } else if !self.desk.fold(asker.clone())
-            && let Asker::Client(client) = asker
-        {
-            self.refuse(
-                client,
-                "too many wait for a reload already".into(),
-                Some("wait for it".into()),
-                exit::FAILED,
-            );
+        } else if !self.desk.fold(&asker) {
+            self.refuse_to_wait(&asker, "a reload");
+        }
+    }
+
+    /// A signal expects no answer.
+    pub(super) fn refuse_to_wait(&mut self, asker: &Asker, what: &str) {
+        if let Asker::Client(client) = *asker {
+            let message = format!("too many wait for {what} already");
+            self.refuse(client, message, Some("wait for it".into()), exit::FAILED);
         }
     }
 

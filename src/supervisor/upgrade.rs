@@ -28,7 +28,7 @@ use super::desk::Asker;
 use super::handover::{self, FORMATS, VARIABLE};
 use super::held::Held;
 use super::notify::{Line, Said};
-use super::{Shell, clock};
+use super::{Shell, clock, desk};
 use crate::core::Tick;
 use crate::exit;
 use crate::wire::{Answer, LastReload, Trouble};
@@ -58,7 +58,10 @@ impl Shell {
     /// Begins an upgrade, or lets one more hear of the one on its way.
     pub(super) fn order_upgrade(&mut self, asker: Asker) {
         if let Some(upgrade) = &mut self.upgrade {
-            return upgrade.askers.push(asker); // bounded: a client has one request at a time, a signal one note
+            if !desk::join(&mut upgrade.askers, &asker) {
+                self.refuse_to_wait(&asker, "an upgrade");
+            }
+            return;
         }
         let binary = self.binary.display().to_string();
         log::info!("upgrade ordered: asking {binary} whether it can take over");
