@@ -5,7 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -153,10 +153,12 @@ impl ReadOnly {
     #[must_use]
     pub fn load(&self, word: usize) -> u64 {
         assert!(word < self.len(), "word {word} lies outside a segment of {} words", self.len());
-        // SAFETY: in bounds (asserted), page-aligned base, and only ever read: an atomic load of 8 bytes on this
-        // target is one plain load, which a read-only page allows.
+        // SAFETY: in bounds (asserted), aligned (the base is a page's), and only ever loaded, relaxed: that may be done
+        // on a read-only page (std::sync::atomic, "Atomic accesses to read-only memory").
         let cell = unsafe { &*self.map.as_ptr().cast::<AtomicU64>().wrapping_add(word) };
-        cell.load(Ordering::Acquire)
+        let value = cell.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        value
     }
 }
 
