@@ -231,7 +231,8 @@ impl Kept {
     /// Keeps what a child handed up: one of the slot's sockets by its name, anything else in the slot's store.
     pub(super) fn keep(&mut self, slot: Slot, name: String, fd: OwnedFd) -> Result<(), Refused> {
         let has_room = self.slots.values().map(|kept| kept.store.len()).sum::<usize>() < self.room;
-        let Some(kept) = self.slots.get_mut(&slot) else { return Err(Refused::NoRoom) };
+        let kept = self.slots.get_mut(&slot);
+        let kept = kept.unwrap_or_else(|| panic!("{slot} hands up `{name}` and was never lent anything"));
         let index = (0..kept.sockets.len()).find(|index| name == format!("{SOCKET}{index}"));
         match index.and_then(|index| kept.sockets.get_mut(index)) {
             None => kept.store.put(name, fd, has_room),
