@@ -64,7 +64,9 @@ impl Deliveries {
 
     fn may_go_to(&self, slot: Slot) -> bool {
         match slot {
-            Slot::Worker(worker) => self.is_named(slot) || self.left.get(&worker) > Some(&self.proven),
+            Slot::Worker(worker) => {
+                self.is_named(slot) || self.left.get(&worker).is_some_and(|&left| left > self.proven)
+            }
             Slot::Role(_) => false,
         }
     }

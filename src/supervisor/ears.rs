@@ -118,7 +118,12 @@ impl Shell {
                 }
             };
             // What it said before it died waits in its socket; its descendants may go on for ever.
-            let _ = (0..MAX_LAST_TURNS).take_while(|_| self.hear_run(run)).count();
+            for _ in 0..MAX_LAST_TURNS {
+                let more = self.hear_run(run);
+                if !more {
+                    break;
+                }
+            }
             let Some((process, ending)) = self.children.reap(run, self.poll.registry()) else { return };
             let slot = process.slot;
             // Its launcher may have died between the bind and the word about it.

@@ -297,8 +297,13 @@ impl Kept {
             Balance::Spread => sys::group::spreading(usize::from(bound), mask),
         };
         let Some(first) = self.slots.get(&Slot::Worker(0)) else { return Ok(()) };
-        let attach = |fd: &OwnedFd| sys::group::attach(fd.as_fd(), &program);
-        first.sockets.iter().flatten().map(attach).fold(Ok(()), io::Result::and)
+        // All are tried; the first error is told.
+        let mut result = Ok(());
+        for fd in first.sockets.iter().flatten() {
+            let attached = sys::group::attach(fd.as_fd(), &program);
+            result = result.and(attached);
+        }
+        result
     }
 
     /// From now on datagrams are dealt out like this; whether that is another way than before.
