@@ -293,7 +293,7 @@ impl Seat {
         self.leave(proc, Grace::Until(turn.now.after(kill_timeout)));
     }
 
-    /// It failed us: no TERM. The ring makes KILL lossless.
+    /// It failed us: no TERM. For a built-in worker the ring makes KILL lossless.
     pub(super) fn kill(&mut self, turn: &mut Turn, proc: &Proc) {
         turn.act(Action::Signal(proc.run, Sig::Kill));
         self.leave(proc, Grace::Killed);
