@@ -1,7 +1,7 @@
 //! The supervisor itself: stopped, killed, its binary broken, as PID 1.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
 use harness::{Cluster, Faults, Ledger, Load, Place, cluster, install, process, wait_for, wait_until};
@@ -113,6 +113,12 @@ fn standard_error_that_nobody_reads_holds_up_nothing() {
     for _ in 0..20 {
         cluster.command(["reload"]).expect_code(0);
     }
+    cluster.command(["upgrade"]).expect_code(0);
+    let mut log = Vec::new();
+    wait_until("the next supervisor says what the one before could not", || {
+        let _ = full.read_to_end(&mut log); // ends where the pipe is empty
+        String::from_utf8_lossy(&log).contains(" log lines were left out")
+    });
     cluster.command(["stop"]).expect_code(0);
     assert_eq!(cluster.wait_for_end(), 0);
 }

@@ -37,7 +37,7 @@ impl Shell {
         let room = Room::make(loaded.config.listen.len());
         room.refuse(loaded.config.workers).map_or(Ok(()), Err)?;
         let runtime = RuntimeDir::claim(&start.runtime_dir)?;
-        let log = log::init(start.log_level).map_err(|e| cannot_start(&e))?;
+        let log = log::init(start.log_level, 0).map_err(|e| cannot_start(&e))?;
         Shell::new(runtime, log, source, loaded.config, roles, room, found).map_err(|e| cannot_start(&e))
     }
 

@@ -112,6 +112,11 @@ impl Closing {
         }
     }
 
+    /// By which helper threads wake the loop.
+    pub(super) fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
     /// The kernel steers to `mask` from now on; `whole`, unless that failed for some of the listen addresses.
     pub(super) fn note_steered(&mut self, mask: u64, whole: bool) {
         if whole {

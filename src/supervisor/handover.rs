@@ -42,6 +42,9 @@ pub(super) struct State {
     pub(super) started: Tick,
     pub(super) started_at: String,
     pub(super) upgrades: u32,
+    /// Log lines that go with the process image.
+    #[serde(default)]
+    pub(super) unwritten: u64,
     pub(super) fleet: Fleet,
     pub(super) generations: generations::Frozen,
     pub(super) children: children::Frozen,

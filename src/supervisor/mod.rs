@@ -7,8 +7,8 @@
 //!                     ┌──────────────────── actions ────────────────────┐
 //!               children (fork, kill)   kept (steer, close)   desk (answers)   log
 //! ```
-//! One thread decides and acts. It never sleeps, never waits for a child, a disk or a terminal, never maps a shared
-//! segment, never parses what came from the network.
+//! One thread decides and acts. It never sleeps, never waits for a child, a disk or a terminal (but for the log's last
+//! lines, at its end), never maps a shared segment, never parses what came from the network.
 
 mod above;
 mod act;

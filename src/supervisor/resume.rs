@@ -45,6 +45,7 @@ impl Shell {
             started: self.started,
             started_at: self.started_at.clone(),
             upgrades: self.upgrades,
+            unwritten: self.log.unwritten(),
             fleet: self.fleet.clone(),
             generations: self.generations.freeze(&mut packing),
             children: self.children.freeze(&mut packing),
@@ -78,7 +79,7 @@ impl Shell {
         let frozen = State::read(&text).map_err(std::io::Error::other)?;
         let mut fds = Unpacking::new(&[&frozen.descriptors[..], &[state]].concat())?;
         drop(fds.take(state)?);
-        let log = log::init(start.log_level)?;
+        let log = log::init(start.log_level, frozen.unwritten)?;
         let runtime = RuntimeDir::claimed_before(frozen.runtime_dir.0, fds.take(frozen.runtime_lock)?);
         let mut above = Above::new(upward());
         above.go_on_from(&frozen.memo);

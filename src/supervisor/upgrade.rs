@@ -4,8 +4,9 @@
 //!   order ─▶ the binary is opened, and run with --takeover-check beside an offer of our state
 //!              │ says X_TAKEOVER=format, exits 0            │ refuses, fails, hangs, is no program
 //!              ▼                                            ▼
-//!            a steady moment ─▶ freeze, exec ─▶ thaw      nothing has changed; the reason is told
-//!                                                 └─▶ a reload, so that every role runs the new image
+//!            a steady moment, the log is written          nothing has changed; the reason is told
+//!              └─▶ freeze, exec ─▶ thaw
+//!                                   └─▶ a reload, so that every role runs the new image
 //! ```
 //! What is executed is the open file that was checked, whatever lies at its path by then.
 
@@ -15,6 +16,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, bounded};
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use nix::errno::Errno;
@@ -27,6 +29,7 @@ use super::children::Ending;
 use super::desk::Asker;
 use super::handover::{self, FORMATS, VARIABLE};
 use super::held::Held;
+use super::log::LAST_WORDS;
 use super::notify::{Line, Said};
 use super::{Shell, clock, desk};
 use crate::core::Tick;
@@ -52,6 +55,8 @@ enum Step {
     Checking { pid: Pid, line: Line, until: Tick, said: Option<Said>, late: bool },
     /// It can take over, in this format: as soon as no start, reload or stop is under way.
     Checked(u32),
+    /// The same, once the log's last lines are written, or `until` then: they would go with this image.
+    Telling { format: u32, written: Receiver<()>, until: Tick },
 }
 
 impl Shell {
@@ -97,6 +102,7 @@ impl Shell {
             Step::Checking { until, late: false, .. } => Some(until),
             Step::Checking { late: true, .. } => None,
             Step::Checked(_) => self.fleet.is_steady().then(clock::now),
+            Step::Telling { until, .. } => self.fleet.is_steady().then_some(until),
         }
     }
 
@@ -149,14 +155,37 @@ impl Shell {
             }
             Step::Checked(format) => {
                 let format = *format;
-                if self.fleet.is_steady()
-                    && self.events.is_empty()
-                    && self.kept.above.is_idle()
-                    && self.closing.is_idle()
-                {
+                if self.is_steady() {
+                    self.tell_and_wait(format);
+                }
+            }
+            Step::Telling { format, written, until } => {
+                let (format, told) = (*format, !written.is_empty() || *until <= clock::now());
+                if told && self.is_steady() {
                     self.become_the_next(format);
                 }
             }
+        }
+    }
+
+    /// Nothing is under way that the next image would not find again.
+    fn is_steady(&self) -> bool {
+        self.fleet.is_steady()
+            && self.events.is_empty()
+            && self.kept.above.is_idle()
+            && self.closing.is_idle()
+    }
+
+    fn tell_and_wait(&mut self, format: u32) {
+        log::info!("{} can take over, and does", self.binary.display());
+        let (tell, written) = bounded(1);
+        let waker = self.closing.waker();
+        self.log.when_written(move || {
+            let _ = tell.send(());
+            let _ = waker.wake();
+        });
+        if let Some(upgrade) = &mut self.upgrade {
+            upgrade.step = Step::Telling { format, written, until: clock::now().after(LAST_WORDS) };
         }
     }
 
@@ -180,8 +209,6 @@ impl Shell {
             return self.act_on(noted);
         }
         let Some(upgrade) = self.upgrade.take() else { return };
-        log::info!("{} can take over, and does", self.binary.display());
-        self.log.flush();
         let error = match held.and_then(|_held| self.replace(&upgrade, format)) {
             Ok(never) => match never {},
             Err(e) => e,
