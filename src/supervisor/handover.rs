@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,9 @@ use crate::wire::{LastExit, LastReload};
 
 /// The formats that this version writes and reads, the best one first.
 pub(super) const FORMATS: &[u32] = if cfg!(feature = "next") { &[2, 1] } else { &[1] };
+/// The most bytes of a state: a few configurations, and clients with an answer of 1 MiB each on the way to them (every
+/// byte of it as a number).
+const MAX_STATE: usize = 512 << 20;
 /// The variable that names the descriptor of the state: `PID:NUMBER`.
 pub(super) const VARIABLE: &str = "X_ATLAS_STATE";
 
@@ -186,11 +189,7 @@ pub(super) fn sealed(text: &[u8]) -> io::Result<OwnedFd> {
 
 /// The text in a segment that this process inherited.
 pub(super) fn unsealed(segment: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
-    // A description of our own: the offset of the other one is wherever its writer left it.
-    let mut file = std::fs::File::from(sys::map::reopen(segment.as_fd(), false)?);
-    let mut text = Vec::new();
-    io::Read::read_to_end(&mut file, &mut text)?;
-    Ok(text)
+    sys::map::read_all(segment, MAX_STATE)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A supervisor that goes on where another one of the same process stopped: freeze before the exec, thaw after it.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::os::fd::{AsFd, RawFd};
 
 use super::above::Above;
@@ -75,7 +76,7 @@ impl Shell {
 
     fn thaw(state: RawFd, start: Start, roles: &'static Roles) -> std::io::Result<Shell> {
         sys::process::set_name(c"atlas-cluster");
-        let text = std::fs::read(format!("/proc/self/fd/{state}"))?;
+        let text = handover::unsealed(File::open(format!("/proc/self/fd/{state}"))?.as_fd())?;
         let frozen = State::read(&text).map_err(std::io::Error::other)?;
         let mut fds = Unpacking::new(&[&frozen.descriptors[..], &[state]].concat())?;
         drop(fds.take(state)?);
