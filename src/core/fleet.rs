@@ -289,7 +289,7 @@ impl Fleet {
     }
 
     pub(super) fn wanted_slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        (0..self.wanted).map(Slot::Worker).chain(self.plan.roles.slots())
+        slots_of(self.wanted, self.plan.roles)
     }
 
     pub(super) fn slot_names(&self) -> Vec<Slot> {
@@ -319,6 +319,11 @@ impl Fleet {
     pub(super) fn seat(&mut self, slot: Slot) -> &mut Seat {
         self.seats.get_mut(&slot).expect("a slot that is there")
     }
+}
+
+/// Workers 0 … `workers` - 1, then the roles.
+pub(super) fn slots_of(workers: u8, roles: RoleSet) -> impl Iterator<Item = Slot> + use<> {
+    (0..workers).map(Slot::Worker).chain(roles.slots())
 }
 
 fn is_in(slot: Slot, workers: u8, plan: &Plan) -> bool {
