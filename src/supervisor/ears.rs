@@ -7,7 +7,7 @@ use super::Shell;
 use super::children::{Dead, Ending};
 use super::desk::Asker;
 use super::notify::Said;
-use crate::amount::Amount;
+use crate::amount::Scale;
 use crate::core::{Event, Run, Slot};
 use crate::wire::LastExit;
 
@@ -174,8 +174,8 @@ impl Shell {
                 SIGQUIT => self.order_stop(Asker::signal("SIGQUIT"), true),
                 SIGUSR1 => log::info!("SIGUSR1: there is no log file to reopen"),
                 SIGUSR2 => self.order_upgrade(Asker::signal("SIGUSR2")),
-                SIGTTIN => self.order_scale(Asker::signal("SIGTTIN"), Amount::More(1)),
-                SIGTTOU => self.order_scale(Asker::signal("SIGTTOU"), Amount::Fewer(1)),
+                SIGTTIN => self.order_scale(Asker::signal("SIGTTIN"), Scale::Up(1)),
+                SIGTTOU => self.order_scale(Asker::signal("SIGTTOU"), Scale::Down(1)),
                 other => log::warn!("signal {other} means nothing here"),
             }
             self.settle();

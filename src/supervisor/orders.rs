@@ -5,7 +5,7 @@ use super::desk::{Asker, Errand};
 use super::{Shell, config_trouble, generations, news};
 use nix::libc;
 
-use crate::amount::{self, Amount};
+use crate::amount;
 use crate::config::unchangeable;
 use crate::core::{Event, Failure, Generation, Order, Outcome, Refusal, Scale, Slot, Ticket};
 use crate::exit;
@@ -139,16 +139,11 @@ impl Shell {
         }
     }
 
-    pub(super) fn order_scale(&mut self, asker: Asker, amount: Amount) {
+    pub(super) fn order_scale(&mut self, asker: Asker, scale: Scale) {
         match asker {
-            Asker::Signal(ref signal) => log::info!("{signal}: scaling by {amount}"),
-            Asker::Client(_) => log::info!("scale ordered: {amount}"),
+            Asker::Signal(ref signal) => log::info!("{signal}: scaling by {scale}"),
+            Asker::Client(_) => log::info!("scale ordered: {scale}"),
         }
-        let scale = match amount {
-            Amount::To(workers) => Scale::To(workers),
-            Amount::More(workers) => Scale::Up(workers),
-            Amount::Fewer(workers) => Scale::Down(workers),
-        };
         let ticket = self.desk.open(Errand::Scale, vec![asker]);
         self.events.push_back(Event::Order(ticket, Order::Scale(scale)));
     }
