@@ -6,6 +6,7 @@ mod cli;
 pub mod config;
 mod core;
 mod exit;
+mod memory;
 mod owners;
 mod roles;
 mod supervisor;

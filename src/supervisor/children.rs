@@ -20,6 +20,7 @@ use super::clock;
 use super::handover::{FrozenPath, Packing, Unpacking};
 use super::notify::{Line, Said};
 use crate::core::{Generation, Run, Sig, Slot, Tick};
+use crate::memory;
 
 /// The first token of the children's notify lines; the run's number is added.
 const LINES: usize = 1 << 40;
@@ -316,12 +317,9 @@ impl Children {
         Some((process, ending))
     }
 
-    /// Resident memory of a process, in bytes (proc_pid_statm(5)).
+    /// Resident memory of a process, in bytes.
     pub(super) fn memory(&self, run: Run) -> Option<u64> {
-        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.get(run)?.pid)).ok()?;
-        let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
-        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
-        Some(pages * u64::try_from(page).ok()?)
+        memory::resident(self.get(run)?.pid.as_raw().unsigned_abs())
     }
 }
 
