@@ -186,12 +186,30 @@ impl Shell {
             }
             // The next one of that number begins anew.
             News::Retired(slot) => drop(self.last_exits.remove(&slot)),
-            _ => {}
+            News::Drains { .. }
+            | News::Waiting { .. }
+            | News::RestartNow { .. }
+            | News::Errored { .. }
+            | News::TooLate { .. }
+            | News::KillTimeout { .. }
+            | News::TooFat { .. }
+            | News::ReloadStarted(_)
+            | News::ReloadFailed(_) => {}
         }
         let (level, line) = self.line(news);
         let budget = match news {
             News::Online { .. } | News::Drains { .. } | News::Retired(_) => &mut self.news.comings,
-            _ => &mut self.news.lives,
+            News::AllOnline
+            | News::Waiting { .. }
+            | News::RestartNow { .. }
+            | News::Errored { .. }
+            | News::Silent { .. }
+            | News::TooLate { .. }
+            | News::KillTimeout { .. }
+            | News::TooFat { .. }
+            | News::ReloadStarted(_)
+            | News::ReloadCommitted(_)
+            | News::ReloadFailed(_) => &mut self.news.lives,
         };
         budget.log(level, format_args!("{line}"));
     }
