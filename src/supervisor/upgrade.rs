@@ -52,11 +52,58 @@ pub(super) struct Upgrade {
 
 enum Step {
     /// The new binary looks at what it would get.
-    Checking { pid: Pid, line: Line, until: Tick, said: Option<Said>, late: bool },
+    Checking { pid: Pid, line: Line, until: Tick, late: bool },
     /// It can take over, in this format: as soon as no start, reload or stop is under way.
     Checked(u32),
     /// The same, once the log's last lines are written, or `until` then: they would go with this image.
     Telling { format: u32, written: Receiver<()>, until: Tick },
+}
+
+/// What the new binary says of it.
+enum Reply {
+    /// It can, in this format.
+    Can(u32),
+    /// It cannot, and why.
+    Cannot(String),
+}
+
+impl Reply {
+    fn of(said: Said) -> Option<Reply> {
+        match said {
+            Said::Takeover(format) => Some(Reply::Can(format)),
+            Said::LastWords(reason, _) => Some(Reply::Cannot(reason)),
+            Said::Bound
+            | Said::Ready
+            | Said::Alive
+            | Said::Status(_)
+            | Said::Warning(_)
+            | Said::Keep(..)
+            | Said::Forget(_)
+            | Said::Garbage => None,
+        }
+    }
+}
+
+/// The format that it can go on from, or what it did instead of saying so and leaving in peace.
+fn judge(reply: Option<Reply>, ending: Ending, late: bool) -> Result<u32, String> {
+    match (reply, ending) {
+        (Some(Reply::Can(format)), Ending::Code(0)) if FORMATS.contains(&format) => Ok(format),
+        (None | Some(Reply::Can(_) | Reply::Cannot(_)), Ending::Code(_) | Ending::Signal(_)) if late => {
+            Err(format!("did not say within {} s that it can", PATIENCE.as_secs()))
+        }
+        (Some(Reply::Cannot(reason)), Ending::Code(_) | Ending::Signal(_)) => {
+            Err(format!("cannot: {reason}"))
+        }
+        (None, Ending::Code(sys::process::EXIT_NO_EXEC)) => {
+            Err("could not be executed: it is no program for this machine".into())
+        }
+        (None, Ending::Code(_) | Ending::Signal(_)) => {
+            Err(format!("{ending} without a word about it: is it an atlas-cluster?"))
+        }
+        (Some(Reply::Can(format)), Ending::Code(_) | Ending::Signal(_)) => {
+            Err(format!("{ending} after it said that it can, in format {format}"))
+        }
+    }
 }
 
 impl Shell {
@@ -93,7 +140,7 @@ impl Shell {
         let fd = line.socket().as_raw_fd();
         self.poll.registry().register(&mut SourceFd(&fd), LINE, Interest::READABLE)?;
         let until = clock::now().after(PATIENCE);
-        Ok((image, Step::Checking { pid, line, until, said: None, late: false }))
+        Ok((image, Step::Checking { pid, line, until, late: false }))
     }
 
     /// When there is something to be done without an event.
@@ -108,34 +155,21 @@ impl Shell {
 
     /// A process that is no run has ended: the check, if it is that.
     pub(super) fn end_check(&mut self, dead: Pid, ending: Ending) {
-        let Some(Upgrade { step: Step::Checking { pid, line, said, late, .. }, .. }) = &mut self.upgrade
-        else {
+        let Some(Upgrade { step: Step::Checking { pid, line, late, .. }, .. }) = &mut self.upgrade else {
             return;
         };
         if *pid != dead {
             return;
         }
-        for word in line.read().0 {
-            if matches!(word, Said::Takeover(_) | Said::LastWords(..)) {
-                *said = Some(word);
-            }
-        }
-        let (said, late) = (said.take(), *late);
+        let reply = line.read().0.into_iter().filter_map(Reply::of).next_back();
+        let judgement = judge(reply, ending, *late);
         let Some(mut upgrade) = self.upgrade.take() else { return };
-        match (said, ending) {
-            (Some(Said::Takeover(format)), Ending::Code(0)) if FORMATS.contains(&format) => {
+        match judgement {
+            Ok(format) => {
                 upgrade.step = Step::Checked(format);
                 self.upgrade = Some(upgrade);
             }
-            (said, ending) => {
-                let why = match (said, ending) {
-                    _ if late => format!("did not say within {} s that it can", PATIENCE.as_secs()),
-                    (Some(Said::LastWords(reason, _)), _) => format!("cannot: {reason}"),
-                    (_, Ending::Code(sys::process::EXIT_NO_EXEC)) => {
-                        "could not be executed: it is no program for this machine".into()
-                    }
-                    (_, ending) => format!("{ending} without a word about it: is it an atlas-cluster?"),
-                };
+            Err(why) => {
                 let what = format!("{} was asked whether it can take over, and {why}", self.binary.display());
                 self.tell_upgrade_failed(&upgrade.askers, &what);
             }
@@ -262,4 +296,38 @@ impl Shell {
 
 fn c_string(bytes: &[u8]) -> io::Result<CString> {
     CString::new(bytes).map_err(|_| Errno::EINVAL.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_that_says_so_and_leaves_in_peace_takes_over() {
+        let (can, cannot) = (|format| Some(Reply::Can(format)), Some(Reply::Cannot("no".into())));
+        let killed = Ending::Signal(Signal::SIGKILL as i32);
+        for (reply, ending, late, judgement) in [
+            (can(1), Ending::Code(0), false, Ok(1)),
+            (can(1), Ending::Code(0), true, Ok(1)),
+            (can(1), killed, false, Err("killed by SIGKILL after it said that it can, in format 1")),
+            (can(1), killed, true, Err("did not say within 10 s that it can")),
+            (
+                can(99),
+                Ending::Code(0),
+                false,
+                Err("exited with code 0 after it said that it can, in format 99"),
+            ),
+            (cannot, Ending::Code(1), false, Err("cannot: no")),
+            (None, Ending::Code(127), false, Err("could not be executed: it is no program for this machine")),
+            (
+                None,
+                Ending::Code(0),
+                false,
+                Err("exited with code 0 without a word about it: is it an atlas-cluster?"),
+            ),
+            (None, killed, true, Err("did not say within 10 s that it can")),
+        ] {
+            assert_eq!(judge(reply, ending, late), judgement.map_err(str::to_owned));
+        }
+    }
 }
