@@ -105,6 +105,7 @@ mod tests {
     use std::process::Command;
 
     /// Waits for its end.
+    #[expect(clippy::zombie_processes, reason = "it is reaped by what is tested")]
     fn end_of(script: &str) -> Ending {
         let child = Command::new("/bin/sh").args(["-c", script]).spawn().unwrap();
         let (pid, ending) = wait(libc::P_PID, child.id(), libc::WNOWAIT).unwrap().unwrap();
