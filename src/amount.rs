@@ -5,20 +5,10 @@ use std::num::NonZeroU8;
 use std::str::FromStr;
 
 use crate::config::MAX_WORKERS;
+pub use crate::core::Scale;
 
 /// What is allowed, for a hint.
 pub const ALLOWED: &str = "allowed: a number from 1 to 64, or +N or -N for so many more or fewer";
-
-/// A number of workers, or a difference; never zero, never more than there can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Amount {
-    /// Exactly so many.
-    To(u8),
-    /// So many more.
-    More(u8),
-    /// So many fewer.
-    Fewer(u8),
-}
 
 /// Why a text is no amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,14 +21,15 @@ pub enum Wrong {
     OutOfRange,
 }
 
-impl FromStr for Amount {
+impl FromStr for Scale {
     type Err = Wrong;
 
-    fn from_str(text: &str) -> Result<Amount, Wrong> {
-        let (amount, digits): (fn(u8) -> Amount, _) = match text.as_bytes().first() {
-            Some(b'+') => (Amount::More, &text[1..]),
-            Some(b'-') => (Amount::Fewer, &text[1..]),
-            Some(_) | None => (Amount::To, text),
+    /// Never zero, never more than there can be.
+    fn from_str(text: &str) -> Result<Scale, Wrong> {
+        let (amount, digits): (fn(u8) -> Scale, _) = match text.as_bytes().first() {
+            Some(b'+') => (Scale::Up, &text[1..]),
+            Some(b'-') => (Scale::Down, &text[1..]),
+            Some(_) | None => (Scale::To, text),
         };
         if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
             return Err(Wrong::NotANumber);
@@ -48,12 +39,12 @@ impl FromStr for Amount {
     }
 }
 
-impl fmt::Display for Amount {
+impl fmt::Display for Scale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Amount::To(number) => write!(f, "{number}"),
-            Amount::More(number) => write!(f, "+{number}"),
-            Amount::Fewer(number) => write!(f, "-{number}"),
+            Scale::To(number) => write!(f, "{number}"),
+            Scale::Up(number) => write!(f, "+{number}"),
+            Scale::Down(number) => write!(f, "-{number}"),
         }
     }
 }
@@ -64,21 +55,18 @@ mod tests {
 
     #[test]
     fn amounts_are_read_as_they_are_written() {
-        for (text, amount) in [
-            ("1", Amount::To(1)),
-            ("64", Amount::To(64)),
-            ("+1", Amount::More(1)),
-            ("-64", Amount::Fewer(64)),
-        ] {
+        for (text, amount) in
+            [("1", Scale::To(1)), ("64", Scale::To(64)), ("+1", Scale::Up(1)), ("-64", Scale::Down(64))]
+        {
             assert_eq!(text.parse(), Ok(amount));
             assert_eq!(amount.to_string(), text);
         }
-        assert_eq!("007".parse(), Ok(Amount::To(7)));
+        assert_eq!("007".parse(), Ok(Scale::To(7)));
         for text in ["0", "+0", "-0", "65", "+65", "-65", "256", "99999999999999999999999"] {
-            assert_eq!(text.parse::<Amount>(), Err(Wrong::OutOfRange), "{text}");
+            assert_eq!(text.parse::<Scale>(), Err(Wrong::OutOfRange), "{text}");
         }
         for text in ["", "+", "-", "--1", "+-1", "1.5", "1e1", "abc", " 1", "1 ", "١", "max", "0x1"] {
-            assert_eq!(text.parse::<Amount>(), Err(Wrong::NotANumber), "{text}");
+            assert_eq!(text.parse::<Scale>(), Err(Wrong::NotANumber), "{text}");
         }
     }
 }

@@ -9,7 +9,7 @@ mod tests;
 pub use cli::Goal;
 pub use usage::UsageError;
 
-use crate::amount::{self, Amount};
+use crate::amount::{self, Scale};
 use crate::config::Overrides;
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -83,7 +83,7 @@ pub enum Command {
     /// More or fewer workers.
     Scale {
         /// How many.
-        amount: Amount,
+        amount: Scale,
     },
     /// Print the version.
     Version,
@@ -238,7 +238,7 @@ fn log_level(flag: Option<String>, around: &Surroundings<'_>) -> Result<LevelFil
     })
 }
 
-fn scale_amount(text: &str) -> Result<Amount, UsageError> {
+fn scale_amount(text: &str) -> Result<Scale, UsageError> {
     let hint = || format!("{}; for example `scale +2`", amount::ALLOWED);
     text.parse().map_err(|wrong: amount::Wrong| UsageError::value("scale", text, &wrong.to_string(), hint()))
 }

@@ -6,6 +6,7 @@ mod cli;
 pub mod config;
 mod core;
 mod exit;
+mod memory;
 mod owners;
 mod roles;
 mod supervisor;
@@ -19,8 +20,8 @@ use supervisor::{launcher, resume, upgrade};
 use wire::Trouble;
 
 fn main() -> ExitCode {
-    let title = std::env::args().next().unwrap_or_default();
-    let child = launcher::role_of(&title).and_then(|name| ROLES.named(name));
+    let title = std::env::args_os().next().unwrap_or_default();
+    let child = title.to_str().and_then(launcher::role_of).and_then(|name| ROLES.named(name));
     ExitCode::from(child.map_or_else(run_command, launcher::run))
 }
 

@@ -41,7 +41,8 @@ pub struct Request {
     pub now: bool,
 }
 
-/// One answer. Exactly one of the options is filled, or none where "done" says it all.
+/// One answer. What was asked for is filled, or `error`; a failed reload fills `reload` too, and where "done" says it all
+/// nothing is.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Answer {
     /// Version of the supervisor.
@@ -210,7 +211,7 @@ pub struct Worker {
     pub uptime_s: Option<f64>,
     /// How the last process of this slot ended.
     pub last_exit: Option<LastExit>,
-    /// The successor that a reload is preparing.
+    /// The successor that is being prepared: by a reload, or for a holder that outgrew `max_memory_restart`.
     pub heir: Option<Heir>,
     /// Resident memory.
     pub memory_bytes: Option<u64>,
@@ -232,7 +233,8 @@ pub struct LastExit {
     /// Exit code, when it exited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i32>,
-    /// Name of the signal, when it was killed.
+    /// Name of the signal, when it was killed, as `kill -l` has it: `SIGKILL`, `SIGRTMIN+2`; `signal 32` for one that
+    /// has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<String>,
     /// RFC 3339, UTC.

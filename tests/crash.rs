@@ -146,6 +146,10 @@ fn every_deadly_signal_is_survived_and_named() {
         let sent = cluster.signal_worker(0, signal);
         sent.expect_replaced_after(name);
     }
+    for (signal, name) in [(34, "SIGRTMIN"), (64, "SIGRTMAX")] {
+        cluster.signal_worker_by_number(0, signal).expect_replaced_after(name);
+    }
+    cluster.expect_log("killed by SIGRTMIN after");
     load.stop();
     ledger.settle(&cluster);
 }

@@ -1,5 +1,5 @@
 //! Kills placed at system calls: whichever one a worker is about to make, or is coming back from, nothing is lost and
-//! nothing is counted twice.
+//! nothing is counted twice. And a signal placed in the moment of an upgrade.
 //!
 //! strace(1) places them: it sends SIGKILL when a process enters its N-th call of a kind (`inject=…:signal=KILL`), or
 //! holds it in the return from one (`delay_exit`) until the test has killed it.
@@ -89,6 +89,21 @@ fn start(ledger: &Ledger) -> (Cluster, Load) {
     let cluster = cluster!().workers(2).ledger(ledger).config(CONFIG).start();
     let load = Load::start(&cluster.targets(), 32, 5_000, ledger);
     (cluster, load)
+}
+
+#[test]
+fn a_signal_that_comes_while_the_supervisor_freezes_is_heard_by_the_next_one() {
+    let cluster = cluster!().workers(2).start();
+    // The first one is the state that the check is offered, the second the one that is handed over.
+    let hold = ["-e", "trace=memfd_create", "-e", "inject=memfd_create:delay_exit=2000000:when=2"];
+    let strace = Strace::attach(&cluster, cluster.pid(), &hold);
+    cluster.signal(Signal::SIGUSR2);
+    wait_until("it is held", || strace.said().contains("(DELAYED)"));
+    cluster.signal(Signal::SIGTERM);
+    cluster.expect_log("cluster stopped after");
+    cluster.expect_log("upgraded from version");
+    drop(strace);
+    assert_eq!(cluster.wait_for_end(), 0);
 }
 
 #[test]

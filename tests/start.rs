@@ -181,3 +181,10 @@ fn without_a_cluster_every_command_says_so_with_exit_code_4() {
         harness::run(run).expect_code(4).expect_said(&["no cluster is running", "hint: "]);
     }
 }
+
+#[test]
+fn descriptors_that_are_promised_and_not_passed_are_told() {
+    let script = "LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+    let output = cluster!().wrapped_in(&["sh", "-c", script, "sh"]).run();
+    output.expect_code(1).expect_said(&["the descriptors that LISTEN_FDS promises: Bad file", "hint: "]);
+}

@@ -1,7 +1,7 @@
 //! The supervisor itself: stopped, killed, its binary broken, as PID 1.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
 use harness::{Cluster, Faults, Ledger, Load, Place, cluster, install, process, wait_for, wait_until};
@@ -113,6 +113,12 @@ fn standard_error_that_nobody_reads_holds_up_nothing() {
     for _ in 0..20 {
         cluster.command(["reload"]).expect_code(0);
     }
+    cluster.command(["upgrade"]).expect_code(0);
+    let mut log = Vec::new();
+    wait_until("the next supervisor says what the one before could not", || {
+        let _ = full.read_to_end(&mut log); // ends where the pipe is empty
+        String::from_utf8_lossy(&log).contains(" log lines were left out")
+    });
     cluster.command(["stop"]).expect_code(0);
     assert_eq!(cluster.wait_for_end(), 0);
 }
@@ -139,6 +145,28 @@ fn a_binary_that_is_replaced_by_a_broken_one_breaks_no_restart() {
     load.stop();
     ledger.settle(&cluster);
     assert!(!cluster.log().contains("could not be executed"));
+}
+
+#[test]
+fn as_pid_1_it_reaps_more_orphans_than_one_turn_takes() {
+    harness::need_root();
+    let script = "for one in $(seq 300); do (sleep 1001 &); done; exec \"$@\"";
+    let wrapper = ["unshare", "-pf", "--mount-proc", "--kill-child", "sh", "-c", script, "sh"];
+    let cluster = cluster!().workers(1).wrapped_in(&wrapper).start();
+    let orphans = wait_for("the orphans are there", || {
+        let all = cluster.processes();
+        let orphans: Vec<i32> =
+            all.into_iter().filter(|one| one.title == "sleep 1001").map(|one| one.pid).collect();
+        (orphans.len() == 300).then_some(orphans)
+    });
+    let supervisor = inner(&cluster);
+    process::signal(supervisor, Signal::SIGSTOP);
+    orphans.iter().for_each(|&pid| process::signal(pid, Signal::SIGKILL));
+    wait_until("all of them are dead", || !orphans.iter().any(|&pid| process::lives(pid)));
+    process::signal(supervisor, Signal::SIGCONT);
+    wait_until("all of them are reaped", || orphans.iter().all(|&pid| process::find(pid).is_none()));
+    process::signal(supervisor, Signal::SIGTERM);
+    assert_eq!(cluster.wait_for_end(), 0);
 }
 
 /// The process that runs inside of the wrapper.

@@ -21,7 +21,10 @@ struct Installed {
 
 impl Installed {
     fn new() -> Installed {
-        let place = Place::new();
+        Installed::at(Place::new())
+    }
+
+    fn at(place: Place) -> Installed {
         let binary = place.folder().join("atlas-cluster");
         let old = fs::read(cluster!().binary_path()).expect("the binary");
         install(&binary, &old);
@@ -282,6 +285,20 @@ fn a_crash_after_an_upgrade_whose_reload_failed_restarts_what_was_started() {
         fs::read(format!("/proc/{pid}/exe")).expect("its image") != here.old,
         "a new one has the new image"
     );
+}
+
+#[test]
+fn paths_and_arguments_that_are_no_text_survive_upgrades() {
+    let here = Installed::at(Place::without_text_for_a_name());
+    let cluster = here.cluster().workers(1).start();
+    for upgrades in 1..=2 {
+        cluster.command(["upgrade"]).expect_code(0);
+        assert_eq!(cluster.list().cluster.upgrades, upgrades);
+    }
+    cluster.kill_worker(0).expect_replaced_after("SIGKILL");
+    cluster.command(["stop"]).expect_code(0);
+    assert_eq!(cluster.wait_for_end(), 0);
+    assert_eq!(cluster.files_left(), Vec::<String>::new());
 }
 
 #[test]

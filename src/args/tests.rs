@@ -1,7 +1,7 @@
 //! Command lines in, invocations or exact words out.
 
 use super::{Command, Goal, Invocation, Surroundings, UsageError, cli, parse_in};
-use crate::amount::Amount;
+use crate::amount::Scale;
 use crate::config::load;
 use log::LevelFilter;
 use std::ffi::OsString;
@@ -62,11 +62,11 @@ fn every_verb_has_its_command() {
         ("upgrade --json", Command::Upgrade { json: true }),
         ("restart", Command::Restart { ids: vec![] }),
         ("restart 0 2", Command::Restart { ids: vec!["0".to_owned(), "2".to_owned()] }),
-        ("scale 6", Command::Scale { amount: Amount::To(6) }),
-        ("scale +2", Command::Scale { amount: Amount::More(2) }),
-        ("scale -1", Command::Scale { amount: Amount::Fewer(1) }),
-        ("scale -1 --runtime-dir /a", Command::Scale { amount: Amount::Fewer(1) }),
-        ("scale --log-level debug -- -1", Command::Scale { amount: Amount::Fewer(1) }),
+        ("scale 6", Command::Scale { amount: Scale::To(6) }),
+        ("scale +2", Command::Scale { amount: Scale::Up(2) }),
+        ("scale -1", Command::Scale { amount: Scale::Down(1) }),
+        ("scale -1 --runtime-dir /a", Command::Scale { amount: Scale::Down(1) }),
+        ("scale --log-level debug -- -1", Command::Scale { amount: Scale::Down(1) }),
         ("version", Command::Version),
         ("--version", Command::Version),
         ("-V", Command::Version),

@@ -12,7 +12,7 @@ use super::snapshot::Snapshot;
 use super::terminal::print;
 use super::text::{clean, clean_lines};
 use super::{complain, json};
-use crate::amount::Amount;
+use crate::amount::Scale;
 use crate::args::Goal;
 use crate::exit::{DONE, FAILED, USAGE};
 use crate::wire::{LastReload, List, Request};
@@ -38,7 +38,7 @@ pub(super) fn restart(client: &Client, ids: &[String]) -> Result<(), Error> {
 }
 
 /// More or fewer workers; says how many there are then.
-pub(super) fn scale(client: &Client, amount: Amount) -> Result<(), Error> {
+pub(super) fn scale(client: &Client, amount: Scale) -> Result<(), Error> {
     let request = Request { verb: "scale".into(), amount: amount.to_string(), ..Request::default() };
     let reply = client.order(request).map_err(|refusal| refusal.error)?;
     let workers = reply.answer.workers;

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use nix::unistd::{SysconfVar, sysconf};
 
+use crate::memory;
+
 /// What is read of a file of /proc at most.
 const MAX_FILE: u64 = 4096;
 
@@ -46,13 +48,10 @@ pub(super) struct Usage {
 impl Usage {
     /// That of the process with this pid; without figures if there is none.
     pub(super) fn of(pid: u32) -> Usage {
-        let pages = read(pid, "statm").as_deref().and_then(resident_pages);
-        let memory_bytes =
-            pages.zip(config(SysconfVar::PAGE_SIZE)).and_then(|(pages, size)| pages.checked_mul(size));
         let ticks = config(SysconfVar::CLK_TCK).filter(|ticks| *ticks > 0);
         let cpu_percent =
             Stat::of(pid).zip(ticks).map(|(stat, ticks)| stat.cpu_percent(ticks, boot_micros()));
-        Usage { memory_bytes, cpu_percent }
+        Usage { memory_bytes: memory::resident(pid), cpu_percent }
     }
 }
 
@@ -90,11 +89,6 @@ impl Stat {
     }
 }
 
-fn resident_pages(statm: &str) -> Option<u64> {
-    // A process that has ended and is not reaped yet has no memory: that is no figure.
-    statm.split_ascii_whitespace().nth(1)?.parse().ok().filter(|pages| *pages > 0)
-}
-
 fn config(variable: SysconfVar) -> Option<u64> {
     u64::try_from(sysconf(variable).ok()??).ok()
 }
@@ -124,10 +118,6 @@ mod tests {
         for text in ["", ")", "1 (a)", "1 (a) S", &STAT.replace("150", "x"), &STAT[..STAT.len() - 30]] {
             assert_eq!(Stat::parse(text), None, "{text:?}");
         }
-        assert_eq!(
-            (resident_pages(""), resident_pages("1 x"), resident_pages("9 7 5")),
-            (None, None, Some(7))
-        );
     }
 
     #[test]

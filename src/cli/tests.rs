@@ -12,7 +12,7 @@ use super::error::Error;
 use super::fake::{self, Fake, Say};
 use super::run;
 use super::snapshot::Snapshot;
-use crate::amount::Amount;
+use crate::amount::Scale;
 use crate::args::{Command, Goal};
 use crate::exit::FAILED;
 use crate::wire::{Answer, LastReload, MAX_ANSWER, Trouble, View};
@@ -49,7 +49,7 @@ fn without_a_cluster_every_verb_exits_with_4() {
     let list = Command::List { json: false, watch: true };
     let verbs =
         [list, Command::Meters { json: true, watch: true }, Command::Ping, Command::Stop { now: false }];
-    let scale = Command::Scale { amount: Amount::More(1) };
+    let scale = Command::Scale { amount: Scale::Up(1) };
     let orders = [Command::Reload { json: true }, Command::Restart { ids: vec![] }, scale];
     for verb in verbs.iter().chain(&orders) {
         assert_eq!(run(verb, empty.path()), 4, "{verb:?}");
@@ -146,7 +146,7 @@ fn a_scaling_tells_how_many_there_are() {
             _ if request.amount == "-2" => Say::answer(Answer { workers, ..Answer::default() }),
             _ => Say::trouble(&format!("`{}`", request.amount), None, 2),
         });
-        run(&Command::Scale { amount: Amount::Fewer(2) }, fake.dir())
+        run(&Command::Scale { amount: Scale::Down(2) }, fake.dir())
     };
     assert_eq!((scale(Some(1)), scale(None)), (0, 1), "the amount arrives as it was written");
 }

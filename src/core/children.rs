@@ -236,7 +236,8 @@ impl Fleet {
     /// over and over.
     pub(super) fn on_still_queued(&mut self, turn: &mut Turn, slot: Slot) {
         self.expect_closing(slot, "StillQueued");
-        // Not bound since it was closed last: nobody steered there what waits in sockets that the shell kept.
+        // Since it was last closed no process bound it again, so it was never in the mask: what waits there are
+        // broadcasts, which nobody is owed.
         if !self.is_bound(slot) {
             return self.on_closed(turn, slot);
         }

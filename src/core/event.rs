@@ -150,7 +150,7 @@ pub(crate) enum Order {
 
 /// How many workers; relative to the number in force when the order's turn comes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) enum Scale {
+pub enum Scale {
     /// Exactly so many.
     To(u8),
     /// So many more, at most `MAX_WORKERS` in all.

@@ -7,7 +7,7 @@ use super::event::{
 use super::frozen;
 use super::orders::Queue;
 use super::reload::Reload;
-use super::slot::{Holder, MAX_PROCESSES, Seat};
+use super::slot::{Holder, Seat};
 use super::steering::Steering;
 use super::stop::Stopping;
 use super::view::Place;
@@ -258,7 +258,7 @@ impl Fleet {
     /// number is its place in the group: until it is bound, a slot has one process at most.
     pub(super) fn may_start(&self, slot: Slot) -> bool {
         let seat = &self.seats[&slot];
-        if seat.is_closing() || seat.processes() >= MAX_PROCESSES {
+        if seat.is_closing() || seat.is_full() {
             return false;
         }
         match slot {
@@ -290,7 +290,7 @@ impl Fleet {
     }
 
     pub(super) fn wanted_slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        (0..self.wanted).map(Slot::Worker).chain(self.plan.roles.slots())
+        slots_of(self.wanted, self.plan.roles)
     }
 
     pub(super) fn slot_names(&self) -> Vec<Slot> {
@@ -320,6 +320,11 @@ impl Fleet {
     pub(super) fn seat(&mut self, slot: Slot) -> &mut Seat {
         self.seats.get_mut(&slot).expect("a slot that is there")
     }
+}
+
+/// Workers 0 … `workers` - 1, then the roles.
+pub(super) fn slots_of(workers: u8, roles: RoleSet) -> impl Iterator<Item = Slot> + use<> {
+    (0..workers).map(Slot::Worker).chain(roles.slots())
 }
 
 fn is_in(slot: Slot, workers: u8, plan: &Plan) -> bool {

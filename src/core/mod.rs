@@ -46,9 +46,10 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use self::event::Scale;
 pub(crate) use self::event::{
     Action, Event, Failure, Generation, MAX_WORKERS, News, Order, Outcome, Plan, Policy, Refusal, RoleSet,
-    Run, Scale, Sig, Slot, Tick, Ticket, Verdict,
+    Run, Sig, Slot, Tick, Ticket, Verdict,
 };
 pub(crate) use self::fleet::Fleet;
 #[cfg(test)]

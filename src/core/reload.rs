@@ -3,7 +3,7 @@
 //! Before the commit no holder is touched, so there is nothing to bring back when an heir fails.
 
 use super::event::{Failure, Generation, News, Outcome, Plan, Slot, Ticket};
-use super::fleet::{Fleet, Op, Turn};
+use super::fleet::{Fleet, Op, Turn, slots_of};
 use super::slot::{Holder, Proc, Start};
 use super::steps::{Of, policy};
 use serde::{Deserialize, Serialize};
@@ -16,13 +16,6 @@ pub(super) struct Reload {
     pub(super) plan: Plan,
     /// Workers after the commit.
     pub(super) workers: u8,
-}
-
-impl Reload {
-    /// The slots that get an heir.
-    fn slots(&self) -> impl Iterator<Item = Slot> + use<> {
-        (0..self.workers).map(Slot::Worker).chain(self.plan.roles.slots())
-    }
 }
 
 impl Fleet {
@@ -48,7 +41,7 @@ impl Fleet {
     /// Prepare, and commit when everybody is ready.
     pub(super) fn advance_reload(&mut self, turn: &mut Turn) -> bool {
         let Op::Reloading(reload) = &self.op else { return false };
-        let slots: Vec<Slot> = reload.slots().collect();
+        let slots: Vec<Slot> = slots_of(reload.workers, reload.plan.roles).collect();
         let prepared = self.prepare(turn, &slots);
         let ready = |slot: &Slot| {
             self.seats.get(slot).and_then(|seat| seat.heir).is_some_and(|heir| heir.is_online())

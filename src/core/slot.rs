@@ -242,15 +242,19 @@ impl Seat {
     pub(super) fn is_read(&self) -> bool {
         match &self.holder {
             Holder::Held(Proc { phase: Phase::Online { .. }, .. }) => true,
-            Holder::Held(Proc { phase: Phase::Launching { start, .. }, .. }) | Holder::Empty(start) => {
-                start.keeps_mask()
-            }
+            Holder::Held(Proc { phase: Phase::Launching { start, .. }, .. }) => start.keeps_mask(),
+            Holder::Empty(start) => start.keeps_mask() && !self.is_full(),
             Holder::Waiting { .. } | Holder::Errored | Holder::Draining(_) | Holder::Closing => false,
         }
     }
 
     pub(super) fn processes(&self) -> usize {
         self.leavers.len() + usize::from(self.holder_proc().is_some()) + usize::from(self.heir.is_some())
+    }
+
+    /// Nobody can be started there until somebody has exited.
+    pub(super) fn is_full(&self) -> bool {
+        self.processes() >= MAX_PROCESSES
     }
 
     pub(super) fn is_deserted(&self) -> bool {
@@ -289,7 +293,7 @@ impl Seat {
         self.leave(proc, Grace::Until(turn.now.after(kill_timeout)));
     }
 
-    /// It failed us: no TERM. The ring makes KILL lossless.
+    /// It failed us: no TERM. For a built-in worker the ring makes KILL lossless.
     pub(super) fn kill(&mut self, turn: &mut Turn, proc: &Proc) {
         turn.act(Action::Signal(proc.run, Sig::Kill));
         self.leave(proc, Grace::Killed);

@@ -15,7 +15,8 @@ pub(crate) enum ClusterState {
     Reloading,
     /// Not everybody was online yet, once.
     Launching,
-    /// A worker that is wanted waits to be restarted, or is errored. (A role's row tells of itself.)
+    /// A worker that is wanted waits to be restarted, is errored, or has no room for one more process. (A role's row
+    /// tells of itself.)
     Degraded,
     /// None of these.
     Online,
@@ -166,7 +167,8 @@ impl Fleet {
     fn is_in_trouble(&self, slot: Slot) -> bool {
         self.seats.get(&slot).is_some_and(|seat| match seat.holder {
             Holder::Waiting { .. } | Holder::Errored => true,
-            Holder::Empty(_) | Holder::Held(_) | Holder::Draining(_) | Holder::Closing => false,
+            Holder::Empty(_) => seat.is_full(),
+            Holder::Held(_) | Holder::Draining(_) | Holder::Closing => false,
         })
     }
 }

@@ -21,12 +21,15 @@ use super::runtime::RuntimeDir;
 use super::{HELPERS, Shell, Start, cannot_start, clock, config_trouble, news, signals};
 use crate::config::Config;
 use crate::core::{Event, Fleet};
+use crate::exit;
 use crate::roles::Roles;
 use crate::wire::Trouble;
 
 impl Shell {
     /// A cluster in which nothing runs yet.
     pub(super) fn begin(start: Start, roles: &'static Roles) -> Result<Shell, Trouble> {
+        // Before anything is opened: from then on a number may be ours.
+        let found = Found::from_environment().map_err(|e| not_passed(&e))?;
         let source = Source { overrides: start.overrides, file: start.file };
         let loaded = source.load().map_err(|e| config_trouble(&e))?;
         // A reload finds the same file again, wherever the working directory is by then.
@@ -34,8 +37,8 @@ impl Shell {
         let room = Room::make(loaded.config.listen.len());
         room.refuse(loaded.config.workers).map_or(Ok(()), Err)?;
         let runtime = RuntimeDir::claim(&start.runtime_dir)?;
-        let log = log_writer::init(start.log_level).map_err(|e| cannot_start(&e))?;
-        Shell::new(runtime, log, source, loaded.config, roles, room).map_err(|e| cannot_start(&e))
+        let log = log_writer::init(start.log_level, 0).map_err(|e| cannot_start(&e))?;
+        Shell::new(runtime, log, source, loaded.config, roles, room, found).map_err(|e| cannot_start(&e))
     }
 
     fn new(
@@ -45,12 +48,12 @@ impl Shell {
         config: Config,
         roles: &'static Roles,
         room: Room,
+        mut found: Found,
     ) -> io::Result<Shell> {
         let poll = Poll::new()?;
         let signals = signals(poll.registry())?;
         let plan = generations::plan(&config, roles);
         let workers = roles.of_workers(&config);
-        let mut found = Found::from_environment()?;
         let memo = found.take_memo().unwrap_or_default();
         let mut kept = Kept::new(roles, &config, &mut found, Above::from_environment())?;
         kept.recall_dropped(&memo.dropped);
@@ -79,6 +82,7 @@ impl Shell {
             closing,
             verdict: None,
             children: Children::new(runtime.notify())?,
+            more_dead: false,
             kept,
             quarantine: Quarantine::new(runtime.quarantine()),
             control: Control::new(runtime.control()?, poll.registry())?,
@@ -102,5 +106,13 @@ impl Shell {
             log,
             runtime,
         })
+    }
+}
+
+fn not_passed(why: &io::Error) -> Trouble {
+    Trouble {
+        message: format!("cannot take over the descriptors that LISTEN_FDS promises: {why}"),
+        hint: Some("whoever sets LISTEN_FDS and LISTEN_PID passes them from 3 on; else unset both".into()),
+        exit: exit::FAILED,
     }
 }

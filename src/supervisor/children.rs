@@ -11,16 +11,16 @@ use std::time::Duration;
 use contract::Blame;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
+pub(super) use sys::wait::Ending;
 
 use super::clock;
-use super::handover::{Packing, Unpacking};
+use super::handover::{FrozenPath, Packing, Unpacking};
 use super::notify::{Line, Said};
 use crate::core::{Generation, Run, Sig, Slot, Tick};
+use crate::memory;
 
 /// The first token of the children's notify lines; the run's number is added.
 const LINES: usize = 1 << 40;
@@ -54,13 +54,6 @@ pub(super) struct Process {
     line: Line,
 }
 
-/// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
-    Code(i32),
-    Signal(Signal),
-}
-
 /// Who has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dead {
@@ -86,7 +79,7 @@ struct FrozenProcess {
     ready: bool,
     last_words: Option<(String, i32)>,
     line: RawFd,
-    path: PathBuf,
+    path: FrozenPath,
 }
 
 /// What a new process is.
@@ -148,7 +141,7 @@ impl Children {
             ready: process.ready,
             last_words: process.last_words.clone(),
             line: packing.pack(process.line.socket().as_fd()),
-            path: process.line.path().to_owned(),
+            path: FrozenPath::of(process.line.path()),
         });
         let processes = processes.collect();
         let parent_pipe =
@@ -166,7 +159,7 @@ impl Children {
         let (reader, writer) = frozen.parent_pipe;
         let mut children = Children::with(notify_folder, (fds.take(reader)?, fds.take(writer)?))?;
         for process in frozen.processes {
-            let line = Line::opened_before(fds.take(process.line)?, process.path);
+            let line = Line::opened_before(fds.take(process.line)?, process.path.0);
             watch(&line, process.run, registry)?;
             let thawed = Process {
                 slot: process.slot,
@@ -243,7 +236,7 @@ impl Children {
         environment.push((contract::RUN.into(), run.0.to_string().into()));
         environment.extend(blame.map(|blame| (contract::BLAME.into(), blame.to_string().into())));
         let title = format!("{}{name} gen {}", contract::TITLE, generation.0);
-        let pid = self.execute(image, &[title], &line, &descriptors, environment)?;
+        let pid = self.execute(image, &[title.into()], &line, &descriptors, environment)?;
         let born = clock::now();
         let process = Process {
             slot,
@@ -265,7 +258,7 @@ impl Children {
     pub(super) fn execute(
         &self,
         image: BorrowedFd<'_>,
-        arguments: &[String],
+        arguments: &[OsString],
         line: &Line,
         descriptors: &[(String, BorrowedFd<'_>)],
         environment: Vec<(OsString, OsString)>,
@@ -306,14 +299,8 @@ impl Children {
     /// One process that has ended. A run is not reaped yet: its last words can still be read. As PID 1 we get other
     /// people's orphans too: whoever is no run is reaped at once.
     pub(super) fn poll_dead(&self) -> Option<Dead> {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        let pid = loop {
-            match waitid(Id::All, flags) {
-                Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) => break pid,
-                Err(Errno::EINTR) => {}
-                Ok(_) | Err(_) => return None,
-            }
-        };
+        let dead = sys::wait::poll_dead().unwrap_or_else(|e| panic!("cannot ask who has ended: {e}"));
+        let (pid, _) = dead?;
         match self.processes.iter().find(|(_, process)| process.pid == pid) {
             Some((&run, _)) => Some(Dead::Run(run)),
             None => Some(Dead::Other(pid, reap(pid))),
@@ -330,12 +317,9 @@ impl Children {
         Some((process, ending))
     }
 
-    /// Resident memory of a process, in bytes (proc_pid_statm(5)).
+    /// Resident memory of a process, in bytes.
     pub(super) fn memory(&self, run: Run) -> Option<u64> {
-        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.get(run)?.pid)).ok()?;
-        let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
-        let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok()??;
-        Some(pages * u64::try_from(page).ok()?)
+        memory::resident(self.get(run)?.pid.as_raw().unsigned_abs())
     }
 }
 
@@ -347,22 +331,8 @@ fn watch(line: &Line, run: Run, registry: &Registry) -> io::Result<()> {
 
 /// Takes a zombie's status.
 fn reap(pid: Pid) -> Ending {
-    match waitpid(pid, Some(WaitPidFlag::WNOHANG)) {
-        Ok(WaitStatus::Exited(_, code)) => Ending::Code(code),
-        Ok(WaitStatus::Signaled(_, signal, _)) => Ending::Signal(signal),
+    match sys::wait::reap(pid) {
+        Ok(Some(ending)) => ending,
         other => panic!("pid {pid} was a zombie and cannot be reaped: {other:?}"),
-    }
-}
-
-impl std::fmt::Display for Ending {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Ending::Code(sys::process::EXIT_NO_EXEC) => f.write_str("could not be executed"),
-            Ending::Code(sys::process::EXIT_NO_ROOM) => {
-                f.write_str("had no room for its descriptors (LimitNOFILE)")
-            }
-            Ending::Code(code) => write!(f, "exited with code {code}"),
-            Ending::Signal(signal) => write!(f, "killed by {signal}"),
-        }
     }
 }

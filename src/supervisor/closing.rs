@@ -29,6 +29,7 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use mio::Waker;
 
 use super::Shell;
+use super::held::helper;
 use crate::core::{ClusterState, Event, Slot};
 
 /// In place of a barrier that the kernel refuses: a delivery takes microseconds.
@@ -63,7 +64,9 @@ impl Deliveries {
 
     fn may_go_to(&self, slot: Slot) -> bool {
         match slot {
-            Slot::Worker(worker) => self.is_named(slot) || self.left.get(&worker) > Some(&self.proven),
+            Slot::Worker(worker) => {
+                self.is_named(slot) || self.left.get(&worker).is_some_and(|&left| left > self.proven)
+            }
             Slot::Role(_) => false,
         }
     }
@@ -107,6 +110,11 @@ impl Closing {
             waker: Arc::new(waker),
             told: false,
         }
+    }
+
+    /// By which helper threads wake the loop.
+    pub(super) fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
     }
 
     /// The kernel steers to `mask` from now on; `whole`, unless that failed for some of the listen addresses.
@@ -177,7 +185,7 @@ impl Closing {
             let _ = tell.send(sys::group::barrier());
             let _ = waker.wake();
         };
-        match std::thread::Builder::new().name("barrier".into()).spawn(wait) {
+        match helper("barrier", wait) {
             Ok(_) => Barrier::Running(result),
             Err(e) => no_barrier(&e, &mut self.told),
         }

@@ -36,6 +36,13 @@ const MAX_ACCEPTS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Client(u64);
 
+#[cfg(test)]
+impl Client {
+    pub(super) fn numbered(number: u64) -> Client {
+        Client(number)
+    }
+}
+
 struct Connection {
     stream: UnixStream,
     input: Vec<u8>,

@@ -25,7 +25,7 @@ pub(super) enum Errand {
     Stop,
 }
 
-/// Those who may wait for one more reload.
+/// Those who may wait for one more reload, or for the upgrade under way.
 const MAX_FOLDED: usize = 128;
 
 /// The open tickets.
@@ -59,16 +59,9 @@ impl Desk {
         self.open.values().any(|(errand, _)| matches!(errand, Errand::Reload(_)))
     }
 
-    /// Somebody wants a reload while one is under way; false if too many do. A signal needs no second note of itself.
-    pub(super) fn fold(&mut self, asker: Asker) -> bool {
-        if self.again.contains(&asker) {
-            return true;
-        }
-        let room = self.again.len() < MAX_FOLDED;
-        if room {
-            self.again.push(asker);
-        }
-        room
+    /// Somebody wants a reload while one is under way; false if too many do.
+    pub(super) fn fold(&mut self, asker: &Asker) -> bool {
+        join(&mut self.again, asker)
     }
 
     /// Lets somebody wait for the stop that is under way; false if there is none.
@@ -84,5 +77,34 @@ impl Desk {
     /// Those who wanted one more, now that its turn has come.
     pub(super) fn take_folded(&mut self) -> Vec<Asker> {
         std::mem::take(&mut self.again)
+    }
+}
+
+/// Lets one more wait with others; false if too many do. Who waits already has his place: a signal needs no second note
+/// of itself.
+pub(super) fn join(waiting: &mut Vec<Asker>, asker: &Asker) -> bool {
+    if waiting.contains(asker) {
+        return true;
+    }
+    let room = waiting.len() < MAX_FOLDED;
+    if room {
+        waiting.push(asker.clone());
+    }
+    room
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_may_wait_and_nobody_twice() {
+        let mut waiting = Vec::new();
+        for number in 0..MAX_FOLDED as u64 {
+            assert!(join(&mut waiting, &Asker::Client(Client::numbered(number))));
+        }
+        assert!(!join(&mut waiting, &Asker::signal("SIGUSR2")), "one too many");
+        assert!(join(&mut waiting, &Asker::Client(Client::numbered(0))), "it waits already");
+        assert_eq!(waiting.len(), MAX_FOLDED);
     }
 }

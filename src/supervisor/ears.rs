@@ -7,12 +7,14 @@ use super::Shell;
 use super::children::{Dead, Ending};
 use super::desk::Asker;
 use super::notify::Said;
-use crate::amount::Amount;
+use crate::amount::Scale;
 use crate::core::{Event, Run, Slot};
 use crate::wire::LastExit;
 
 /// How often a dead child's socket is read before the rest is left.
 const MAX_LAST_TURNS: usize = 16;
+/// Dead children that are reaped in one turn.
+const MAX_REAPS: usize = 256;
 
 /// A run that has said X_BOUND=1, and perhaps READY=1 since.
 pub(super) struct Bound {
@@ -108,9 +110,15 @@ impl Shell {
         self.events.push_back(Event::Bound(run));
     }
 
-    /// Reaps everybody who died, each after its last words.
+    /// Reaps those who died, each after its last words, so many in one turn: orphans without end (we may be PID 1), or
+    /// children that die as fast as they are started, keep it from nothing else.
     pub(super) fn reap(&mut self) {
-        while let Some(dead) = self.children.poll_dead() {
+        self.more_dead = true;
+        for _ in 0..MAX_REAPS {
+            let Some(dead) = self.children.poll_dead() else {
+                self.more_dead = false;
+                return;
+            };
             let run = match dead {
                 Dead::Run(run) => run,
                 Dead::Other(pid, ending) => {
@@ -119,7 +127,12 @@ impl Shell {
                 }
             };
             // What it said before it died waits in its socket; its descendants may go on for ever.
-            let _ = (0..MAX_LAST_TURNS).take_while(|_| self.hear_run(run)).count();
+            for _ in 0..MAX_LAST_TURNS {
+                let more = self.hear_run(run);
+                if !more {
+                    break;
+                }
+            }
             let Some((process, ending)) = self.children.reap(run, self.poll.registry()) else { return };
             let slot = process.slot;
             // Its launcher may have died between the bind and the word about it.
@@ -132,7 +145,9 @@ impl Shell {
             let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
             let last_exit = match ending {
                 Ending::Code(code) => LastExit { code: Some(code), signal: None, at },
-                Ending::Signal(signal) => LastExit { code: None, signal: Some(signal.to_string()), at },
+                Ending::Signal(signal) => {
+                    LastExit { code: None, signal: Some(sys::wait::signal_name(signal)), at }
+                }
             };
             if process.in_charge {
                 self.last_exits.insert(slot, last_exit);
@@ -150,18 +165,26 @@ impl Shell {
 
     /// The note that a handler left is cleared first, then acted on.
     pub(super) fn take_signals(&mut self) {
-        let pending: Vec<i32> = self.signals.pending().collect();
-        for signal in pending {
+        let noted = self.noted_signals();
+        self.act_on(noted);
+    }
+
+    /// What handlers have noted since the last call; a death is no news (we reap in every turn).
+    pub(super) fn noted_signals(&mut self) -> Vec<i32> {
+        self.signals.pending().filter(|&signal| signal != SIGCHLD).collect()
+    }
+
+    pub(super) fn act_on(&mut self, signals: Vec<i32>) {
+        for signal in signals {
             match signal {
-                SIGCHLD => {} // reaped in every turn
                 SIGHUP => self.order_reload(Asker::signal("SIGHUP")),
                 SIGTERM => self.order_stop(Asker::signal("SIGTERM"), false),
                 SIGINT => self.order_stop(Asker::signal("SIGINT"), false),
                 SIGQUIT => self.order_stop(Asker::signal("SIGQUIT"), true),
                 SIGUSR1 => log::info!("SIGUSR1: there is no log file to reopen"),
                 SIGUSR2 => self.order_upgrade(Asker::signal("SIGUSR2")),
-                SIGTTIN => self.order_scale(Asker::signal("SIGTTIN"), Amount::More(1)),
-                SIGTTOU => self.order_scale(Asker::signal("SIGTTOU"), Amount::Fewer(1)),
+                SIGTTIN => self.order_scale(Asker::signal("SIGTTIN"), Scale::Up(1)),
+                SIGTTOU => self.order_scale(Asker::signal("SIGTTOU"), Scale::Down(1)),
                 other => log::warn!("signal {other} means nothing here"),
             }
             self.settle();

@@ -15,6 +15,9 @@ use crate::config::{self, Config, ConfigError, Overrides};
 use crate::core::{Generation, MAX_WORKERS, Plan, Policy, RoleSet};
 use crate::roles::Roles;
 
+// What a configuration may ask for, the core can run and a steering program can name.
+const _: () = assert!(config::MAX_WORKERS == MAX_WORKERS && MAX_WORKERS as usize == sys::group::MAX_MEMBERS);
+
 /// One generation: a configuration as its children get it, and the image that they are.
 pub(super) struct Made {
     pub(super) config: Config,

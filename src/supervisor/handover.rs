@@ -5,12 +5,14 @@
 //! follow picks one that it can read (`upgrade`). So a newer version can also make room for an older one.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use super::above::Memo;
 use super::desk::{Asker, Desk};
@@ -21,6 +23,9 @@ use crate::wire::{LastExit, LastReload};
 
 /// The formats that this version writes and reads, the best one first.
 pub(super) const FORMATS: &[u32] = if cfg!(feature = "next") { &[2, 1] } else { &[1] };
+/// The most bytes of a state: a few configurations, and clients with an answer of 1 MiB each on the way to them (every
+/// byte of it as a number).
+const MAX_STATE: usize = 512 << 20;
 /// The variable that names the descriptor of the state: `PID:NUMBER`.
 pub(super) const VARIABLE: &str = "X_ATLAS_STATE";
 
@@ -33,13 +38,16 @@ pub(super) struct State {
     pub(super) roles: Vec<String>,
     /// Every descriptor that is handed over.
     pub(super) descriptors: Vec<RawFd>,
-    pub(super) runtime_dir: PathBuf,
+    pub(super) runtime_dir: FrozenPath,
     pub(super) runtime_lock: RawFd,
-    pub(super) config_file: Option<PathBuf>,
-    pub(super) binary: PathBuf,
+    pub(super) config_file: Option<FrozenPath>,
+    pub(super) binary: FrozenPath,
     pub(super) started: Tick,
     pub(super) started_at: String,
     pub(super) upgrades: u32,
+    /// Log lines that go with the process image.
+    #[serde(default)]
+    pub(super) unwritten: u64,
     pub(super) fleet: Fleet,
     pub(super) generations: generations::Frozen,
     pub(super) children: children::Frozen,
@@ -62,7 +70,9 @@ pub(super) struct State {
 impl State {
     /// As text, in one of [`FORMATS`].
     pub(super) fn write(&self, format: u32) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(&json!({ "format": format, key(format): self }))
+        let state = serde_json::to_value(self)?;
+        let envelope = [("format".to_owned(), Value::from(format)), (key(format).to_owned(), state)];
+        serde_json::to_vec(&Map::from_iter(envelope))
     }
 
     /// From text, in whichever of [`FORMATS`] it is; what it knows beyond that is left aside.
@@ -102,6 +112,40 @@ impl State {
 /// Format 2 is the test's: the same under another name.
 fn key(format: u32) -> &'static str {
     if format == 1 { "state" } else { "supervisor" }
+}
+
+/// A path in the state: as text, as every version reads it; one that is no UTF-8 as the list of its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FrozenPath(pub(super) PathBuf);
+
+impl FrozenPath {
+    pub(super) fn of(path: &Path) -> FrozenPath {
+        FrozenPath(path.to_owned())
+    }
+}
+
+impl Serialize for FrozenPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.to_str() {
+            Some(text) => serializer.serialize_str(text),
+            None => self.0.as_os_str().as_bytes().serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FrozenPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<FrozenPath, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(PathBuf),
+            Bytes(Vec<u8>),
+        }
+        Ok(FrozenPath(match Written::deserialize(deserializer)? {
+            Written::Text(path) => path,
+            Written::Bytes(bytes) => OsString::from_vec(bytes).into(),
+        }))
+    }
 }
 
 /// Descriptors on their way out: none is closed by the exec.
@@ -145,9 +189,22 @@ pub(super) fn sealed(text: &[u8]) -> io::Result<OwnedFd> {
 
 /// The text in a segment that this process inherited.
 pub(super) fn unsealed(segment: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
-    // A description of our own: the offset of the other one is wherever its writer left it.
-    let mut file = std::fs::File::from(sys::map::reopen(segment.as_fd(), false)?);
-    let mut text = Vec::new();
-    io::Read::read_to_end(&mut file, &mut text)?;
-    Ok(text)
+    sys::map::read_all(segment, MAX_STATE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_path_survives_and_one_that_is_text_is_written_as_text() {
+        let written = |path: &[u8]| {
+            let path = FrozenPath(OsString::from_vec(path.to_vec()).into());
+            let json = serde_json::to_string(&path).unwrap();
+            assert_eq!(serde_json::from_str::<FrozenPath>(&json).unwrap(), path);
+            json
+        };
+        assert_eq!(written("/etc/é.toml".as_bytes()), "\"/etc/é.toml\"");
+        assert_eq!(written(b"/\xe9.toml"), "[47,233,46,116,111,109,108]");
+    }
 }

@@ -12,47 +12,61 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use env_logger::{Builder, Target, WriteStyle};
 use log::{Level, LevelFilter};
 
+use super::held::helper;
+
 /// Lines that may wait to be written.
 const MAX_WAITING: usize = 1024;
-/// How long the end waits for the last lines.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the last lines are waited for.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 enum Message {
     Line(Vec<u8>),
-    /// Everything before this is written once its answer arrives.
-    Flush(Sender<()>),
+    /// Everything before this is written: to be called then.
+    Written(Box<dyn FnOnce() + Send>),
 }
 
 /// Brings the last lines out when it is dropped.
 pub(super) struct LogWriter {
     lines: Sender<Message>,
+    lost: Arc<AtomicU64>,
 }
 
 impl LogWriter {
-    /// Brings out what was said so far, or gives up after a while.
-    pub(super) fn flush(&self) {
-        let (done, wait) = bounded(1);
-        if self.lines.send_timeout(Message::Flush(done), LAST_WORDS).is_ok() {
-            let _ = wait.recv_timeout(LAST_WORDS);
-        }
+    /// Has `tell` called, by the log's thread, once everything that was said so far is written. Where there is no room
+    /// even for this, never.
+    pub(super) fn when_written(&self, tell: impl FnOnce() + Send + 'static) {
+        let _ = self.lines.try_send(Message::Written(Box::new(tell)));
+    }
+
+    /// Lines that are not written, and never will be if the process is replaced now. Among them counts what
+    /// `when_written` asked, in the place of the line that the thread is at.
+    pub(super) fn unwritten(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed) + self.lines.len() as u64
     }
 }
 
 impl Drop for LogWriter {
     fn drop(&mut self) {
-        self.flush();
+        let (done, wait) = bounded(1);
+        let tell = Message::Written(Box::new(move || _ = done.send(())));
+        if self.lines.send_timeout(tell, LAST_WORDS).is_ok() {
+            let _ = wait.recv_timeout(LAST_WORDS);
+        }
     }
 }
 
-/// Installs the logger. Colours only on a terminal, and never with `NO_COLOR`.
+/// Installs the logger; so many lines were lost before. Colours only on a terminal, and never with `NO_COLOR`.
 ///
 /// # Errors
 /// When no thread can be started.
-pub(super) fn init(level: LevelFilter) -> io::Result<LogWriter> {
+pub(super) fn init(level: LevelFilter, lost: u64) -> io::Result<LogWriter> {
     let (lines, waiting) = bounded(MAX_WAITING);
-    let lost = Arc::new(AtomicU64::new(0));
-    let channel = Channel { lines: lines.clone(), lost: Arc::clone(&lost) };
-    std::thread::Builder::new().name("log".into()).spawn(move || write(&waiting, &lost))?;
+    let lost = Arc::new(AtomicU64::new(lost));
+    let (channel, writer) = (
+        Channel { lines: lines.clone(), lost: Arc::clone(&lost) },
+        LogWriter { lines, lost: Arc::clone(&lost) },
+    );
+    helper("log", move || write(&waiting, &lost))?;
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     // A logger that is installed already (in a test process) stays.
     let _ = Builder::new()
@@ -64,7 +78,7 @@ pub(super) fn init(level: LevelFilter) -> io::Result<LogWriter> {
             writeln!(out, "{} {on}{:<5}{off} {}", out.timestamp_millis(), record.level(), record.args())
         })
         .try_init();
-    Ok(LogWriter { lines })
+    Ok(writer)
 }
 
 fn style(level: Level) -> &'static str {
@@ -107,7 +121,7 @@ fn write(waiting: &Receiver<Message>, lost: &AtomicU64) {
                 }
                 let _ = io::stderr().write_all(&line);
             }
-            Message::Flush(done) => drop(done.send(())),
+            Message::Written(tell) => tell(),
         }
     }
 }

@@ -7,8 +7,8 @@
 //!                     ┌──────────────────── actions ────────────────────┐
 //!               children (fork, kill)   kept (steer, close)   desk (answers)   log
 //! ```
-//! One thread decides and acts. It never sleeps, never waits for a child, a disk or a terminal, never maps a shared
-//! segment, never parses what came from the network.
+//! One thread decides and acts. It never sleeps, never waits for a child, a disk or a terminal (but for the log's last
+//! lines, at its end), never maps a shared segment, never parses what came from the network.
 
 mod above;
 mod act;
@@ -25,6 +25,7 @@ mod ears;
 pub(crate) mod foreign;
 mod generations;
 mod handover;
+mod held;
 mod kept;
 pub(crate) mod launcher;
 mod limits;
@@ -140,6 +141,8 @@ struct Shell {
     poll: Poll,
     signals: Signals,
     children: Children,
+    /// More may have died than were reaped in the last turn.
+    more_dead: bool,
     kept: Kept,
     quarantine: Quarantine,
     generations: Generations,
@@ -236,7 +239,8 @@ impl Shell {
         let deadline = self.fleet.deadline().map(|deadline| deadline.since(now));
         let memory =
             self.memory_limit().map(|_| self.next_memory_look.saturating_duration_since(Instant::now()));
-        let more = (self.control.has_more() || !self.children.unread().is_empty()).then_some(Duration::ZERO);
+        let more = self.control.has_more() || self.more_dead || !self.children.unread().is_empty();
+        let more = more.then_some(Duration::ZERO);
         let accept = self.control.deadline().map(|at| at.saturating_duration_since(Instant::now()));
         let unborn = self.unborn.front().map(|(due, _)| due.since(now));
         let unsteered = self.unsteered.map(|(due, ..)| due.since(now));

@@ -260,7 +260,8 @@ impl Shell {
     fn death_line(&self, slot: Slot, run: Run) -> String {
         match self.news.death(run) {
             Some(death) => format!("{} {death}", self.name(slot)),
-            None => format!("{} pid {}", self.name(slot), self.pid(run)),
+            // Not reaped yet: it failed us.
+            None => format!("{} pid {} being killed", self.name(slot), self.pid(run)),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::desk::{Asker, Errand};
 use super::{Shell, config_trouble, generations, news};
 use nix::libc;
 
-use crate::amount::{self, Amount};
+use crate::amount;
 use crate::config::unchangeable;
 use crate::core::{Event, Failure, Generation, Order, Outcome, Refusal, Scale, Slot, Ticket};
 use crate::exit;
@@ -62,15 +62,16 @@ impl Shell {
     pub(super) fn order_reload(&mut self, asker: Asker) {
         if !self.desk.is_reloading() {
             self.reload(vec![asker]);
-        } else if !self.desk.fold(asker.clone())
-            && let Asker::Client(client) = asker
-        {
-            self.refuse(
-                client,
-                "too many wait for a reload already".into(),
-                Some("wait for it".into()),
-                exit::FAILED,
-            );
+        } else if !self.desk.fold(&asker) {
+            self.refuse_to_wait(&asker, "a reload");
+        }
+    }
+
+    /// A signal expects no answer.
+    pub(super) fn refuse_to_wait(&mut self, asker: &Asker, what: &str) {
+        if let Asker::Client(client) = *asker {
+            let message = format!("too many wait for {what} already");
+            self.refuse(client, message, Some("wait for it".into()), exit::FAILED);
         }
     }
 
@@ -138,16 +139,11 @@ impl Shell {
         }
     }
 
-    pub(super) fn order_scale(&mut self, asker: Asker, amount: Amount) {
+    pub(super) fn order_scale(&mut self, asker: Asker, scale: Scale) {
         match asker {
-            Asker::Signal(ref signal) => log::info!("{signal}: scaling by {amount}"),
-            Asker::Client(_) => log::info!("scale ordered: {amount}"),
+            Asker::Signal(ref signal) => log::info!("{signal}: scaling by {scale}"),
+            Asker::Client(_) => log::info!("scale ordered: {scale}"),
         }
-        let scale = match amount {
-            Amount::To(workers) => Scale::To(workers),
-            Amount::More(workers) => Scale::Up(workers),
-            Amount::Fewer(workers) => Scale::Down(workers),
-        };
         let ticket = self.desk.open(Errand::Scale, vec![asker]);
         self.events.push_back(Event::Order(ticket, Order::Scale(scale)));
     }

@@ -1,6 +1,7 @@
 //! A supervisor that goes on where another one of the same process stopped: freeze before the exec, thaw after it.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::os::fd::{AsFd, RawFd};
 
 use super::above::Above;
@@ -10,7 +11,7 @@ use super::closing::Closing;
 use super::control::Control;
 use super::desk::Asker;
 use super::generations::Generations;
-use super::handover::{self, Packing, State, Unpacking, VARIABLE};
+use super::handover::{self, FrozenPath, Packing, State, Unpacking, VARIABLE};
 use super::kept::Kept;
 use super::limits::Room;
 use super::quarantine::Quarantine;
@@ -38,13 +39,14 @@ impl Shell {
             version: env!("CARGO_PKG_VERSION").into(),
             roles: self.roles.beside.iter().map(|beside| beside.role.name.to_owned()).collect(),
             descriptors: Vec::new(),
-            runtime_dir: self.runtime.folder().to_owned(),
+            runtime_dir: FrozenPath::of(self.runtime.folder()),
             runtime_lock: packing.pack(self.runtime.lock()),
-            config_file: self.source.file.clone(),
-            binary: self.binary.clone(),
+            config_file: self.source.file.as_deref().map(FrozenPath::of),
+            binary: FrozenPath::of(&self.binary),
             started: self.started,
             started_at: self.started_at.clone(),
             upgrades: self.upgrades,
+            unwritten: self.log.unwritten(),
             fleet: self.fleet.clone(),
             generations: self.generations.freeze(&mut packing),
             children: self.children.freeze(&mut packing),
@@ -74,12 +76,12 @@ impl Shell {
 
     fn thaw(state: RawFd, start: Start, roles: &'static Roles) -> std::io::Result<Shell> {
         sys::process::set_name(c"atlas-cluster");
-        let text = std::fs::read(format!("/proc/self/fd/{state}"))?;
+        let text = handover::unsealed(File::open(format!("/proc/self/fd/{state}"))?.as_fd())?;
         let frozen = State::read(&text).map_err(std::io::Error::other)?;
         let mut fds = Unpacking::new(&[&frozen.descriptors[..], &[state]].concat())?;
         drop(fds.take(state)?);
-        let log = log_writer::init(start.log_level)?;
-        let runtime = RuntimeDir::claimed_before(frozen.runtime_dir, fds.take(frozen.runtime_lock)?);
+        let log = log_writer::init(start.log_level, frozen.unwritten)?;
+        let runtime = RuntimeDir::claimed_before(frozen.runtime_dir.0, fds.take(frozen.runtime_lock)?);
         let mut above = Above::from_environment();
         above.go_on_from(&frozen.memo);
         let generations = Generations::thaw(frozen.generations, &mut fds)?;
@@ -97,6 +99,8 @@ impl Shell {
             room: Room::make(config.listen.len()),
             verdict: None,
             children: Children::thaw(runtime.notify(), frozen.children, &mut fds, registry)?,
+            // Whoever died meanwhile: his signal may have been taken before the exec.
+            more_dead: true,
             kept: Kept::thaw(frozen.kept, &config, roles, &mut fds, above)?,
             bound: VecDeque::new(),
             generations,
@@ -105,7 +109,7 @@ impl Shell {
             // From now on we hear them: whatever came since the freeze was kept for us.
             signals: signals(registry)?,
             poll,
-            source: Source { overrides: start.overrides, file: frozen.config_file },
+            source: Source { overrides: start.overrides, file: frozen.config_file.map(|path| path.0) },
             roles,
             blames: Blames::thaw(frozen.blames),
             quarantine: Quarantine::new(runtime.quarantine()),
@@ -115,7 +119,7 @@ impl Shell {
             next_memory_look: std::time::Instant::now(),
             started: frozen.started,
             started_at: frozen.started_at,
-            binary: frozen.binary,
+            binary: frozen.binary.0,
             upgrade: None,
             upgrades: frozen.upgrades + 1,
             log,

@@ -4,8 +4,9 @@
 //!   order ─▶ the binary is opened, and run with --takeover-check beside an offer of our state
 //!              │ says X_TAKEOVER=format, exits 0            │ refuses, fails, hangs, is no program
 //!              ▼                                            ▼
-//!            a steady moment ─▶ freeze, exec ─▶ thaw      nothing has changed; the reason is told
-//!                                                 └─▶ a reload, so that every role runs the new image
+//!            a steady moment, the log is written          nothing has changed; the reason is told
+//!              └─▶ freeze, exec ─▶ thaw
+//!                                   └─▶ a reload, so that every role runs the new image
 //! ```
 //! What is executed is the open file that was checked, whatever lies at its path by then.
 
@@ -15,19 +16,22 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, bounded};
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FcntlArg, FdFlag, OFlag, fcntl, open};
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use super::children::Ending;
 use super::desk::Asker;
 use super::handover::{self, FORMATS, VARIABLE};
+use super::held::Held;
+use super::log_writer::LAST_WORDS;
 use super::notify::{Line, Said};
-use super::{Shell, clock};
+use super::{Shell, clock, desk};
 use crate::core::Tick;
 use crate::exit;
 use crate::wire::{Answer, LastReload, Trouble};
@@ -48,16 +52,68 @@ pub(super) struct Upgrade {
 
 enum Step {
     /// The new binary looks at what it would get.
-    Checking { pid: Pid, line: Line, until: Tick, said: Option<Said>, late: bool },
+    Checking { pid: Pid, line: Line, until: Tick, late: bool },
     /// It can take over, in this format: as soon as no start, reload or stop is under way.
     Checked(u32),
+    /// The same, once the log's last lines are written, or `until` then: they would go with this image.
+    Telling { format: u32, written: Receiver<()>, until: Tick },
+}
+
+/// What the new binary says of it.
+enum Reply {
+    /// It can, in this format.
+    Can(u32),
+    /// It cannot, and why.
+    Cannot(String),
+}
+
+impl Reply {
+    fn of(said: Said) -> Option<Reply> {
+        match said {
+            Said::Takeover(format) => Some(Reply::Can(format)),
+            Said::LastWords(reason, _) => Some(Reply::Cannot(reason)),
+            Said::Bound
+            | Said::Ready
+            | Said::Alive
+            | Said::Status(_)
+            | Said::Warning(_)
+            | Said::Keep(..)
+            | Said::Forget(_)
+            | Said::Garbage => None,
+        }
+    }
+}
+
+/// The format that it can go on from, or what it did instead of saying so and leaving in peace.
+fn judge(reply: Option<Reply>, ending: Ending, late: bool) -> Result<u32, String> {
+    match (reply, ending) {
+        (Some(Reply::Can(format)), Ending::Code(0)) if FORMATS.contains(&format) => Ok(format),
+        (None | Some(Reply::Can(_) | Reply::Cannot(_)), Ending::Code(_) | Ending::Signal(_)) if late => {
+            Err(format!("did not say within {} s that it can", PATIENCE.as_secs()))
+        }
+        (Some(Reply::Cannot(reason)), Ending::Code(_) | Ending::Signal(_)) => {
+            Err(format!("cannot: {reason}"))
+        }
+        (None, Ending::Code(sys::process::EXIT_NO_EXEC)) => {
+            Err("could not be executed: it is no program for this machine".into())
+        }
+        (None, Ending::Code(_) | Ending::Signal(_)) => {
+            Err(format!("{ending} without a word about it: is it an atlas-cluster?"))
+        }
+        (Some(Reply::Can(format)), Ending::Code(_) | Ending::Signal(_)) => {
+            Err(format!("{ending} after it said that it can, in format {format}"))
+        }
+    }
 }
 
 impl Shell {
     /// Begins an upgrade, or lets one more hear of the one on its way.
     pub(super) fn order_upgrade(&mut self, asker: Asker) {
         if let Some(upgrade) = &mut self.upgrade {
-            return upgrade.askers.push(asker); // bounded: a client has one request at a time, a signal one note
+            if !desk::join(&mut upgrade.askers, &asker) {
+                self.refuse_to_wait(&asker, "an upgrade");
+            }
+            return;
         }
         let binary = self.binary.display().to_string();
         log::info!("upgrade ordered: asking {binary} whether it can take over");
@@ -78,13 +134,13 @@ impl Shell {
         let descriptors: Vec<(String, BorrowedFd<'_>)> =
             offers.iter().map(|(name, fd)| (name.clone(), fd.as_fd())).collect();
         let arguments = ["atlas-cluster".into(), CHECK.into()].into_iter();
-        let arguments: Vec<String> = arguments.chain(std::env::args().skip(1)).collect();
+        let arguments: Vec<OsString> = arguments.chain(std::env::args_os().skip(1)).collect();
         let environment = vec![("NODE_APP_INSTANCE".into(), "0".into())];
         let pid = self.children.execute(image.as_fd(), &arguments, &line, &descriptors, environment)?;
         let fd = line.socket().as_raw_fd();
         self.poll.registry().register(&mut SourceFd(&fd), LINE, Interest::READABLE)?;
         let until = clock::now().after(PATIENCE);
-        Ok((image, Step::Checking { pid, line, until, said: None, late: false }))
+        Ok((image, Step::Checking { pid, line, until, late: false }))
     }
 
     /// When there is something to be done without an event.
@@ -93,39 +149,27 @@ impl Shell {
             Step::Checking { until, late: false, .. } => Some(until),
             Step::Checking { late: true, .. } => None,
             Step::Checked(_) => self.fleet.is_steady().then(clock::now),
+            Step::Telling { until, .. } => self.fleet.is_steady().then_some(until),
         }
     }
 
     /// A process that is no run has ended: the check, if it is that.
     pub(super) fn end_check(&mut self, dead: Pid, ending: Ending) {
-        let Some(Upgrade { step: Step::Checking { pid, line, said, late, .. }, .. }) = &mut self.upgrade
-        else {
+        let Some(Upgrade { step: Step::Checking { pid, line, late, .. }, .. }) = &mut self.upgrade else {
             return;
         };
         if *pid != dead {
             return;
         }
-        for word in line.read().0 {
-            if matches!(word, Said::Takeover(_) | Said::LastWords(..)) {
-                *said = Some(word);
-            }
-        }
-        let (said, late) = (said.take(), *late);
+        let reply = line.read().0.into_iter().filter_map(Reply::of).next_back();
+        let judgement = judge(reply, ending, *late);
         let Some(mut upgrade) = self.upgrade.take() else { return };
-        match (said, ending) {
-            (Some(Said::Takeover(format)), Ending::Code(0)) if FORMATS.contains(&format) => {
+        match judgement {
+            Ok(format) => {
                 upgrade.step = Step::Checked(format);
                 self.upgrade = Some(upgrade);
             }
-            (said, ending) => {
-                let why = match (said, ending) {
-                    _ if late => format!("did not say within {} s that it can", PATIENCE.as_secs()),
-                    (Some(Said::LastWords(reason, _)), _) => format!("cannot: {reason}"),
-                    (_, Ending::Code(sys::process::EXIT_NO_EXEC)) => {
-                        "could not be executed: it is no program for this machine".into()
-                    }
-                    (_, ending) => format!("{ending} without a word about it: is it an atlas-cluster?"),
-                };
+            Err(why) => {
                 let what = format!("{} was asked whether it can take over, and {why}", self.binary.display());
                 self.tell_upgrade_failed(&upgrade.askers, &what);
             }
@@ -145,14 +189,37 @@ impl Shell {
             }
             Step::Checked(format) => {
                 let format = *format;
-                if self.fleet.is_steady()
-                    && self.events.is_empty()
-                    && self.kept.above.is_idle()
-                    && self.closing.is_idle()
-                {
+                if self.is_steady() {
+                    self.tell_and_wait(format);
+                }
+            }
+            Step::Telling { format, written, until } => {
+                let (format, told) = (*format, !written.is_empty() || *until <= clock::now());
+                if told && self.is_steady() {
                     self.become_the_next(format);
                 }
             }
+        }
+    }
+
+    /// Nothing is under way that the next image would not find again.
+    fn is_steady(&self) -> bool {
+        self.fleet.is_steady()
+            && self.events.is_empty()
+            && self.kept.above.is_idle()
+            && self.closing.is_idle()
+    }
+
+    fn tell_and_wait(&mut self, format: u32) {
+        log::info!("{} can take over, and does", self.binary.display());
+        let (tell, written) = bounded(1);
+        let waker = self.closing.waker();
+        self.log.when_written(move || {
+            let _ = tell.send(());
+            let _ = waker.wake();
+        });
+        if let Some(upgrade) = &mut self.upgrade {
+            upgrade.step = Step::Telling { format, written, until: clock::now().after(LAST_WORDS) };
         }
     }
 
@@ -166,19 +233,26 @@ impl Shell {
         }
     }
 
+    /// Signals are held back from here on, so that the next image hears them; those that a handler has noted before are
+    /// known to this one alone: they come first, and the upgrade waits for a later turn.
     fn become_the_next(&mut self, format: u32) {
+        let held = Held::back();
+        let noted = self.noted_signals();
+        if !noted.is_empty() {
+            drop(held);
+            return self.act_on(noted);
+        }
         let Some(upgrade) = self.upgrade.take() else { return };
-        log::info!("{} can take over, and does", self.binary.display());
-        self.log.flush();
-        let error = match self.replace(&upgrade, format) {
+        let error = match held.and_then(|_held| self.replace(&upgrade, format)) {
             Ok(never) => match never {},
             Err(e) => e,
         };
         let what = format!("cannot execute {}: {error}", self.binary.display());
         self.tell_upgrade_failed(&upgrade.askers, &what);
+        self.reap(); // whoever died since this turn's reaping: his signal was taken above
     }
 
-    /// Becomes the new image; what comes back is why not, and then everything is as before.
+    /// Becomes the new image; what comes back is why not, and then everything is as before. Signals are held back.
     fn replace(&self, upgrade: &Upgrade, format: u32) -> io::Result<std::convert::Infallible> {
         let (state, packing) = self.freeze(&upgrade.askers);
         let text = handover::sealed(&state.write(format)?)?;
@@ -190,8 +264,6 @@ impl Shell {
             .collect::<io::Result<_>>()?;
         let arguments: Vec<CString> =
             std::env::args_os().map(|argument| c_string(argument.as_bytes())).collect::<io::Result<_>>()?;
-        // A signal between here and the new handlers waits; it would end us otherwise.
-        let mask = SigSet::all().thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_SETMASK)?;
         let keep = |flag: FdFlag| {
             let mut all = packing.descriptors().chain([text.as_fd()]);
             all.try_for_each(|fd| fcntl(fd, FcntlArg::F_SETFD(flag)).map(drop))
@@ -200,7 +272,6 @@ impl Shell {
             nix::unistd::execveat(&upgrade.image, c"", &arguments, &environment, AtFlags::AT_EMPTY_PATH)
         });
         let _ = keep(FdFlag::FD_CLOEXEC);
-        let _ = mask.thread_set_mask();
         result.map_err(io::Error::from)
     }
 
@@ -225,4 +296,38 @@ impl Shell {
 
 fn c_string(bytes: &[u8]) -> io::Result<CString> {
     CString::new(bytes).map_err(|_| Errno::EINVAL.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_that_says_so_and_leaves_in_peace_takes_over() {
+        let (can, cannot) = (|format| Some(Reply::Can(format)), Some(Reply::Cannot("no".into())));
+        let killed = Ending::Signal(Signal::SIGKILL as i32);
+        for (reply, ending, late, judgement) in [
+            (can(1), Ending::Code(0), false, Ok(1)),
+            (can(1), Ending::Code(0), true, Ok(1)),
+            (can(1), killed, false, Err("killed by SIGKILL after it said that it can, in format 1")),
+            (can(1), killed, true, Err("did not say within 10 s that it can")),
+            (
+                can(99),
+                Ending::Code(0),
+                false,
+                Err("exited with code 0 after it said that it can, in format 99"),
+            ),
+            (cannot, Ending::Code(1), false, Err("cannot: no")),
+            (None, Ending::Code(127), false, Err("could not be executed: it is no program for this machine")),
+            (
+                None,
+                Ending::Code(0),
+                false,
+                Err("exited with code 0 without a word about it: is it an atlas-cluster?"),
+            ),
+            (None, killed, true, Err("did not say within 10 s that it can")),
+        ] {
+            assert_eq!(judge(reply, ending, late), judgement.map_err(str::to_owned));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What must hold whatever happens: `perform` judges each action, `check` the state after each event.
 
+use super::super::slot::MAX_PROCESSES;
 use super::super::*;
 use super::world::{Child, World};
 use std::collections::BTreeMap;
@@ -235,6 +236,9 @@ impl World {
         hold!(mask & !all == 0, "datagrams go to {mask:b}, {all:b} are wanted and bound");
         for view in self.fleet.slots() {
             let (steered, wanted) = (self.is_steered(view.slot), self.wants(view.slot));
+            let stuck =
+                self.crowd(view.slot) == MAX_PROCESSES && self.in_place(view.slot, Place::Holder).is_none();
+            hold!(!stuck || !steered || mask == all, "{} is full, and datagrams go there", view.slot);
             match (view.slot, view.status) {
                 (Slot::Worker(_), Status::Online) => {
                     hold!(steered || !wanted, "no datagram goes to {}", view.slot)

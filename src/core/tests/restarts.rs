@@ -1,5 +1,6 @@
 //! Restarts by order, and successions of holders that are too fat, by name.
 
+use super::super::slot::MAX_PROCESSES;
 use super::super::*;
 use super::plans::{ms, plan};
 use super::world::World;
@@ -70,6 +71,22 @@ fn a_restart_of_an_errored_slot_starts_it_with_a_clean_record() {
     assert_eq!((world.outcome(ticket), world.fleet.state()), (Some(Outcome::Done), ClusterState::Online));
     world.exit(run);
     assert_eq!(world.view(FIRST).status, Status::WaitingRestart, "one failure, not three");
+}
+
+#[test]
+fn a_slot_full_of_processes_that_do_not_die_gets_no_datagrams_until_one_does() {
+    let mut world = World::online(plan(2));
+    for _ in 1..MAX_PROCESSES {
+        world.order(Order::Restart(vec![FIRST]));
+        world.come_up(world.holder(FIRST));
+    }
+    let ticket = world.order(Order::Restart(vec![FIRST]));
+    assert_eq!(world.in_place(FIRST, Place::Holder), None, "there is no room for one more");
+    assert_eq!((world.fleet.mask(), world.fleet.state()), (0b10, ClusterState::Degraded));
+    world.exit(world.leaver(FIRST));
+    world.come_up(world.holder(FIRST));
+    assert_eq!((world.fleet.mask(), world.fleet.state()), (0b11, ClusterState::Online));
+    assert_eq!(world.outcome(ticket), Some(Outcome::Done));
 }
 
 #[test]

@@ -207,7 +207,8 @@ impl Kept {
     /// Keeps what a child handed up: one of the slot's sockets by its name, anything else in the slot's store.
     pub(super) fn keep(&mut self, slot: Slot, name: String, fd: OwnedFd) -> Result<(), Refused> {
         let has_room = self.slots.values().map(|kept| kept.store.len()).sum::<usize>() < self.room;
-        let Some(kept) = self.slots.get_mut(&slot) else { return Err(Refused::NoRoom) };
+        let kept = self.slots.get_mut(&slot);
+        let kept = kept.unwrap_or_else(|| panic!("{slot} hands up `{name}` and was never lent anything"));
         match kept.place_of(&name) {
             None => kept.store.put(name, fd, has_room),
             Some(Some(own)) if !sys::fds::same_file(own.as_fd(), fd.as_fd()) => Err(Refused::Taken),
@@ -279,8 +280,13 @@ impl Kept {
             Balance::Spread => sys::group::spreading(usize::from(bound), mask),
         };
         let Some(first) = self.slots.get(&Slot::Worker(0)) else { return Ok(()) };
-        let attach = |fd: &OwnedFd| sys::group::attach(fd.as_fd(), &program);
-        first.sockets.iter().flatten().map(attach).fold(Ok(()), io::Result::and)
+        // All are tried; the first error is told.
+        let mut result = Ok(());
+        for fd in first.sockets.iter().flatten() {
+            let attached = sys::group::attach(fd.as_fd(), &program);
+            result = result.and(attached);
+        }
+        result
     }
 
     /// From the next steering on datagrams are dealt out like this; whether that is another way than before.

@@ -181,9 +181,26 @@ impl Cluster {
     /// When there is no such process.
     #[track_caller]
     pub fn signal_worker(&self, slot: usize, signal: Signal) -> Killed<'_> {
+        let target = self.target(slot);
+        process::signal(target.pid, signal);
+        target
+    }
+
+    /// The same with a signal that has a number alone.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    #[track_caller]
+    pub fn signal_worker_by_number(&self, slot: usize, signal: i32) -> Killed<'_> {
+        let target = self.target(slot);
+        process::signal_by_number(target.pid, signal);
+        target
+    }
+
+    #[track_caller]
+    fn target(&self, slot: usize) -> Killed<'_> {
         let row = self.worker(slot);
-        let pid = row.pid.unwrap_or_else(|| panic!("worker {slot} has no process to get {signal}: {row:#?}"));
-        process::signal(pid, signal);
+        let pid = row.pid.unwrap_or_else(|| panic!("worker {slot} has no process to signal: {row:#?}"));
         Killed { cluster: self, slot, pid, restarts: row.restarts }
     }
 

@@ -1,6 +1,8 @@
 //! Where a cluster lives: a folder of its own with its configuration file and its runtime directory.
 
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -42,9 +44,22 @@ impl Place {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "it makes a folder")]
     pub fn new() -> Place {
+        Place::named("ac-".as_ref())
+    }
+
+    /// A new folder in whose path one byte is no UTF-8.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn without_text_for_a_name() -> Place {
+        Place::named(OsStr::from_bytes(b"ac-\xe9-"))
+    }
+
+    fn named(prefix: &OsStr) -> Place {
         // Others can look in: a test that plays another user finds what that user would find.
         let folder = tempfile::Builder::new()
-            .prefix("ac-")
+            .prefix(prefix)
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .tempdir_in("/tmp");
         Place { folder: Arc::new(folder.expect("a folder in /tmp")) }
@@ -77,7 +92,9 @@ impl Place {
     }
 
     /// What every process of a cluster here has in its environment.
-    pub(crate) fn mark(&self) -> String {
-        format!("ATLAS_CLUSTER_RUNTIME_DIR={}", self.runtime_dir().display())
+    pub(crate) fn mark(&self) -> OsString {
+        let mut mark = OsString::from("ATLAS_CLUSTER_RUNTIME_DIR=");
+        mark.push(self.runtime_dir());
+        mark
     }
 }

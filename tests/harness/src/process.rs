@@ -1,6 +1,9 @@
 //! Processes as /proc shows them.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -39,7 +42,7 @@ pub fn lives(pid: i32) -> bool {
 
 /// Every process whose environment holds `variable` (`NAME=value`), this one left out.
 #[must_use]
-pub fn with_variable(variable: &str) -> Vec<Process> {
+pub fn with_variable(variable: &OsStr) -> Vec<Process> {
     let Ok(folder) = fs::read_dir("/proc") else { return Vec::new() };
     let numbers = folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let others = numbers.filter(|&pid| pid.unsigned_abs() != std::process::id());
@@ -63,6 +66,16 @@ pub fn descriptors(pid: i32) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let targets = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
     targets.map(|target| target.display().to_string()).collect()
+}
+
+/// Sends a signal that [`Signal`] has no name for: a real-time one; whoever is gone misses it.
+///
+/// # Panics
+/// When no shell can be run.
+pub fn signal_by_number(pid: i32, signal: i32) {
+    assert!(pid > 1, "nobody sends signal {signal} to pid {pid}");
+    let status = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
+    assert!(status.is_ok(), "sh: {status:?}");
 }
 
 /// Sends a signal; one that is gone misses it.

@@ -23,6 +23,8 @@ pub use seat::Seat;
 pub const PARENT: &str = "parent";
 /// Name of the frozen segment with the configuration of the generation, as JSON.
 pub const CONFIG: &str = "config";
+/// The most bytes that a configuration may have there: a file of 1 MiB, each byte of it written as six (`\u001f`).
+const MAX_CONFIG: usize = 6 << 20;
 /// Name of the slot's own segment: whoever holds its lock serves the slot.
 pub const SEAT: &str = "seat";
 /// Name of the file for datagrams that killed workers: append, and read.
@@ -179,16 +181,10 @@ impl Contract {
     /// # Errors
     /// When it was not given, or cannot be read.
     pub fn config(&self) -> Result<String, Failure> {
-        use std::os::unix::fs::FileExt;
         let fd = self.descriptors.get(CONFIG).ok_or_else(|| missing(CONFIG))?;
-        // By position: the file offset is shared with every other child of the generation.
-        let read = || {
-            let file = std::fs::File::from(sys::fds::duplicate(fd)?);
-            let mut text = vec![0; sys::map::size(file.as_fd())?];
-            file.read_exact_at(&mut text, 0)?;
-            String::from_utf8(text).map_err(std::io::Error::other)
-        };
-        read().map_err(|e| Failure::of("cannot read the configuration segment", &e))
+        let text = sys::map::read_all(fd.as_fd(), MAX_CONFIG);
+        let text = text.and_then(|text| String::from_utf8(text).map_err(std::io::Error::other));
+        text.map_err(|e| Failure::of("cannot read the configuration segment", &e))
     }
 
     /// The slot's sockets, in the order of the listen addresses.

@@ -76,8 +76,8 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The first thing that is done with the seat: whether the predecessor died of the datagram it was at, and if it was not
-/// the first, that datagram into quarantine; answers what to tell of it.
+/// Done first, with the seat in hand: decides whether the predecessor died of the datagram it was at; at the second such
+/// death puts it into quarantine. Answers what to tell of it.
 pub(crate) fn judge(
     ring: &mut Ring<'_>,
     run: u64,

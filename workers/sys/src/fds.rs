@@ -14,7 +14,8 @@ pub const MAX_FDS: usize = 253;
 /// They get CLOEXEC: what a child of ours shall have is given to it by name.
 ///
 /// # Errors
-/// `AlreadyExists` at a second call, EBADF for one that is not open.
+/// `AlreadyExists` at a second call; EBADF for a number that is not open, or is no inherited one: what a Rust program
+/// opens by itself has CLOEXEC.
 pub fn inherited(first: RawFd, count: usize) -> io::Result<Vec<OwnedFd>> {
     once()?;
     let end = RawFd::try_from(count).ok().and_then(|count| first.checked_add(count));
@@ -26,20 +27,10 @@ pub fn inherited(first: RawFd, count: usize) -> io::Result<Vec<OwnedFd>> {
 /// place of [`inherited`]. They get CLOEXEC.
 ///
 /// # Errors
-/// `AlreadyExists` at a second call; EBADF for a number that is not open, is named twice, or is no inherited one: what
-/// a Rust program opens by itself has CLOEXEC.
+/// `AlreadyExists` at a second call; EBADF for a number that is not open, is named twice, or is no inherited one.
 pub fn handed_over(numbers: &[RawFd]) -> io::Result<BTreeMap<RawFd, OwnedFd>> {
     once()?;
-    let mut fds = BTreeMap::new();
-    for &raw in numbers {
-        // SAFETY: F_GETFD on any number is harmless; one that is not open gives -1, which has the bit set as well.
-        let flags = unsafe { libc::fcntl(raw, libc::F_GETFD) };
-        if raw <= libc::STDERR_FILENO || flags & libc::FD_CLOEXEC != 0 {
-            return Err(io::Error::from_raw_os_error(libc::EBADF));
-        }
-        fds.insert(raw, adopt(raw)?);
-    }
-    Ok(fds)
+    numbers.iter().map(|&raw| Ok((raw, adopt(raw)?))).collect()
 }
 
 fn once() -> io::Result<()> {
@@ -51,12 +42,19 @@ fn once() -> io::Result<()> {
     Ok(())
 }
 
+/// Takes over one that has no owner in this process: it came over the exec, which closes what has CLOEXEC.
 fn adopt(raw: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: F_SETFD on any number is harmless; a number that is not open is refused with EBADF.
+    // SAFETY: F_GETFD takes any number and changes nothing; one that is not open gives -1, which has every bit set.
+    let flags = unsafe { libc::fcntl(raw, libc::F_GETFD) };
+    if raw <= libc::STDERR_FILENO || flags & libc::FD_CLOEXEC != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: the descriptor is open (just asked), and the flag is all that changes.
     if unsafe { libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC) } == -1 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: open (just asked), handed to this process at exec by number, and taken once (`inherited` sees to it).
+    // SAFETY: it is open, and nobody owns it: whatever this program opened has CLOEXEC (std, mio, nix and this crate ask
+    // for it in the very call that opens), what it takes over here gets it, and this one had none a moment ago.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
@@ -176,6 +174,15 @@ mod tests {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
         assert_eq!(text, "hi");
+    }
+
+    #[test]
+    fn what_has_an_owner_here_is_not_taken_over() {
+        let ours = std::fs::File::open("/dev/null").unwrap();
+        for raw in [ours.as_raw_fd(), libc::STDERR_FILENO, -1, RawFd::MAX] {
+            assert_eq!(adopt(raw).unwrap_err().raw_os_error(), Some(libc::EBADF), "{raw}");
+        }
+        assert!(ours.metadata().is_ok(), "it is open still");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The one floor with unsafe: safe doors to what the kernel offers and no crate does.
 //!
 //! Nothing here knows what it is used for. Every block answers its callee's contract in a `// SAFETY:` line.
-//! What is handed out is safe to use in any order; two doors rest on the outside world: [`fds::inherited`] on exec having
-//! given this process the descriptors it names, [`map`] on segments being sealed.
+//! What is handed out is safe to use in any order; two doors rest on the outside world: [`fds::inherited`] on nothing
+//! in this process opening a descriptor without CLOEXEC, [`map`] on segments being sealed.
 
 pub mod batch;
 pub mod fds;
 pub mod group;
 pub mod map;
 pub mod process;
+pub mod wait;

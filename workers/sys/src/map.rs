@@ -3,9 +3,11 @@
 //! A segment is a memfd sealed against shrinking and growing, so a mapping of it never meets SIGBUS
 //! (memfd_create(2), "File sealing"). Its content is shared with other processes and therefore input, not truth.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -39,6 +41,20 @@ pub fn segment(name: &str, head: &[u8], bytes: usize, frozen: bool) -> io::Resul
 /// What fstat(2) says.
 pub fn size(fd: BorrowedFd<'_>) -> io::Result<usize> {
     usize::try_from(fstat(fd)?.st_size).map_err(io::Error::other)
+}
+
+/// The whole of a small file, by position: the offset, which others may share, stays where it is.
+///
+/// # Errors
+/// `InvalidData` if it has more than `max` bytes; else what fstat(2) and pread(2) say.
+pub fn read_all(fd: BorrowedFd<'_>, max: usize) -> io::Result<Vec<u8>> {
+    let bytes = size(fd)?;
+    if bytes > max {
+        return invalid(format!("{bytes} bytes, where {max} are the most"));
+    }
+    let mut content = vec![0; bytes];
+    File::from(crate::fds::duplicate(fd)?).read_exact_at(&mut content, 0)?;
+    Ok(content)
 }
 
 /// The same file through a new open file description: read-only, or read and write. CLOEXEC either way.
@@ -153,10 +169,12 @@ impl ReadOnly {
     #[must_use]
     pub fn load(&self, word: usize) -> u64 {
         assert!(word < self.len(), "word {word} lies outside a segment of {} words", self.len());
-        // SAFETY: in bounds (asserted), page-aligned base, and only ever read: an atomic load of 8 bytes on this
-        // target is one plain load, which a read-only page allows.
+        // SAFETY: in bounds (asserted), aligned (the base is a page's), and only ever loaded, relaxed: that may be done
+        // on a read-only page (std::sync::atomic, "Atomic accesses to read-only memory").
         let cell = unsafe { &*self.map.as_ptr().cast::<AtomicU64>().wrapping_add(word) };
-        cell.load(Ordering::Acquire)
+        let value = cell.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        value
     }
 }
 
@@ -202,5 +220,14 @@ mod tests {
         assert!(nix::sys::uio::pwrite(&fd, b"y", 0).is_err());
         assert!(Mapping::new(fd.as_fd(), 4096).is_err(), "a frozen segment cannot be mapped for writing");
         assert!(ReadOnly::new(fd.as_fd(), 8192).is_err(), "longer than the file");
+    }
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let fd = segment("test", b"text", 4, true).unwrap();
+        for _ in 0..2 {
+            assert_eq!(read_all(fd.as_fd(), 4).unwrap(), b"text");
+        }
+        assert_eq!(read_all(fd.as_fd(), 3).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 }

@@ -24,7 +24,7 @@ pub struct Child<'a> {
     /// The program, as an open file: what is on disk meanwhile does not matter.
     pub image: BorrowedFd<'a>,
     /// The arguments, from the title on: what `ps` shows.
-    pub arguments: &'a [String],
+    pub arguments: &'a [OsString],
     /// The whole environment, but for `pid_variable`.
     pub environment: &'a [(OsString, OsString)],
     /// The name of a variable that tells the child its own pid (`LISTEN_PID`).
@@ -224,7 +224,7 @@ mod tests {
         fds: &[BorrowedFd<'_>],
     ) -> WaitStatus {
         let (image, null) = (File::open(program).unwrap(), File::open("/dev/null").unwrap());
-        let arguments = ["a title: with words".into(), "-c".into(), script.to_owned()];
+        let arguments = ["a title: with words".into(), "-c".into(), script.into()];
         let child = Child {
             image: image.as_fd(),
             arguments: &arguments,

@@ -9,7 +9,7 @@
 //!              └──▶ Some(entry) ─▶ (its record is written) ─▶ put_aside(entry)
 //!   take_over(run)
 //! ```
-//! He may himself die between any two stores, whatever of:
+//! He may himself die between any two stores, of any cause:
 //!
 //! - A death is counted once: `judge` forgets the hint *before* it notes the suspicion. Dead between the two, the
 //!   suspicion is lost, which costs one more death; the other way round, one death would count as two.

@@ -24,7 +24,8 @@
 //! ```
 //!
 //! A place is found by open addressing: it is the first one, counted from `fingerprint mod 64`, that bears the
-//! address's fingerprint. Places are never given back, so whoever looks finds what another claimed.
+//! address's fingerprint. Places are never freed, so whoever looks finds what another claimed; one may pass to another
+//! processor (`place_by_right`).
 
 use crate::{Foreign, Head, Words, image};
 
