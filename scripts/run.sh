@@ -4,16 +4,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-if ! command -v cargo >/dev/null; then
-    echo "run.sh: cargo is missing: this project is built with Rust" >&2
-    echo "hint: install a toolchain (Debian: apt-get install rustup && rustup default stable)" >&2
-    exit 1
-fi
-[ -e target/release/atlas-cluster ] || echo "run.sh: building; the first time takes a minute or two" >&2
-cargo build --release --quiet
-# By rename: a cluster may be running from the old file.
-cp target/release/atlas-cluster .atlas-cluster.new
-mv .atlas-cluster.new atlas-cluster
+scripts/build.sh
 
 if [ $# -eq 0 ]; then
     set -- --workers 4 --demo

@@ -43,11 +43,9 @@ impl Life {
         };
         let signals = begin().map_err(|e| Failure::of("cannot watch for signals", &e))?;
         let interval = contract.watchdog.map(|watchdog| watchdog / 2);
-        let mut life =
-            Life { signals, parent, notify: contract.notify, interval, next_ping: now, leaving: false };
-        life.notify.alive();
-        life.poll_wait(now);
-        Ok(life)
+        contract.notify.alive();
+        let next_ping = now + interval.unwrap_or_default();
+        Ok(Life { signals, parent, notify: contract.notify, interval, next_ping, leaving: false })
     }
 
     /// Looks at one event of the poll; answers whether it was ours.

@@ -1,6 +1,8 @@
 //! Birth of a process: fork, a fixed set of descriptors, exec of an open image.
 //!
 //! Between fork and exec only async-signal-safe calls are made (signal-safety(7)): everything is allocated before.
+//! A child that borrows our memory until exec (vfork(2)) would cost less, but we would stand still with it: one that
+//! somebody stops in that moment (SIGSTOP) would stop the cluster.
 
 use std::ffi::{CStr, CString, OsString};
 use std::io;
