@@ -3,6 +3,7 @@
 //! [`music`] is the model; this file sends what it shows to the cluster's port, one parameter in each datagram, as the
 //! manual prints it. The TCP side comes with the link.
 
+pub mod capture;
 pub mod music;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
