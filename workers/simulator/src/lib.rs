@@ -4,7 +4,9 @@
 //! manual prints it. The TCP side comes with the link.
 
 pub mod capture;
+pub mod fault;
 pub mod music;
+pub mod outlet;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
