@@ -13,7 +13,8 @@ use mio::{Token, Waker};
 use crate::fault::Kind;
 use crate::ledger::Stats;
 use crate::plan::Plan;
-use crate::server::{Order, Runner};
+use crate::processor::Event;
+use crate::server::{Order, Runner, Server};
 
 /// Token of the waker.
 const WAKER: Token = Token(usize::MAX - 1);
@@ -60,32 +61,38 @@ impl Simulator {
     /// What happened so far.
     ///
     /// # Panics
-    /// When its thread is dead.
+    /// When its thread is dead; so do the others.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let (to, answer) = sync_channel(1);
-        self.order(Order::Stats(to));
-        answer.recv_timeout(PATIENCE).expect("the simulator's thread answers")
+        self.ask(|server| server.stats())
     }
 
-    /// Brings a fault about now; without a duration it lasts until [`heal`](Simulator::heal).
+    /// Brings a fault about; it is there when this returns. Without a duration it lasts until [`heal`](Simulator::heal).
     pub fn fault(&self, kind: Kind, lasts: Option<Duration>) {
-        self.order(Order::Fault(kind, lasts));
+        self.ask(move |server| server.tell(Event::Fault { kind, lasts }));
     }
 
     /// Ends every fault.
     pub fn heal(&self) {
-        self.order(Order::Heal);
+        self.ask(|server| server.tell(Event::Heal));
     }
 
-    /// Gives a parameter that holds text another one, as somebody at the processor does.
-    pub fn rename(&self, param: &str, text: &str) {
-        self.order(Order::Rename(param.to_owned(), text.to_owned()));
+    /// Gives a parameter that holds text another one, as somebody at the processor does; tells whether it took it.
+    pub fn rename(&self, param: &str, text: &str) -> bool {
+        let (param, text) = (param.to_owned(), text.to_owned());
+        self.ask(move |server| server.rename(&param, &text))
     }
 
-    fn order(&self, order: Order) {
+    /// Has something done in its thread and waits for the answer.
+    fn ask<T: Send + 'static>(&self, what: impl FnOnce(&mut Server) -> T + Send + 'static) -> T {
+        let (to, answer) = sync_channel(1);
+        let order: Order = Box::new(move |server| {
+            // Whoever asked waits; if not, nobody misses the answer.
+            let _ = to.try_send(what(server));
+        });
         self.orders.send(order).expect("the simulator's thread lives");
         self.waker.wake().expect("a thread that lives can be woken");
+        answer.recv_timeout(PATIENCE).expect("the simulator's thread answers")
     }
 }
 

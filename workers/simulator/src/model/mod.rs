@@ -21,6 +21,9 @@ pub use value::{Change, Format, Given, Value};
 
 use crate::music::{self, Music};
 
+/// The longest text of a parameter, in bytes.
+pub const MAX_TEXT: usize = 256;
+
 /// What a third party may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -168,11 +171,14 @@ impl Model {
         Ok(())
     }
 
-    /// Gives a parameter that holds text another text, as somebody at the processor does; others are left alone.
-    pub fn rename(&mut self, param: Param, text: &str) {
-        if self.nature(param) == Nature::Text {
+    /// Gives a parameter that holds text another text, as somebody at the processor does. Tells whether it did: others are
+    /// left alone, and so is a text of more than [`MAX_TEXT`] bytes.
+    pub fn rename(&mut self, param: Param, text: &str) -> bool {
+        let fits = self.nature(param) == Nature::Text && text.len() <= MAX_TEXT;
+        if fits {
             self.put(param, Value::Text(text.to_owned()));
         }
+        fits
     }
 
     /// Whose values changed or who were set off since this was asked last. Meters are not among them: they always change.

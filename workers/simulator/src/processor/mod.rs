@@ -115,14 +115,10 @@ impl Processor {
         self.ledger.stats(self.settings.product.name(), faults)
     }
 
-    /// Gives a parameter that holds text another one, as somebody at the processor does; tells whether there is such a
-    /// parameter. Subscribers are told at the next event.
+    /// Gives a parameter that holds text another one, as somebody at the processor does; tells whether it took it.
+    /// Subscribers are told at the next event.
     pub fn rename(&mut self, name: &str, text: &str) -> bool {
-        let param = self.model.find(name);
-        if let Some(param) = param {
-            self.model.rename(param, text);
-        }
-        param.is_some()
+        self.model.find(name).is_some_and(|param| self.model.rename(param, text))
     }
 
     /// How many bytes of lines that have begun are kept for a connection, and how many subscriptions.

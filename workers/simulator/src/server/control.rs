@@ -180,7 +180,7 @@ fn obey(line: &str, server: &mut Server) -> String {
         })),
         ("rename", what) => done(match what.split_once(' ') {
             Some((param, text)) if server.rename(param, text) => Ok(()),
-            Some((param, _)) => Err(format!("there is no {param}")),
+            Some((param, _)) => Err(format!("{param} takes no such text")),
             None => Err("for example `rename ZoneName_0 Deck`".to_owned()),
         }),
         _ => done(Err("allowed: stats, fault KIND [DURATION], heal, rename PARAM TEXT".to_owned())),

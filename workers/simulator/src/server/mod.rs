@@ -129,11 +129,11 @@ impl Server {
         self.perform(now);
     }
 
-    /// Renames a parameter, as somebody at the processor does; tells whether there is one of that name.
+    /// Renames a parameter, as somebody at the processor does; tells whether it took the text.
     pub fn rename(&mut self, param: &str, text: &str) -> bool {
-        let there = self.processor.rename(param, text);
+        let taken = self.processor.rename(param, text);
         self.tell(Event::Clock);
-        there
+        taken
     }
 
     /// Takes note of an event of the poll; tells whether it was ours.

@@ -1,6 +1,6 @@
 //! The loop around a server: waits for its sockets, its control socket, and orders of the same process.
 
-use std::sync::mpsc::{Receiver, SyncSender};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use contract::Failure;
@@ -8,26 +8,13 @@ use mio::{Events, Poll, Token};
 
 use super::control::Control;
 use super::{Server, Tell};
-use crate::fault::Kind;
-use crate::ledger::Stats;
 use crate::plan::Plan;
-use crate::processor::Event;
 
 /// The most orders that are taken before sockets have their turn.
 const ORDERS: usize = 64;
 
-/// What another thread may want.
-#[derive(Debug)]
-pub enum Order {
-    /// The counts.
-    Stats(SyncSender<Stats>),
-    /// A fault now; without a duration until it is healed.
-    Fault(Kind, Option<Duration>),
-    /// All faults to end.
-    Heal,
-    /// A parameter renamed.
-    Rename(String, String),
-}
+/// What another thread wants done.
+pub type Order = Box<dyn FnOnce(&mut Server) + Send>;
 
 /// A server and what it waits for.
 pub struct Runner {
@@ -97,23 +84,9 @@ impl Runner {
         }
         for _ in 0..ORDERS {
             let Some(order) = self.orders.as_ref().and_then(|orders| orders.try_recv().ok()) else { break };
-            self.obey(order);
+            order(&mut self.server);
         }
         self.server.work();
         Ok(&self.others)
-    }
-
-    fn obey(&mut self, order: Order) {
-        match order {
-            Order::Stats(to) => {
-                // Whoever asked may have left.
-                let _ = to.try_send(self.server.stats());
-            }
-            Order::Fault(kind, lasts) => self.server.tell(Event::Fault { kind, lasts }),
-            Order::Heal => self.server.tell(Event::Heal),
-            Order::Rename(param, text) => {
-                self.server.rename(&param, &text);
-            }
-        }
     }
 }
