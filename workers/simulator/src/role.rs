@@ -19,7 +19,7 @@ pub const ROLE: Role = Role {
 };
 
 /// Who gets the demo's meters: the cluster's own port, unasked, as long as no link subscribes. With one:
-/// `Feed::Subscribers { tcp_port: TCP_PORT, meter_port: target.port() }`.
+/// `Feed::Subscribers { tcp_port: crate::plan::TCP_PORT, meter_port: target.port() }`.
 const fn feed(target: SocketAddr) -> Feed {
     Feed::Unasked(target)
 }
