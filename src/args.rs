@@ -1,6 +1,7 @@
 //! The command line: arguments and environment become one [`Invocation`].
 
 mod cli;
+mod simulate;
 mod usage;
 
 #[cfg(test)]
@@ -11,6 +12,7 @@ pub use usage::UsageError;
 
 use crate::amount::{self, Scale};
 use crate::config::Overrides;
+use crate::roles::simulated::Plan;
 use clap::Parser;
 use clap::error::ErrorKind;
 use cli::{Cli, StartOptions, Verb};
@@ -22,8 +24,8 @@ use std::time::Duration;
 /// What is to be done, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
-    /// Where the cluster has its pid file and control socket, absolute. Empty for [`Command::Version`] and
-    /// [`Command::Help`] if there is no default: these two need none.
+    /// Where the cluster has its pid file and control socket, absolute. Empty for [`Command::Version`],
+    /// [`Command::Help`] and [`Command::Simulate`] if there is no default: these need none.
     pub runtime_dir: PathBuf,
     /// The least severe messages that are logged.
     pub log_level: LevelFilter,
@@ -85,6 +87,8 @@ pub enum Command {
         /// How many.
         amount: Scale,
     },
+    /// Simulate a processor until interrupted.
+    Simulate(Plan),
     /// Print the version.
     Version,
     /// Print this text to standard output.
@@ -124,13 +128,8 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
     let log_level = log_level(cli.global.log_level, around)?;
     let runtime_dir = runtime_dir(cli.global.runtime_dir, around);
     let command = match cli.verb {
-        Some(Verb::Version) => {
-            return Ok(Invocation {
-                runtime_dir: runtime_dir.unwrap_or_default(),
-                log_level,
-                command: Command::Version,
-            });
-        }
+        Some(Verb::Version) => Command::Version,
+        Some(Verb::Simulate(options)) => Command::Simulate(simulate::plan(&options)?),
         Some(Verb::Start(start)) => start_command(&start, around)?,
         None => start_command(&cli.start, around)?,
         Some(Verb::List(show)) => Command::List { json: show.json, watch: show.watch },
@@ -143,7 +142,11 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Restart { ids }) => Command::Restart { ids },
         Some(Verb::Scale { amount }) => Command::Scale { amount: scale_amount(&amount)? },
     };
-    Ok(Invocation { runtime_dir: runtime_dir?, log_level, command })
+    let runtime_dir = match command {
+        Command::Version | Command::Simulate(_) => runtime_dir.unwrap_or_default(),
+        _ => runtime_dir?,
+    };
+    Ok(Invocation { runtime_dir, log_level, command })
 }
 
 /// The arguments with the `start` that may be left out, and the verb.

@@ -1,6 +1,8 @@
 //! The one file that names the workers.
 
 use contract::Role;
+/// What `simulate` runs: the processor of `--demo` as a process of its own.
+pub(crate) use simulator as simulated;
 
 use crate::config::Config;
 use crate::supervisor::foreign;

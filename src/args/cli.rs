@@ -2,6 +2,7 @@
 
 #![allow(rustdoc::broken_intra_doc_links, reason = "the help of options is not Markdown: [::] is an address")]
 
+use super::simulate::SimulateOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -15,7 +16,6 @@ pub(super) const VERBS_TO_COME: &[&str] = &[
     "get",
     "set",
     "bump",
-    "simulate",
     "capture",
     "check",
     "import",
@@ -163,6 +163,13 @@ pub(super) enum Verb {
         #[arg(value_name = "N|+N|-N", allow_negative_numbers = true)]
         amount: String,
     },
+    /// A processor to test against, until interrupted
+    #[command(
+        after_help = "A fault is KIND, KIND@TIME, KIND@TIME+DURATION or KIND+DURATION. Kinds: lockup, slow, half-open, \
+                      garbage, reboot, rename, control-off, split, glued, crlf.\n\n\
+                      Example:\n  atlas-cluster simulate --model azm8 --address 127.0.0.2 --fault lockup@30s"
+    )]
+    Simulate(SimulateOptions),
     /// Print the version
     #[command(after_help = "Example:\n  atlas-cluster version")]
     Version,

@@ -150,8 +150,28 @@ fn the_runtime_directory_is_found() {
 }
 
 #[test]
-fn help_and_version_need_no_runtime_directory() {
-    for line in ["--help", "-h", "help", "list --help", "help list", "version", "--version"] {
+fn a_processor_is_simulated_as_the_options_say() {
+    use crate::roles::simulated::{Feed, Plan, fault::Kind, model::Product};
+    assert_eq!(command("simulate"), Command::Simulate(Plan::default()));
+    let Command::Simulate(plan) = command(
+        "simulate --model AZMP8 --address 127.0.0.3 --tcp-port 0 --meter-port 9 --rate 30 --batch 64 --seed 7 \
+         --fault lockup@30s+5s --fault rename --inactivity 1m --connections 2 --stats-socket s --replay r",
+    ) else {
+        panic!("another command")
+    };
+    assert_eq!((plan.product, plan.seed, plan.batch, plan.connections), (Product::Azmp8, 7, 64, 2));
+    assert_eq!(plan.address.to_string(), "127.0.0.3");
+    assert_eq!(plan.feed, Feed::Subscribers { tcp_port: 0, meter_port: 9 });
+    assert_eq!(plan.interval * 30, Duration::from_secs(1) - Duration::from_nanos(10));
+    assert_eq!(plan.inactivity, Duration::from_secs(60));
+    let faults: Vec<_> = plan.faults.iter().map(|fault| (fault.kind, fault.at.as_secs())).collect();
+    assert_eq!(faults, [(Kind::Lockup, 30), (Kind::Rename, 0)]);
+    assert_eq!((plan.control, plan.replay), (Some("s".into()), Some("r".into())));
+}
+
+#[test]
+fn help_version_and_simulate_need_no_runtime_directory() {
+    for line in ["simulate", "--help", "-h", "help", "list --help", "help list", "version", "--version"] {
         assert!(parsed_with(line, &[], false).is_ok(), "{line}");
     }
 }
@@ -216,6 +236,18 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
         ("scale -1.5", "scale: `-1.5` is not a number of workers", AMOUNT),
         ("scale -abc", "unexpected argument '-a'", "see 'atlas-cluster scale --help'"),
         ("scale 1 2", "unexpected argument '2'", "see 'atlas-cluster scale --help'"),
+        ("simulate --model azm9", "--model: `azm9` is no model", "allowed: azm4, azm8, azmp4, azmp8; for example `--model azm8`"),
+        ("simulate --address here", "--address: `here` is not an IP address", "for example `--address 127.0.0.3`"),
+        ("simulate --tcp-port 65536", "--tcp-port: `65536` is out of range",
+         "allowed: a whole number from 0 to 65535; for example `--tcp-port 5321`"),
+        ("simulate --rate -1", "--rate: `-1` is out of range", "allowed: a whole number from 1 to 1000; for example `--rate 10`"),
+        ("simulate --rate fast", "--rate: `fast` is not a whole number", "allowed: a whole number from 1 to 1000; for example `--rate 10`"),
+        ("simulate --inactivity 0s", "--inactivity: `0s` is out of range", INACTIVITY),
+        ("simulate --inactivity 5", "--inactivity: `5` is not a duration", INACTIVITY),
+        ("simulate --fault explode@1s", "--fault: `explode@1s` is no kind of fault", FAULT),
+        ("simulate --fault lockup@1", "--fault: `lockup@1` has a time or a duration that is none", FAULT),
+        ("simulate --fault rename+1s", "--fault: `rename+1s` takes no duration", FAULT),
+        ("simulate azm8", "unexpected argument 'azm8'", "see 'atlas-cluster simulate --help'"),
         ("describe 3", "`describe` is not in version NOW yet", VERBS),
         ("--log-level debug logs --json", "`logs` is not in version NOW yet", VERBS),
         ("--daemon", "`--daemon` is not in version NOW yet", "leave it out, and let a service manager keep it in the background"),
@@ -258,5 +290,8 @@ const NOW: &str = concat!("version ", env!("CARGO_PKG_VERSION"));
 const WORKERS: &str = "allowed: a whole number from 1 to 64, or \"max\"; for example `--workers 4`";
 const AMOUNT: &str =
     "allowed: a number from 1 to 64, or +N or -N for so many more or fewer; for example `scale +2`";
-const VERBS: &str =
-    "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, version";
+const INACTIVITY: &str =
+    "allowed: a duration of more than 0s up to a year, with its unit; for example `--inactivity 5m`";
+const FAULT: &str = "allowed: lockup, slow, half-open, garbage, reboot, rename, control-off, split, glued, crlf, each with \
+                     @TIME and +DURATION; for example `--fault lockup@30s`";
+const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, simulate, version";

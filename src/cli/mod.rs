@@ -1,4 +1,5 @@
-//! The verbs that ask a running cluster something: one question over the control socket, one answer drawn.
+//! The verbs that ask a running cluster something: one question over the control socket, one answer drawn; and
+//! `simulate`, which asks nobody.
 //!
 //! Standard output is for answers, standard error for errors.
 
@@ -10,6 +11,7 @@ mod list_text;
 mod meters;
 mod orders;
 mod process;
+mod simulate;
 mod snapshot;
 mod terminal;
 mod text;
@@ -55,6 +57,7 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Upgrade { json } => return orders::reload(client, "upgrade", *json),
         Command::Restart { ids } => orders::restart(client, ids)?,
         Command::Scale { amount } => orders::scale(client, *amount)?,
+        Command::Simulate(plan) => simulate::run(plan)?,
         Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Help(text) => terminal::print(text)?,
         Command::Start(..) => {

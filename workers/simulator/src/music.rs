@@ -1,75 +1,61 @@
-//! What an AZM8 hears: meters that move like music and speech. Pure; told the time.
+//! What a processor's sources hear: signals that move like music and speech. Pure; told the time.
 //!
 //! ```text
-//! voice ──notes, phrases, pauses──▶ signal ──attack, release──▶ source ──loudest──▶ mix
-//!                                                                  └──────┬──────────┘
-//!                                                                 routed, plus a gain ──▶ zone ──loudest──▶ group
+//! voice ──notes, phrases, pauses──▶ signal ──attack, release──▶ source
 //! ```
 
 use std::time::Duration;
 
-use atlas::{CentiDb, Kind, MeterId};
+/// The bottom of every meter, in dB.
+pub const SILENCE: f64 = -80.0;
+/// The top of every meter, in dB.
+pub const FULL: f64 = 0.0;
 
-/// How many sources an AZM8 has; they are numbered from 0.
-pub const SOURCES: usize = 14;
-/// How many mixes; they are numbered on from the sources: 14 … 21.
-pub const MIXES: usize = 8;
-/// How many zones; numbered from 0.
-pub const ZONES: usize = 8;
-/// How many groups; numbered from 0.
-pub const GROUPS: usize = 8;
-
-/// The model moves in steps of this length.
-const TICK: Duration = Duration::from_millis(10);
-/// The most steps of one [`Azm8::advance`], one minute: after a longer gap the music goes on from where it was.
+/// The music moves in steps of this length.
+pub const TICK: Duration = Duration::from_millis(10);
+/// The most steps of one [`Music::advance`], one minute: after a longer gap the music goes on from where it was.
 const MAX_TICKS: u128 = 6_000;
 
-/// The bottom and the top of every meter, in dB.
-const SILENCE: f64 = -80.0;
-const FULL: f64 = 0.0;
-/// How far a meter rises in one tick at most, in dB: 600 dB/s.
+/// How far a signal rises in one tick at most, in dB: 600 dB/s.
 const ATTACK: f64 = 6.0;
 /// How far it falls in one tick at most, in dB: 20 dB/s.
 const RELEASE: f64 = 0.2;
 
 /// The first source that is a microphone; those before it play music.
-const FIRST_MICROPHONE: usize = 8;
-/// Nothing is plugged in here.
-const UNPLUGGED: usize = SOURCES - 1;
+#[must_use]
+pub const fn first_microphone(sources: u8) -> u8 {
+    (sources as u16 * 4 / 7) as u8
+}
 
-/// What each zone plays, and the zone's gain in dB. 14 and up are mixes. The last zone plays nothing.
-const ROUTES: [Option<(usize, f64)>; ZONES] = [
-    Some((0, -3.0)),
-    Some((1, -6.0)),
-    Some((2, 0.0)),
-    Some((14, -4.5)),
-    Some((17, -9.0)),
-    Some((3, -12.25)),
-    Some((8, 0.0)),
-    None,
-];
+/// Nothing is plugged in at the last source.
+#[must_use]
+pub const fn unplugged(sources: u8) -> u8 {
+    sources.saturating_sub(1)
+}
 
-/// A model of an AZM8 whose meters move like music. The same seed and time give the same levels, however often it was
-/// advanced on the way.
-pub struct Azm8 {
+/// Sources whose signals move like music. The same seed and time give the same levels, however often it was advanced on
+/// the way.
+pub struct Music {
     dice: Dice,
-    /// Where the model stands, in ticks since the start.
+    /// Where the music stands, in ticks since the start.
     tick: u64,
     /// The time it was told that belongs to `tick`, since the start.
     at: Duration,
-    players: [Player; SOURCES],
+    players: Vec<Player>,
 }
 
-impl Azm8 {
-    /// An AZM8 at its start, all silent. The seed decides all that will be heard.
-    pub fn new(seed: u64) -> Azm8 {
+impl Music {
+    /// So many sources at their start, all silent. The seed decides all that will be heard.
+    #[must_use]
+    pub fn new(seed: u64, sources: u8) -> Music {
         let mut dice = Dice(seed);
-        let players = std::array::from_fn(|source| Player::new(source, &mut dice));
-        Azm8 { dice, tick: 0, at: Duration::ZERO, players }
+        let players = (0..sources).map(|source| Player::new(source, sources, &mut dice)).collect();
+        Music { dice, tick: 0, at: Duration::ZERO, players }
     }
 
-    /// Moves all meters on to `now`, the time since the start. A time that lies back changes nothing.
-    pub fn advance(&mut self, now: Duration) {
+    /// Moves all signals on to `now`, the time since the start; tells whether they moved. A time that lies back changes
+    /// nothing.
+    pub fn advance(&mut self, now: Duration) -> bool {
         let ticks = now.saturating_sub(self.at).as_nanos() / TICK.as_nanos();
         for _ in 0..ticks.min(MAX_TICKS) {
             self.tick += 1;
@@ -78,40 +64,14 @@ impl Azm8 {
             }
         }
         self.at = if ticks > MAX_TICKS { now } else { self.at + TICK * ticks as u32 };
+        ticks > 0
     }
 
-    /// The level of every meter: sources, mixes, zones, groups, each by its index.
-    pub fn levels(&self) -> impl Iterator<Item = (MeterId, CentiDb)> + use<> {
-        let sources = self.players.each_ref().map(|player| player.level);
-        let mixes: [f64; MIXES] = std::array::from_fn(|mix| {
-            let microphone = FIRST_MICROPHONE + mix % (UNPLUGGED - FIRST_MICROPHONE);
-            f64::max(sources[mix], sources[microphone])
-        });
-        let zones = ROUTES.map(|route| match route {
-            Some((input, gain)) => {
-                let level = if input < SOURCES { sources[input] } else { mixes[input - SOURCES] };
-                if level > SILENCE { level + gain } else { SILENCE }
-            }
-            None => SILENCE,
-        });
-        let groups: [f64; GROUPS] =
-            std::array::from_fn(|group| f64::max(zones[group], zones[(group + 1) % ZONES]));
-        meters(Kind::Source, 0, sources)
-            .chain(meters(Kind::Mix, SOURCES as u8, mixes))
-            .chain(meters(Kind::Zone, 0, zones))
-            .chain(meters(Kind::Group, 0, groups))
+    /// The signal of a source in dB, −80 … 0, before any gain; silence where there is no such source.
+    #[must_use]
+    pub fn level(&self, source: u8) -> f64 {
+        self.players.get(usize::from(source)).map_or(SILENCE, |player| player.level)
     }
-}
-
-/// These levels in dB as meters of one kind, numbered from `first`.
-fn meters<const N: usize>(
-    kind: Kind,
-    first: u8,
-    levels: [f64; N],
-) -> impl Iterator<Item = (MeterId, CentiDb)> {
-    (first..)
-        .zip(levels)
-        .map(move |(index, level)| (MeterId { kind, index }, CentiDb::from_db(level.clamp(SILENCE, FULL))))
 }
 
 /// What a kind of programme sounds like. Each pair is the range that dice choose from; times in seconds.
@@ -165,11 +125,13 @@ struct Player {
 }
 
 impl Player {
-    fn new(source: usize, dice: &mut Dice) -> Player {
-        let voice = match source {
-            UNPLUGGED => None,
-            FIRST_MICROPHONE.. => Some(&SPEECH),
-            _ => Some(&MUSIC),
+    fn new(source: u8, sources: u8, dice: &mut Dice) -> Player {
+        let voice = if source == unplugged(sources) {
+            None
+        } else if source >= first_microphone(sources) {
+            Some(&SPEECH)
+        } else {
+            Some(&MUSIC)
         };
         Player {
             voice,
@@ -236,68 +198,48 @@ impl Dice {
 mod tests {
     use super::*;
 
-    /// The levels of one meter every 50 ms, for so many seconds.
-    fn listen(seed: u64, seconds: u32) -> Vec<Vec<(MeterId, CentiDb)>> {
-        let mut azm8 = Azm8::new(seed);
+    const SOURCES: u8 = 14;
+
+    /// The level of each source every 50 ms, for so many seconds.
+    fn listen(seed: u64, seconds: u32) -> Vec<Vec<f64>> {
+        let mut music = Music::new(seed, SOURCES);
         (1..=seconds * 20)
             .map(|step| {
-                azm8.advance(Duration::from_millis(50) * step);
-                azm8.levels().collect()
+                music.advance(Duration::from_millis(50) * step);
+                levels(&music)
             })
             .collect()
     }
 
-    /// The course of each meter, in dB.
-    fn courses(seed: u64, seconds: u32) -> Vec<(MeterId, Vec<f64>)> {
+    fn levels(music: &Music) -> Vec<f64> {
+        (0..SOURCES).map(|source| music.level(source)).collect()
+    }
+
+    /// The course of each source.
+    fn courses(seed: u64, seconds: u32) -> Vec<Vec<f64>> {
         let moments = listen(seed, seconds);
-        (0..moments[0].len())
-            .map(|place| {
-                (moments[0][place].0, moments.iter().map(|moment| moment[place].1.to_db()).collect())
-            })
-            .collect()
-    }
-
-    fn is_silent(meter: MeterId) -> bool {
-        match meter.kind {
-            Kind::Source => usize::from(meter.index) == UNPLUGGED,
-            Kind::Zone => ROUTES[usize::from(meter.index)].is_none(),
-            Kind::Mix | Kind::Group => false,
-        }
-    }
-
-    #[test]
-    fn it_has_the_meters_of_an_azm8() {
-        let meters: Vec<String> = Azm8::new(1).levels().map(|(meter, _)| meter.to_string()).collect();
-        assert_eq!(meters.len(), SOURCES + MIXES + ZONES + GROUPS);
-        for (place, name) in
-            [(0, "SourceMeter_0"), (13, "SourceMeter_13"), (14, "MixMeter_14"), (21, "MixMeter_21")]
-        {
-            assert_eq!(meters[place], name);
-        }
-        for (place, name) in
-            [(22, "ZoneMeter_0"), (29, "ZoneMeter_7"), (30, "GroupMeter_0"), (37, "GroupMeter_7")]
-        {
-            assert_eq!(meters[place], name);
-        }
+        (0..usize::from(SOURCES)).map(|place| moments.iter().map(|moment| moment[place]).collect()).collect()
     }
 
     #[test]
     fn levels_stay_in_range_move_and_fall_silent() {
         for seed in 0..20 {
-            for (meter, course) in courses(seed, 240) {
-                assert!(
-                    course.iter().all(|level| (SILENCE..=FULL).contains(level)),
-                    "{meter} of seed {seed}"
+            for (source, course) in (0..).zip(courses(seed, 240)) {
+                let all = |test: fn(&f64) -> bool| course.iter().filter(|level| test(level)).count();
+                assert_eq!(
+                    all(|level| (SILENCE..=FULL).contains(level)),
+                    course.len(),
+                    "{source} of seed {seed}"
                 );
-                let loud = course.iter().filter(|level| **level > -40.0).count();
-                let silent = course.iter().filter(|level| **level == SILENCE).count();
-                if is_silent(meter) {
-                    assert_eq!(silent, course.len(), "{meter} of seed {seed} is heard");
+                let silent = all(|level| *level == SILENCE);
+                if source == unplugged(SOURCES) {
+                    assert_eq!(silent, course.len(), "{source} of seed {seed} is heard");
                 } else {
-                    assert!(loud * 20 > course.len(), "{meter} of seed {seed} is hardly heard");
-                }
-                if meter.kind == Kind::Source {
-                    assert!(silent > 0, "{meter} of seed {seed} never pauses");
+                    assert!(
+                        all(|level| *level > -40.0) * 20 > course.len(),
+                        "{source} of seed {seed} is hardly heard"
+                    );
+                    assert!(silent > 0, "{source} of seed {seed} never pauses");
                 }
             }
         }
@@ -305,55 +247,35 @@ mod tests {
 
     #[test]
     fn sources_move_as_meters_do() {
-        for (meter, course) in courses(7, 120).into_iter().filter(|(meter, _)| meter.kind == Kind::Source) {
+        for (source, course) in (0..).zip(courses(7, 120)) {
             let steps: Vec<f64> = course.windows(2).map(|pair| pair[1] - pair[0]).collect();
-            // 20 dB/s and 600 dB/s over 50 ms, and what rounding to 0.01 dB adds.
-            assert!(steps.iter().all(|step| (-1.011..=30.011).contains(step)), "{meter} jumps");
+            // 20 dB/s and 600 dB/s over 50 ms.
+            assert!(steps.iter().all(|step| (-1.001..=30.001).contains(step)), "{source} jumps");
             let moving = steps.iter().filter(|step| step.abs() > 0.1).count();
-            assert!(is_silent(meter) || moving * 4 > steps.len(), "{meter} stands still");
+            assert!(source == unplugged(SOURCES) || moving * 4 > steps.len(), "{source} stands still");
         }
     }
 
     #[test]
     fn a_paused_source_falls_to_silence_and_stays_there() {
-        let mut azm8 = Azm8::new(3);
-        azm8.advance(Duration::from_secs(6));
-        for player in &mut azm8.players {
+        let mut music = Music::new(3, SOURCES);
+        music.advance(Duration::from_secs(6));
+        for player in &mut music.players {
             player.playing = false;
             player.phrase_end = u64::MAX;
         }
-        azm8.advance(Duration::from_secs(10));
-        assert!(azm8.levels().all(|(_, level)| level == CentiDb::SILENCE));
-        azm8.advance(Duration::from_secs(60));
-        assert!(azm8.levels().all(|(_, level)| level == CentiDb::SILENCE));
-    }
-
-    #[test]
-    fn zones_follow_their_inputs_and_groups_their_loudest_zone() {
-        for moment in listen(11, 60) {
-            let level = |kind, index: usize| {
-                let meter = MeterId { kind, index: index as u8 };
-                moment.iter().find(|(other, _)| *other == meter).expect("a meter").1
-            };
-            for (zone, route) in ROUTES.into_iter().enumerate() {
-                let Some((input, gain)) = route else { continue };
-                let input = level(if input < SOURCES { Kind::Source } else { Kind::Mix }, input).to_db();
-                let expected = if input > SILENCE { (input + gain).max(SILENCE) } else { SILENCE };
-                assert!((level(Kind::Zone, zone).to_db() - expected).abs() < 0.011, "zone {zone}");
-            }
-            for group in 0..GROUPS {
-                let loudest = level(Kind::Zone, group).max(level(Kind::Zone, (group + 1) % ZONES));
-                assert_eq!(level(Kind::Group, group), loudest, "group {group}");
-            }
-        }
+        music.advance(Duration::from_secs(10));
+        assert!(levels(&music).iter().all(|level| *level == SILENCE));
+        music.advance(Duration::from_secs(60));
+        assert!(levels(&music).iter().all(|level| *level == SILENCE));
     }
 
     #[test]
     fn the_seed_decides_and_the_steps_do_not_matter() {
         let at_once = |seed| {
-            let mut azm8 = Azm8::new(seed);
-            azm8.advance(Duration::from_secs(45));
-            azm8.levels().collect::<Vec<_>>()
+            let mut music = Music::new(seed, SOURCES);
+            music.advance(Duration::from_secs(45));
+            levels(&music)
         };
         assert_eq!(at_once(5), at_once(5));
         assert_eq!(&at_once(5), listen(5, 45).last().expect("a moment"));
@@ -362,14 +284,20 @@ mod tests {
 
     #[test]
     fn time_that_stands_or_jumps_does_no_harm() {
-        let mut azm8 = Azm8::new(9);
-        azm8.advance(Duration::from_secs(20));
-        let before: Vec<_> = azm8.levels().collect();
-        azm8.advance(Duration::from_secs(20));
-        azm8.advance(Duration::from_secs(3));
-        assert_eq!(before, azm8.levels().collect::<Vec<_>>());
-        azm8.advance(Duration::MAX);
-        azm8.advance(Duration::MAX);
-        assert!(azm8.levels().all(|(_, level)| (CentiDb::SILENCE..=CentiDb::FULL).contains(&level)));
+        let mut music = Music::new(9, SOURCES);
+        assert!(music.advance(Duration::from_secs(20)));
+        let before = levels(&music);
+        assert!(!music.advance(Duration::from_secs(20)));
+        assert!(!music.advance(Duration::from_secs(3)));
+        assert_eq!(before, levels(&music));
+        music.advance(Duration::MAX);
+        music.advance(Duration::MAX);
+        assert!(levels(&music).iter().all(|level| (SILENCE..=FULL).contains(level)));
+    }
+
+    #[test]
+    fn a_source_that_is_not_there_is_silent() {
+        assert_eq!(Music::new(1, 8).level(8), SILENCE);
+        assert_eq!((first_microphone(14), first_microphone(8)), (8, 4));
     }
 }
