@@ -133,7 +133,7 @@ impl Fleet {
             Event::TooFat(run) => self.on_too_fat(turn, run),
             Event::Exited(run) => self.on_exited(turn, run),
             Event::Closed(slot) => self.on_closed(turn, slot),
-            Event::StillQueued(slot) => self.on_still_queued(turn, slot),
+            Event::StillQueued { slot, bytes } => self.on_still_queued(turn, slot, bytes),
             Event::Order(ticket, order) => self.on_order(turn, ticket, order),
             Event::Clock => self.on_clock(turn),
         }

@@ -8,7 +8,7 @@
 //!     └───── Errored ◀───┴────────────┘   too many unstable exits in a row; restart or reload leaves it
 //!
 //!   retired: Empty, nobody left ──▶ Closing ──Closed──▶ no slot
-//!                      ▲               │ StillQueued
+//!                      ▲               │ StillQueued       ──▶ no slot, if drainer after drainer reads nothing
 //!                      └── (leaver) ◀── Draining: reads, then TERM
 //! ```
 //!
@@ -24,6 +24,9 @@ use std::time::Duration;
 /// The most processes one slot may have at a time, leavers that do not die included. Beyond it nothing is
 /// started there until one has exited.
 pub(super) const MAX_PROCESSES: usize = 6;
+
+/// So many drainers in a row may leave a queue no shorter than they found it; then nobody is going to read it.
+pub(super) const MAX_IDLE_DRAINS: u32 = 3;
 
 /// How a process came to be started; decides whether its slot stays in the mask meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -200,6 +203,12 @@ pub(super) struct Seat {
     pub(super) restarts: u32,
     /// Drainers started since the slot was retired.
     pub(super) drains: u32,
+    /// Of them, those that left the queue no shorter than they found it, in a row.
+    #[serde(default)]
+    pub(super) idle_drains: u32,
+    /// What waited in the queue when that was asked last, in bytes.
+    #[serde(default)]
+    pub(super) queued: u64,
     /// Heirs of a holder too fat that failed, in a row.
     pub(super) fat_failures: u32,
     /// Until then the holder is too fat in vain.
@@ -216,6 +225,8 @@ impl Seat {
             unstable: 0,
             restarts: 0,
             drains: 0,
+            idle_drains: 0,
+            queued: 0,
             fat_failures: 0,
             fat_until: Tick(0),
         }
@@ -251,6 +262,14 @@ impl Seat {
 
     pub(super) fn processes(&self) -> usize {
         self.leavers.len() + usize::from(self.holder_proc().is_some()) + usize::from(self.heir.is_some())
+    }
+
+    /// What waits here is told; whether it is no less than before, for the last time that is forgiven.
+    pub(super) fn is_hopeless(&mut self, bytes: Option<u64>) -> bool {
+        let Some(bytes) = bytes else { return false };
+        self.idle_drains = if self.drains == 0 || bytes < self.queued { 0 } else { self.idle_drains + 1 };
+        self.queued = bytes;
+        self.idle_drains >= MAX_IDLE_DRAINS
     }
 
     pub(super) fn is_deserted(&self) -> bool {

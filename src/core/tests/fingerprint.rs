@@ -156,6 +156,8 @@ impl Words<'_> {
             unstable: _, // a choice of the move
             restarts: _, // only for the view
             drains,
+            idle_drains: _,  // a choice of the move
+            queued: _,       // always the same
             fat_failures: _, // only for a time
             fat_until: _,
         } = seat;

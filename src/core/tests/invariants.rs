@@ -25,6 +25,7 @@ impl World {
             Action::Signal(run, sig) => self.signal(run, sig, before),
             Action::Steer { bound, mask } => self.steer(bound, mask),
             Action::Close(slot) => self.close(slot),
+            Action::Abandon(slot) => self.abandon(slot),
             Action::Answer(ticket, outcome) => self.answer(ticket, outcome),
             Action::Tell(news) => self.hear(news),
             Action::Gone(verdict) => {
@@ -132,6 +133,15 @@ impl World {
             hold!(!above, "{slot} is closed below {:?}", self.told);
         }
         hold!(self.closing.insert(slot), "{slot} is closed twice");
+        Ok(())
+    }
+
+    /// Only with the sockets bound, and where nobody is and nothing comes.
+    fn abandon(&mut self, slot: Slot) -> Result<(), String> {
+        hold!(!self.wants(slot) && !self.is_steered(slot) && self.crowd(slot) == 0, "{slot} is abandoned");
+        let Slot::Worker(index) = slot else { return Err(format!("{slot} is abandoned, a role")) };
+        hold!(self.told.iter().next_back() == Some(&index), "{slot} is abandoned, of {:?}", self.told);
+        self.retire_socket(index);
         Ok(())
     }
 

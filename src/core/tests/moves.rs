@@ -3,7 +3,7 @@
 
 use super::super::fleet::Op;
 use super::super::orders::Waiting;
-use super::super::slot::{Grace, Holder, Leaver, Phase, Proc, Seat};
+use super::super::slot::{Grace, Holder, Leaver, MAX_IDLE_DRAINS, Phase, Proc, Seat};
 use super::super::*;
 use super::plans::{ms, plan};
 use super::world::World;
@@ -25,7 +25,7 @@ pub(super) enum Who {
     Leaver(Slot, usize),
 }
 
-/// How the end of a holder is judged.
+/// How the end of a holder, or of a drainer, is judged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
     /// After a stable run: another comes at once.
@@ -50,7 +50,8 @@ pub(super) enum Move {
     /// Every deadline has passed: the supervisor itself was stopped for a while.
     AllDue,
     Closed(Slot),
-    StillQueued(Slot),
+    /// Less than before, or half a batch; or, one time too many, as much as before.
+    StillQueued(Slot, Fate),
     Scale(u8),
     /// To a plan for so many workers; None: for as many as the plan in force, so that what `scale` set lasts.
     Reload(Option<u8>),
@@ -149,7 +150,10 @@ impl Bounds {
             Move::Waited(slot) => clock(world, |who| who == Who::Holder(slot))?,
             Move::AllDue => clock(world, |_| true)?,
             Move::Closed(slot) => world.try_answer_close(slot, false)?,
-            Move::StillQueued(slot) => world.try_answer_close(slot, true)?,
+            Move::StillQueued(slot, fate) => {
+                judge(world.fleet.seats.get_mut(&slot).expect("a slot that is there"), fate);
+                world.try_answer_close(slot, true)?;
+            }
             Move::Scale(workers) => _ = world.try_order(Order::Scale(Scale::To(workers)))?,
             Move::Reload(workers) => {
                 let order = world.reload_order(self.plan(workers.unwrap_or(OF_THE_PLAN)));
@@ -169,7 +173,7 @@ pub(super) fn leads_to_rest(step: Move) -> bool {
         Move::Bound(who) | Move::Ready(who) | Move::Alive(who) => !matches!(who, Who::Leaver(..)),
         Move::Exit(who, _) => matches!(who, Who::Leaver(..)),
         Move::Closed(_) | Move::Waited(_) => true,
-        Move::Due(..) | Move::AllDue | Move::TooFat(_) | Move::StillQueued(_) => false,
+        Move::Due(..) | Move::AllDue | Move::TooFat(_) | Move::StillQueued(..) => false,
         Move::Scale(_) | Move::Reload(_) | Move::Restart(_) | Move::Stop { .. } => false,
     }
 }
@@ -191,7 +195,9 @@ fn of_slot(world: &World, slot: Slot, seat: &Seat, moves: &mut Vec<Move>) {
         Holder::Closing => {
             moves.push(Move::Closed(slot));
             let socket = world.sockets.iter().any(|&index| slot == Slot::Worker(index));
-            moves.extend(socket.then_some(Move::StillQueued(slot)));
+            if socket {
+                moves.extend(ANY_FATE[1..].iter().map(|&fate| Move::StillQueued(slot, fate)));
+            }
         }
         Holder::Empty(_) | Holder::Errored => {}
     }
@@ -280,7 +286,7 @@ pub(super) fn freeze(world: &mut World) {
     for (&slot, seat) in &mut world.fleet.seats {
         deadlines(slot, seat).into_iter().for_each(|(_, tick)| *tick = AHEAD);
         assert!(seat.deadline().is_none_or(|tick| tick == AHEAD), "a deadline that nobody knows: {seat:?}");
-        (seat.unstable, seat.fat_until) = (0, Tick(0));
+        (seat.unstable, seat.idle_drains, seat.fat_until) = (0, 0, Tick(0));
         set_since(seat, NOW);
     }
     world.children.values_mut().filter_map(|child| child.termed.as_mut()).for_each(|termed| *termed = NOW);
@@ -301,8 +307,8 @@ fn set_since(seat: &mut Seat, tick: Tick) {
 fn judge(seat: &mut Seat, fate: Fate) {
     match fate {
         Fate::Stable => set_since(seat, Tick(0)),
-        Fate::Forgiven => seat.unstable = 0,
-        Fate::Last => seat.unstable = MAX_RESTARTS - 1,
+        Fate::Forgiven => (seat.unstable, seat.idle_drains) = (0, 0),
+        Fate::Last => (seat.unstable, seat.idle_drains) = (MAX_RESTARTS - 1, MAX_IDLE_DRAINS - 1),
     }
 }
 

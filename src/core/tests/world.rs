@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) parks: bool,
     /// `Close` that was not answered.
     pub(super) closing: BTreeSet<Slot>,
+    /// What is found in a queue that is not empty.
+    pub(super) queued: u64,
     pub(super) steered: (u8, u64),
     pub(super) asked: BTreeMap<Ticket, Order>,
     pub(super) answered: BTreeMap<Ticket, Outcome>,
@@ -72,6 +74,7 @@ impl World {
             parked: BTreeSet::new(),
             parks: false,
             closing: BTreeSet::new(),
+            queued: 1,
             steered: (0, 0),
             asked: BTreeMap::new(),
             answered: BTreeMap::new(),
@@ -262,18 +265,22 @@ impl World {
         match slot {
             Slot::Worker(index) if self.sockets.contains(&index) => {
                 if queued {
-                    return self.try_event(Event::StillQueued(slot));
+                    return self.try_event(Event::StillQueued { slot, bytes: Some(self.queued) });
                 }
-                self.told.remove(&index);
-                if self.parks {
-                    self.parked.insert(index);
-                } else {
-                    self.sockets.remove(&index);
-                }
+                self.retire_socket(index);
             }
             Slot::Worker(_) | Slot::Role(_) => {}
         }
         self.try_event(Event::Closed(slot))
+    }
+
+    pub(super) fn retire_socket(&mut self, index: u8) {
+        self.told.remove(&index);
+        if self.parks {
+            self.parked.insert(index);
+        } else {
+            self.sockets.remove(&index);
+        }
     }
 
     // The same for tests by name: what does not hold ends the test.
@@ -351,36 +358,6 @@ impl World {
         self.now = self.fleet.deadline().expect("a deadline").max(self.now);
         self.clock();
         self.now.since(before)
-    }
-
-    /// Everybody does as told until nothing happens any more.
-    #[track_caller]
-    pub(super) fn calm(&mut self) {
-        self.try_calm().unwrap_or_else(|story| panic!("{story}"));
-    }
-
-    pub(super) fn try_calm(&mut self) -> Result<(), String> {
-        for _ in 0..400 {
-            for slot in std::mem::take(&mut self.closing) {
-                self.try_answer_close(slot, false)?;
-            }
-            for run in self.children.keys().copied().collect::<Vec<_>>() {
-                self.try_step(run)?;
-            }
-            self.try_pass(ms(50))?;
-            if self.is_calm() {
-                return Ok(());
-            }
-        }
-        Err(self.tell("it does not come to rest"))
-    }
-
-    pub(super) fn is_calm(&self) -> bool {
-        let at_rest = |view: &SlotView| matches!(view.status, Status::Online | Status::Errored);
-        let all_in_place =
-            self.children.keys().all(|run| matches!(self.fleet.place(*run), Some((_, Place::Holder))));
-        self.gone.is_some()
-            || (!self.fleet.busy() && all_in_place && self.fleet.slots().all(|view| at_rest(&view)))
     }
 
     pub(super) fn crowd(&self, slot: Slot) -> usize {
