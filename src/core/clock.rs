@@ -1,5 +1,6 @@
 //! Deadlines: the next one, and what happens to those that have passed.
 
+use super::errand::Aftermath;
 use super::event::{Action, Failure, News, Sig, Slot, Tick};
 use super::fleet::{Fleet, Turn, Want};
 use super::slot::{Grace, Holder, Phase, Seat, Start};
@@ -7,7 +8,8 @@ use super::slot::{Grace, Holder, Phase, Seat, Start};
 impl Fleet {
     /// When `handle(_, Event::Clock, _)` is due. After it was handled this lies ahead.
     pub(crate) fn deadline(&self) -> Option<Tick> {
-        self.seats.values().filter_map(Seat::deadline).min()
+        let reload = self.errands.reload.as_ref().and_then(|aftermath| aftermath.until);
+        self.seats.values().filter_map(Seat::deadline).chain(reload).min()
     }
 
     /// The heir comes before the holder: whoever replaces a holder that failed has been judged himself.
@@ -17,19 +19,28 @@ impl Fleet {
             self.judge_heir(turn, slot);
             self.judge_holder(turn, slot);
         }
+        let overdue = |aftermath: &Aftermath| aftermath.until.is_some_and(|until| until <= turn.now);
+        if self.errands.reload.as_ref().is_some_and(overdue) {
+            self.finish_reload(turn);
+        }
     }
 
     /// Leavers whose kill timeout has passed.
     fn kill_overdue(&mut self, turn: &mut Turn, slot: Slot) {
+        let mut killed = false;
         for leaver in &mut self.seat(slot).leavers {
             match leaver.grace {
                 Grace::Until(tick) if tick <= turn.now => {
                     leaver.grace = Grace::Killed;
                     turn.tell(News::KillTimeout { slot, run: leaver.run });
                     turn.act(Action::Signal(leaver.run, Sig::Kill));
+                    killed = true;
                 }
                 Grace::Until(_) | Grace::Killed => {}
             }
+        }
+        if killed {
+            self.limit_reload(turn.now.after(self.policy(slot).kill_timeout));
         }
     }
 

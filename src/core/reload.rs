@@ -1,7 +1,9 @@
 //! Reload in two phases: an heir for every slot; when all are READY, every holder leaves at once.
 //!
-//! Before the commit no holder is touched, so there is nothing to bring back when an heir fails.
+//! Before the commit no holder is touched, so there is nothing to bring back when an heir fails. After it the reload is
+//! answered once the old generation is gone (`errand::Aftermath`).
 
+use super::errand::Aftermath;
 use super::event::{Failure, Generation, News, Outcome, Plan, Slot, Ticket};
 use super::fleet::{Fleet, Op, Turn};
 use super::slot::{Holder, Proc, Start};
@@ -100,7 +102,7 @@ impl Fleet {
         for (slot, proc) in leaving {
             self.seat(slot).term(turn, &proc, policy(&old, slot).kill_timeout);
         }
-        turn.answer(reload.ticket, Outcome::Done);
+        self.errands.reload = Some(Aftermath { ticket: reload.ticket, slots: true, until: None });
         self.supersede_errands(turn);
     }
 

@@ -138,7 +138,7 @@ impl World {
 
     /// Only with the sockets bound, and where nobody is and nothing comes.
     fn abandon(&mut self, slot: Slot) -> Result<(), String> {
-        hold!(!self.wants(slot) && !self.is_steered(slot) && self.crowd(slot) == 0, "{slot} is abandoned");
+        hold!(!self.is_steered(slot) && self.crowd(slot) == 0, "{slot} is abandoned, and not by everybody");
         let Slot::Worker(index) = slot else { return Err(format!("{slot} is abandoned, a role")) };
         hold!(self.told.iter().next_back() == Some(&index), "{slot} is abandoned, of {:?}", self.told);
         self.retire_socket(index);
@@ -149,6 +149,21 @@ impl World {
         hold!(self.asked.contains_key(&ticket), "an answer to {ticket:?}, who never asked");
         let earlier = self.answered.insert(ticket, outcome);
         hold!(earlier.is_none(), "{ticket:?} is answered twice");
+        match (&self.asked[&ticket], outcome) {
+            (Order::Reload { .. }, Outcome::Done) => self.expect_old_ones_gone(),
+            (Order::Reload { .. } | Order::Scale(_) | Order::Restart(_) | Order::Stop { .. }, _) => Ok(()),
+        }
+    }
+
+    /// A reload is over when nobody of an older generation is left, unless the kernel does not end him. (A drainer of a
+    /// slot that retires is no part of it, if that cannot be emptied.)
+    fn expect_old_ones_gone(&self) -> Result<(), String> {
+        let is_left = |run: &Run| matches!(self.fleet.place(*run), Some((_, Place::Leaver | Place::Heir)));
+        let old =
+            self.children.iter().find(|(run, child)| child.generation < self.generation && is_left(run));
+        let excused =
+            self.children.values().any(|child| child.killed) || self.fleet.state() == ClusterState::Stopping;
+        hold!(excused || old.is_none(), "a reload is done, and {old:?} is there");
         Ok(())
     }
 

@@ -47,6 +47,8 @@ pub(super) enum Move {
     Due(Who, Fate),
     /// The wait for a restart is over.
     Waited(Slot),
+    /// The kernel does not end somebody, and a reload has waited for it.
+    Undying,
     /// Every deadline has passed: the supervisor itself was stopped for a while.
     AllDue,
     Closed(Slot),
@@ -107,6 +109,8 @@ impl Bounds {
         for (&slot, seat) in &world.fleet.seats {
             of_slot(world, slot, seat, &mut moves);
         }
+        let waits = world.fleet.errands.reload.as_ref().is_some_and(|aftermath| aftermath.until.is_some());
+        moves.extend(waits.then_some(Move::Undying));
         moves.extend([Move::AllDue, Move::Stop { now: false }, Move::Stop { now: true }]);
         let open = world.asked.len() - world.answered.len();
         if open < self.orders {
@@ -148,7 +152,14 @@ impl Bounds {
                 clock(world, |other| other == who)?;
             }
             Move::Waited(slot) => clock(world, |who| who == Who::Holder(slot))?,
-            Move::AllDue => clock(world, |_| true)?,
+            Move::Undying => {
+                set_until(world, NOW);
+                clock(world, |_| false)?;
+            }
+            Move::AllDue => {
+                set_until(world, NOW);
+                clock(world, |_| true)?;
+            }
             Move::Closed(slot) => world.try_answer_close(slot, false)?,
             Move::StillQueued(slot, fate) => {
                 judge(world.fleet.seats.get_mut(&slot).expect("a slot that is there"), fate);
@@ -173,7 +184,7 @@ pub(super) fn leads_to_rest(step: Move) -> bool {
         Move::Bound(who) | Move::Ready(who) | Move::Alive(who) => !matches!(who, Who::Leaver(..)),
         Move::Exit(who, _) => matches!(who, Who::Leaver(..)),
         Move::Closed(_) | Move::Waited(_) => true,
-        Move::Due(..) | Move::AllDue | Move::TooFat(_) | Move::StillQueued(..) => false,
+        Move::Due(..) | Move::AllDue | Move::Undying | Move::TooFat(_) | Move::StillQueued(..) => false,
         Move::Scale(_) | Move::Reload(_) | Move::Restart(_) | Move::Stop { .. } => false,
     }
 }
@@ -209,9 +220,11 @@ fn of_slot(world: &World, slot: Slot, seat: &Seat, moves: &mut Vec<Move>) {
             moves.extend([Move::Ready(who), Move::Due(who, Fate::Forgiven)]);
         }
     }
-    for grace in [true, false] {
+    for (grace, old) in [(true, true), (true, false), (false, true), (false, false)] {
         // Of several that are alike, one speaks for all.
-        let alike = |leaver: &Leaver| (leaver.grace != Grace::Killed) == grace;
+        let alike = |leaver: &Leaver| {
+            (leaver.grace != Grace::Killed) == grace && (leaver.generation < world.fleet.generation) == old
+        };
         let Some(index) = seat.leavers.iter().position(alike) else { continue };
         let who = Who::Leaver(slot, index);
         others.push(who);
@@ -281,8 +294,14 @@ fn deadlines(slot: Slot, seat: &mut Seat) -> Vec<(Who, &mut Tick)> {
     holder.chain(heir.map(|tick| (Who::Heir(slot), tick))).chain(leavers).collect()
 }
 
+fn set_until(world: &mut World, tick: Tick) {
+    let until = world.fleet.errands.reload.as_mut().and_then(|aftermath| aftermath.until.as_mut());
+    until.into_iter().for_each(|until| *until = tick);
+}
+
 /// Nothing is due, and nobody has been online for long.
 pub(super) fn freeze(world: &mut World) {
+    set_until(world, AHEAD);
     for (&slot, seat) in &mut world.fleet.seats {
         deadlines(slot, seat).into_iter().for_each(|(_, tick)| *tick = AHEAD);
         assert!(seat.deadline().is_none_or(|tick| tick == AHEAD), "a deadline that nobody knows: {seat:?}");

@@ -28,7 +28,7 @@ drained          | ·              | ·              | empty+l T      | ·      
 drain, waiting   | -              | -              | -              | -              | -              | drain S
 closing, at last | -              | -              | -              | -              | -              | -
 heir             | ·              | online+HEIR    | ·              | ·              | online F       | online+l TF
-last heir        | ·              | online+l TD    | ·              | ·              | online F       | online+k KF
+last heir        | ·              | online+l T     | ·              | ·              | online F       | online+k KF
 HEIR             | ·              | ·              | ·              | ·              | online F       | -
 new heir         | M              | ·              | ·              | ·              | closing FC     | empty+l TF
 fat heir         | ·              | online+l T     | ·              | ·              | online         | online+k K
