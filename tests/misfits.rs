@@ -46,3 +46,25 @@ fn a_program_that_never_reads_is_scaled_down_and_what_it_left_is_read_when_its_s
     let list = cluster.list();
     assert_eq!((list.cluster.retired_queue_bytes, list.cluster.totals.dropped), (0, Some(0)));
 }
+
+#[test]
+fn a_program_that_ends_at_once_ends_the_first_start_though_it_need_not_say_ready() {
+    for (words, said) in [(["true", ""], "exited with code 0"), (["sh", "exit 3"], "exited with code 3")] {
+        let program = if words[1].is_empty() { vec![words[0]] } else { vec![words[0], "-c", words[1]] };
+        let output = cluster!().config("[worker]\nwait_ready = false\n").program(program).run();
+        let output = output.expect_code(1);
+        output.expect_said(&["the cluster did not come up: worker ", said, "hint: its own output says why"]);
+    }
+}
+
+#[test]
+fn a_reload_to_a_program_that_ends_at_once_fails_and_touches_nobody() {
+    let config = |program| format!("[worker]\nwait_ready = false\nprogram = {program}\n");
+    let cluster = cluster!().config(config(r#"["sleep", "1000"]"#)).start();
+    let before = cluster.list();
+    assert!(before.workers.iter().all(|worker| worker.uptime_s > Some(1.0)), "they have lived: {before:#?}");
+    cluster.place().write_config(&config(r#"["true"]"#));
+    cluster.command(["reload"]).expect_code(1).expect_said(&["exited with code 0", "hint: "]);
+    let after = cluster.expect_state("online");
+    assert_eq!((after.pids(), after.restarts(), after.cluster.generation), (before.pids(), 0, 1));
+}

@@ -8,10 +8,14 @@ use super::view::Place;
 
 impl Fleet {
     /// Whoever bound it, also one that leaves: the sockets are there. A role is outside the group.
-    pub(super) fn on_bound(&mut self, run: Run) {
+    pub(super) fn on_bound(&mut self, turn: &mut Turn, run: Run) {
         match self.find(run) {
-            Some((slot @ Slot::Worker(_), Place::Holder | Place::Heir | Place::Leaver)) => {
-                self.seat(slot).bound = true;
+            Some((slot @ Slot::Worker(_), place)) => {
+                let seat = self.seat(slot);
+                seat.bound = true;
+                if let Some(proc) = seat.proc_in(place) {
+                    proc.begins(turn.now);
+                }
             }
             Some((Slot::Role(_), Place::Holder | Place::Heir | Place::Leaver)) | None => {}
         }
@@ -27,7 +31,7 @@ impl Fleet {
 
     /// READY is taken once, and from a worker only when its sockets are bound: an online slot is a place
     /// that datagrams can be steered to. One that is not is judged by its listen timeout.
-    fn on_holder_ready(&mut self, turn: &mut Turn, slot: Slot) {
+    pub(super) fn on_holder_ready(&mut self, turn: &mut Turn, slot: Slot) {
         let policy = self.policy(slot).clone();
         if !self.may_be_ready(slot) {
             return;
@@ -57,7 +61,7 @@ impl Fleet {
     }
 
     /// The heir of a reload waits for the commit; that of a holder too fat takes over.
-    fn on_heir_ready(&mut self, turn: &mut Turn, slot: Slot) {
+    pub(super) fn on_heir_ready(&mut self, turn: &mut Turn, slot: Slot) {
         if !self.may_be_ready(slot) {
             return;
         }

@@ -3,7 +3,7 @@
 use super::errand::Aftermath;
 use super::event::{Action, Failure, News, Sig, Slot, Tick};
 use super::fleet::{Fleet, Turn, Want};
-use super::slot::{Grace, Holder, Phase, Seat, Start};
+use super::slot::{Grace, Holder, Phase, Proof, Seat, Start};
 
 impl Fleet {
     /// When `handle(_, Event::Clock, _)` is due. After it was handled this lies ahead.
@@ -48,6 +48,9 @@ impl Fleet {
         let seat = self.seat(slot);
         let Some(heir) = seat.heir else { return };
         match heir.phase {
+            Phase::Launching { until, proof: Proof::Lives { .. }, .. } if until <= turn.now => {
+                self.on_heir_ready(turn, slot);
+            }
             Phase::Launching { until, .. } if until <= turn.now => {
                 seat.heir = None;
                 turn.tell(News::TooLate { slot, run: heir.run });
@@ -65,6 +68,9 @@ impl Fleet {
             Holder::Held(proc) | Holder::Draining(proc) => {
                 let run = proc.run;
                 let (news, failure) = match proc.phase {
+                    Phase::Launching { until, proof: Proof::Lives { .. }, .. } if until <= now => {
+                        return self.on_holder_ready(turn, slot);
+                    }
                     Phase::Launching { until, .. } if until <= now => {
                         (News::TooLate { slot, run }, Failure::TooLate { slot, run })
                     }

@@ -86,6 +86,9 @@ pub(crate) struct Policy {
     pub(crate) max_restarts: u32,
     /// Silent for this long: KILL.
     pub(crate) watchdog: Option<Duration>,
+    /// One that says no READY counts as READY once it has lived for `min_uptime` with its slot bound.
+    #[serde(default)]
+    pub(crate) mute: bool,
 }
 
 /// What a generation asks for.

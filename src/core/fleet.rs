@@ -127,7 +127,7 @@ impl Fleet {
     pub(crate) fn handle(&mut self, now: Tick, event: Event, actions: &mut Vec<Action>) {
         let turn = &mut Turn { now, actions };
         match event {
-            Event::Bound(run) => self.on_bound(run),
+            Event::Bound(run) => self.on_bound(turn, run),
             Event::Ready(run) => self.on_ready(turn, run),
             Event::Alive(run) => self.on_alive(turn, run),
             Event::TooFat(run) => self.on_too_fat(turn, run),

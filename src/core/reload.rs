@@ -68,8 +68,7 @@ impl Fleet {
             let Op::Reloading(reload) = &self.op else { break };
             let missing = self.seats.get(&slot).is_some_and(|seat| seat.heir.is_none());
             if missing && self.may_start(slot) {
-                let listen_timeout = policy(&reload.plan, slot).listen_timeout;
-                let of = Of { generation: reload.generation, listen_timeout, heir: true };
+                let of = Of::new(reload.generation, policy(&reload.plan, slot), true);
                 let heir = self.launch(turn, slot, Start::Cold, &of);
                 self.seat(slot).heir = Some(heir);
                 prepared = true;

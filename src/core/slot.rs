@@ -59,11 +59,28 @@ impl Start {
     }
 }
 
+/// How a process that is launching shows that it could take over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) enum Proof {
+    /// It says READY.
+    #[default]
+    Word,
+    /// It says READY, or lives for so long with its slot bound.
+    Life(Duration),
+    /// Its slot is bound since then, and it lives: that alone is enough in the end.
+    Lives { since: Tick },
+}
+
 /// How far a process has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Phase {
-    /// Spawned, not READY; killed at `until`.
-    Launching { until: Tick, start: Start },
+    /// Spawned, not READY; at `until` it is killed, or counts as READY.
+    Launching {
+        until: Tick,
+        start: Start,
+        #[serde(default)]
+        proof: Proof,
+    },
     /// READY since then; killed at `silent_at`. An heir before it takes over has no watchdog. A drainer is not killed
     /// then, but told to leave.
     Online { since: Tick, silent_at: Option<Tick> },
@@ -95,9 +112,24 @@ impl Proc {
         }
     }
 
-    /// READY and in charge.
+    /// READY and in charge. One that need not say READY has been so all its life.
     pub(super) fn takes_over(&mut self, now: Tick, policy: &Policy) {
-        self.phase = Phase::Online { since: now, silent_at: first_silence(now, policy) };
+        let since = match self.phase {
+            Phase::Launching { proof: Proof::Lives { since }, .. } => since,
+            Phase::Launching { proof: Proof::Word | Proof::Life(_), .. } | Phase::Online { .. } => now,
+        };
+        self.phase = Phase::Online { since, silent_at: first_silence(now, policy) };
+    }
+
+    /// Its slot is bound, and with that it is about to become what it is meant to be.
+    pub(super) fn begins(&mut self, now: Tick) {
+        match &mut self.phase {
+            Phase::Launching { until, proof, .. } => match *proof {
+                Proof::Life(wait) => (*until, *proof) = (now.after(wait), Proof::Lives { since: now }),
+                Proof::Word | Proof::Lives { .. } => {}
+            },
+            Phase::Online { .. } => {}
+        }
     }
 
     /// READY, only to empty the queue of a retired slot. READY alone does not say that it reads: it is told to leave
@@ -285,6 +317,18 @@ impl Seat {
             Some(Place::Leaver)
         } else {
             None
+        }
+    }
+
+    /// The process in a place that is not a leaver's.
+    pub(super) fn proc_in(&mut self, place: Place) -> Option<&mut Proc> {
+        match place {
+            Place::Holder => match &mut self.holder {
+                Holder::Held(proc) | Holder::Draining(proc) => Some(proc),
+                Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing => None,
+            },
+            Place::Heir => self.heir.as_mut(),
+            Place::Leaver => None,
         }
     }
 

@@ -7,7 +7,7 @@ use super::super::errand::{Aftermath, Errand, Errands};
 use super::super::fleet::Op;
 use super::super::orders::{Queue, Waiting};
 use super::super::reload::Reload;
-use super::super::slot::{Grace, Holder, Leaver, Phase, Proc, Seat, Start};
+use super::super::slot::{Grace, Holder, Leaver, Phase, Proc, Proof, Seat, Start};
 use super::super::steering::Steering;
 use super::super::stop::Stopping;
 use super::super::*;
@@ -204,7 +204,14 @@ impl Words<'_> {
         };
         self.put([generation, u8::from(said_ready)]);
         match phase {
-            Phase::Launching { until: _, start } => self.put([0, start_code(*start)]),
+            Phase::Launching { until: _, start, proof } => {
+                let proof = match proof {
+                    Proof::Word => 0,
+                    Proof::Life(_) => 1,
+                    Proof::Lives { since: _ } => 2,
+                };
+                self.put([0, start_code(*start), proof]);
+            }
             Phase::Online { since: _, silent_at } => self.put([1, u8::from(silent_at.is_some())]),
         }
     }

@@ -44,7 +44,7 @@ impl World {
         let expected = if heir { self.reloading.unwrap_or(self.generation) } else { self.generation };
         hold!(generation == expected, "{run:?} of {generation:?}, not {expected:?}");
         let child =
-            Child { slot, generation, said_bound: false, said_ready: false, termed: None, killed: false };
+            Child { slot, generation, said_bound: None, said_ready: false, termed: None, killed: false };
         self.children.insert(run, child);
         Ok(())
     }

@@ -6,6 +6,7 @@ mod calm;
 mod fingerprint;
 mod invariants;
 mod moves;
+mod mute;
 mod plans;
 mod random;
 mod reloads;

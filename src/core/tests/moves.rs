@@ -3,7 +3,7 @@
 
 use super::super::fleet::Op;
 use super::super::orders::Waiting;
-use super::super::slot::{Grace, Holder, Leaver, MAX_IDLE_DRAINS, Phase, Proc, Seat};
+use super::super::slot::{Grace, Holder, Leaver, MAX_IDLE_DRAINS, Phase, Proc, Proof, Seat};
 use super::super::*;
 use super::plans::{ms, plan};
 use super::world::World;
@@ -74,6 +74,8 @@ pub(super) struct Bounds {
     pub(super) orders: usize,
     /// Processes that are on their way out at a time.
     pub(super) leavers: usize,
+    /// Workers need not say READY.
+    pub(super) mute: bool,
 }
 
 impl Bounds {
@@ -83,6 +85,7 @@ impl Bounds {
             policy.max_restarts = MAX_RESTARTS;
             policy.min_uptime = ms(1);
         }
+        plan.worker.mute = self.mute;
         plan
     }
 
@@ -232,7 +235,18 @@ fn of_slot(world: &World, slot: Slot, seat: &Seat, moves: &mut Vec<Move>) {
     }
     moves.extend(others.iter().map(|&who| Move::Exit(who, Fate::Forgiven)));
     let holder = seat.holder_proc().map(|_| Who::Holder(slot));
-    moves.extend(others.into_iter().chain(holder).filter(|_| unbound).map(Move::Bound));
+    let counts = |who: &Who| unbound || waits_to_begin(seat, *who);
+    moves.extend(others.into_iter().chain(holder).filter(counts).map(Move::Bound));
+}
+
+/// It need not say READY, but that its slot is bound.
+fn waits_to_begin(seat: &Seat, who: Who) -> bool {
+    let proc = match who {
+        Who::Holder(_) => seat.holder_proc(),
+        Who::Heir(_) => seat.heir.as_ref(),
+        Who::Leaver(..) => None,
+    };
+    proc.is_some_and(|proc| matches!(proc.phase, Phase::Launching { proof: Proof::Life(_), .. }))
 }
 
 /// Something could follow from that a holder is too fat.
@@ -308,7 +322,10 @@ pub(super) fn freeze(world: &mut World) {
         (seat.unstable, seat.idle_drains, seat.fat_until) = (0, 0, Tick(0));
         set_since(seat, NOW);
     }
-    world.children.values_mut().filter_map(|child| child.termed.as_mut()).for_each(|termed| *termed = NOW);
+    for child in world.children.values_mut() {
+        let past = child.termed.iter_mut().chain(&mut child.said_bound);
+        past.for_each(|tick| *tick = NOW);
+    }
 }
 
 fn set_since(seat: &mut Seat, tick: Tick) {
@@ -334,14 +351,27 @@ fn judge(seat: &mut Seat, fate: Fate) {
 /// The clock, when these deadlines have passed. Whoever is to be killed was told to leave long ago.
 fn clock(world: &mut World, is_due: impl Fn(Who) -> bool) -> Result<(), String> {
     let World { fleet, children, .. } = world;
+    let mut lived = Vec::new();
     for (&slot, seat) in &mut fleet.seats {
         let runs: Vec<Run> = seat.leavers.iter().map(|leaver| leaver.run).collect();
         for (who, tick) in deadlines(slot, seat).into_iter().filter(|(who, _)| is_due(*who)) {
             *tick = NOW;
-            if let Who::Leaver(_, index) = who {
-                children.entry(runs[index]).and_modify(|child| child.termed = Some(Tick(0)));
+            match who {
+                Who::Leaver(_, index) => {
+                    children.entry(runs[index]).and_modify(|child| child.termed = Some(Tick(0)));
+                }
+                Who::Holder(_) | Who::Heir(_) => lived.push(who),
             }
         }
+    }
+    for who in lived {
+        let run = match who {
+            Who::Holder(slot) => world.in_place(slot, Place::Holder),
+            Who::Heir(slot) => world.in_place(slot, Place::Heir),
+            Who::Leaver(..) => None,
+        };
+        let child = run.and_then(|run| world.children.get_mut(&run));
+        child.into_iter().filter_map(|child| child.said_bound.as_mut()).for_each(|bound| *bound = Tick(0));
     }
     world.try_event(Event::Clock)
 }
