@@ -150,6 +150,9 @@ pub struct Cluster {
     pub last_reload: Option<LastReload>,
     /// Sums over all slots, those retired included.
     pub totals: Counts,
+    /// Bytes waiting in the receive buffers of retired slots: nobody reads them until the slot comes back.
+    #[serde(default)]
+    pub retired_queue_bytes: u64,
     /// Others bound to the port.
     #[serde(default)]
     pub strangers: Vec<Stranger>,

@@ -179,7 +179,7 @@ fn a_program_gets_its_sockets_and_the_contract_and_nothing_else() {
     let list = cluster.list();
     for worker in &list.workers {
         let pid = worker.pid.expect("a process");
-        // READY comes before exec, and then its libraries are loaded.
+        // It counts as READY when it has lived for a while; exec may take longer, and then its libraries are loaded.
         wait_until("it is the program, with 5 descriptors", || {
             let is_it = process::find(pid).is_some_and(|found| found.title == "sleep 1000");
             is_it && process::descriptors(pid).len() == 5

@@ -47,6 +47,25 @@ fn a_reload_answers_when_it_is_over_in_the_promised_shape() {
     assert!(text.contains("done") && text.contains('3'), "{text}");
 }
 
+#[test]
+fn a_reload_to_fewer_workers_answers_when_they_are_gone() {
+    let config = |workers| format!("workers = {workers}\n[worker]\nkill_timeout = \"500ms\"\n");
+    let cluster = cluster!().workers_as_configured().config(config(8)).start();
+    let stopped = [0, 5].map(|slot| cluster.signal_worker(slot, Signal::SIGSTOP));
+    cluster.place().write_config(&config(1));
+    thread::scope(|scope| {
+        let reload = scope.spawn(|| cluster.command(["reload"]));
+        let taken_over = |list: &List| list.cluster.generation == 2 && list.workers.len() > 1;
+        let list = cluster.expect("one has taken over, and others leave", taken_over);
+        assert_eq!((list.cluster.state.as_str(), result(&list)), ("reloading", "running"));
+        reload.join().expect("the command ends").expect_code(0);
+    });
+    let list = cluster.list();
+    assert_eq!((list.workers.len(), list.cluster.state.as_str(), result(&list)), (1, "online", "done"));
+    assert_eq!(cluster.processes().len(), 2, "{:#?}", cluster.processes());
+    stopped.into_iter().for_each(|stopped| stopped.expect_gone());
+}
+
 /// Nothing of the old generation was touched by a reload that did not come about.
 #[track_caller]
 fn assert_untouched(before: &List, after: &List) {

@@ -206,6 +206,7 @@ pub(super) fn view() -> View {
         workers_wanted: 4,
         last_reload: Some(reload),
         totals: Counts { dropped: Some(1234), ..Counts::default() },
+        retired_queue_bytes: 0,
         strangers: Vec::new(),
     };
     View {

@@ -105,10 +105,10 @@ fn strangers_and_unknown_sums_are_told() {
         Stranger { pid: Some(77), name: Some("node".into()), uid: 1000, inode: 5 },
         Stranger { pid: None, name: None, uid: 0, inode: 6 },
     ];
-    list.cluster.last_reload = None;
+    (list.cluster.last_reload, list.cluster.retired_queue_bytes) = (None, 68 << 10);
     fill_counts(&mut list, &BTreeMap::new());
     let text = draw(&list, None, now(), &PIPE);
-    let end = "in all: datagrams not known; 1234 dropped by the kernel\nalso on the port: node (pid 77, uid 1000)\nalso on the port: a process (pid hidden, uid 0)\n";
+    let end = "in all: datagrams not known; 1234 dropped by the kernel\n68K wait in retired slots, unread until those come back\nalso on the port: node (pid 77, uid 1000)\nalso on the port: a process (pid hidden, uid 0)\n";
     assert!(text.ends_with(end), "{text}");
 }
 

@@ -330,6 +330,13 @@ fn notices(cluster: &Cluster, look: &Look) -> String {
         let line = format!("last reload {} (generation {}){why}", clean(&reload.result), reload.generation);
         let _ = writeln!(text, "{}", look.paint(Style::Red, &line));
     }
+    if cluster.retired_queue_bytes > 0 {
+        let line = format!(
+            "{} wait in retired slots, unread until those come back",
+            bytes(cluster.retired_queue_bytes)
+        );
+        let _ = writeln!(text, "{}", look.paint(Style::Yellow, &line));
+    }
     for stranger in &cluster.strangers {
         let _ =
             writeln!(text, "{}", look.paint(Style::Yellow, &format!("also on the port: {}", who(stranger))));

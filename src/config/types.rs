@@ -76,7 +76,8 @@ impl fmt::Display for Balance {
 pub struct Worker {
     /// What runs as every worker; `None` = the built-in one.
     pub program: Option<Program>,
-    /// A program is online once it says READY=1; else as soon as it is started. Built-in workers always say so.
+    /// A program is online once it says READY=1; else also once it has lived for `min_uptime`. Built-in workers always
+    /// say so.
     pub wait_ready: bool,
     /// A worker that is not ready by then has failed.
     #[serde(with = "duration")]

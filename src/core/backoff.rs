@@ -47,6 +47,7 @@ mod tests {
             backoff_max: ms(15_000),
             max_restarts,
             watchdog: None,
+            mute: false,
         }
     }
 

@@ -1,17 +1,21 @@
 //! What the children say and do: bound, ready, alive, exited; and what the shell says of their sockets.
 
 use super::backoff::{self, Next};
-use super::event::{Failure, News, Run, Slot, Verdict};
+use super::event::{Action, Failure, News, Run, Slot, Verdict};
 use super::fleet::{Fleet, Op, Turn, Want};
 use super::slot::{Holder, Phase, Proc, Start};
 use super::view::Place;
 
 impl Fleet {
     /// Whoever bound it, also one that leaves: the sockets are there. A role is outside the group.
-    pub(super) fn on_bound(&mut self, run: Run) {
+    pub(super) fn on_bound(&mut self, turn: &mut Turn, run: Run) {
         match self.find(run) {
-            Some((slot @ Slot::Worker(_), Place::Holder | Place::Heir | Place::Leaver)) => {
-                self.seat(slot).bound = true;
+            Some((slot @ Slot::Worker(_), place)) => {
+                let seat = self.seat(slot);
+                seat.bound = true;
+                if let Some(proc) = seat.proc_in(place) {
+                    proc.begins(turn.now);
+                }
             }
             Some((Slot::Role(_), Place::Holder | Place::Heir | Place::Leaver)) | None => {}
         }
@@ -27,7 +31,7 @@ impl Fleet {
 
     /// READY is taken once, and from a worker only when its sockets are bound: an online slot is a place
     /// that datagrams can be steered to. One that is not is judged by its listen timeout.
-    fn on_holder_ready(&mut self, turn: &mut Turn, slot: Slot) {
+    pub(super) fn on_holder_ready(&mut self, turn: &mut Turn, slot: Slot) {
         let policy = self.policy(slot).clone();
         if !self.may_be_ready(slot) {
             return;
@@ -57,7 +61,7 @@ impl Fleet {
     }
 
     /// The heir of a reload waits for the commit; that of a holder too fat takes over.
-    fn on_heir_ready(&mut self, turn: &mut Turn, slot: Slot) {
+    pub(super) fn on_heir_ready(&mut self, turn: &mut Turn, slot: Slot) {
         if !self.may_be_ready(slot) {
             return;
         }
@@ -123,7 +127,7 @@ impl Fleet {
         match (&self.op, lost) {
             (Op::Starting | Op::Steady | Op::Reloading(_), Holder::Draining(_)) => {
                 self.fail_errands(turn, slot, failure);
-                self.drain_later(turn, slot, failure);
+                self.fail_scale(turn, failure);
             }
             (Op::Starting, Holder::Held(_)) => {
                 self.begin_stop(turn, None, Verdict::NeverOnline(failure), false);
@@ -188,13 +192,6 @@ impl Fleet {
         seat.restarts += u32::from(heir.is_some());
     }
 
-    /// A drainer failed. Its slot is given up by nobody: datagrams wait there.
-    fn drain_later(&mut self, turn: &mut Turn, slot: Slot, failure: Failure) {
-        self.fail_scale(turn, failure);
-        let until = turn.now.after(backoff::delay(self.policy(slot), self.seats[&slot].drains));
-        self.seat(slot).holder = Holder::Waiting { until };
-    }
-
     /// An heir that was not told to leave has ended.
     pub(super) fn on_heir_lost(&mut self, turn: &mut Turn, slot: Slot, failure: Failure) {
         match self.op {
@@ -232,18 +229,20 @@ impl Fleet {
         turn.tell(News::Retired(slot));
     }
 
-    /// The first drainer comes at once, the others wait: a worker that does not read would be started
-    /// over and over.
-    pub(super) fn on_still_queued(&mut self, turn: &mut Turn, slot: Slot) {
+    /// The first drainer comes at once, the others wait: a worker that does not read would be started over and over.
+    /// Not for ever: what a program does not read is not lost by giving up, and the slots below wait.
+    pub(super) fn on_still_queued(&mut self, turn: &mut Turn, slot: Slot, bytes: Option<u64>) {
         self.expect_closing(slot, "StillQueued");
         // Since it was last closed no process bound it again, so it was never in the mask: what waits there are
         // broadcasts, which nobody is owed.
         if !self.is_bound(slot) {
             return self.on_closed(turn, slot);
         }
-        let drains = self.seats[&slot].drains;
-        self.seat(slot).holder = Holder::Empty(Start::Cold);
+        let seat = self.seat(slot);
+        seat.holder = Holder::Empty(Start::Cold);
+        let (drains, hopeless) = (seat.drains, seat.is_hopeless(bytes));
         match self.want(slot) {
+            Want::Nothing if hopeless => self.abandon(turn, slot),
             Want::Nothing if drains == 0 => self.spawn_drainer(turn, slot),
             Want::Nothing => {
                 let until = turn.now.after(backoff::delay(self.policy(slot), drains));
@@ -251,6 +250,12 @@ impl Fleet {
             }
             Want::Holder | Want::Newcomer | Want::Stopped => {}
         }
+    }
+
+    fn abandon(&mut self, turn: &mut Turn, slot: Slot) {
+        self.seats.remove(&slot);
+        turn.act(Action::Abandon(slot));
+        turn.tell(News::Retired(slot));
     }
 
     fn expect_closing(&self, slot: Slot, said: &str) {

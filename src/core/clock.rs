@@ -1,13 +1,15 @@
 //! Deadlines: the next one, and what happens to those that have passed.
 
+use super::errand::Aftermath;
 use super::event::{Action, Failure, News, Sig, Slot, Tick};
 use super::fleet::{Fleet, Turn, Want};
-use super::slot::{Grace, Holder, Phase, Seat, Start};
+use super::slot::{Grace, Holder, Phase, Proof, Seat, Start};
 
 impl Fleet {
     /// When `handle(_, Event::Clock, _)` is due. After it was handled this lies ahead.
     pub(crate) fn deadline(&self) -> Option<Tick> {
-        self.seats.values().filter_map(Seat::deadline).min()
+        let reload = self.errands.reload.as_ref().and_then(|aftermath| aftermath.until);
+        self.seats.values().filter_map(Seat::deadline).chain(reload).min()
     }
 
     /// The heir comes before the holder: whoever replaces a holder that failed has been judged himself.
@@ -17,19 +19,28 @@ impl Fleet {
             self.judge_heir(turn, slot);
             self.judge_holder(turn, slot);
         }
+        let overdue = |aftermath: &Aftermath| aftermath.until.is_some_and(|until| until <= turn.now);
+        if self.errands.reload.as_ref().is_some_and(overdue) {
+            self.finish_reload(turn);
+        }
     }
 
     /// Leavers whose kill timeout has passed.
     fn kill_overdue(&mut self, turn: &mut Turn, slot: Slot) {
+        let mut killed = false;
         for leaver in &mut self.seat(slot).leavers {
             match leaver.grace {
                 Grace::Until(tick) if tick <= turn.now => {
                     leaver.grace = Grace::Killed;
                     turn.tell(News::KillTimeout { slot, run: leaver.run });
                     turn.act(Action::Signal(leaver.run, Sig::Kill));
+                    killed = true;
                 }
                 Grace::Until(_) | Grace::Killed => {}
             }
+        }
+        if killed {
+            self.limit_reload(turn.now.after(self.policy(slot).kill_timeout));
         }
     }
 
@@ -37,6 +48,9 @@ impl Fleet {
         let seat = self.seat(slot);
         let Some(heir) = seat.heir else { return };
         match heir.phase {
+            Phase::Launching { until, proof: Proof::Lives { .. }, .. } if until <= turn.now => {
+                self.on_heir_ready(turn, slot);
+            }
             Phase::Launching { until, .. } if until <= turn.now => {
                 seat.heir = None;
                 turn.tell(News::TooLate { slot, run: heir.run });
@@ -54,6 +68,9 @@ impl Fleet {
             Holder::Held(proc) | Holder::Draining(proc) => {
                 let run = proc.run;
                 let (news, failure) = match proc.phase {
+                    Phase::Launching { until, proof: Proof::Lives { .. }, .. } if until <= now => {
+                        return self.on_holder_ready(turn, slot);
+                    }
                     Phase::Launching { until, .. } if until <= now => {
                         (News::TooLate { slot, run }, Failure::TooLate { slot, run })
                     }

@@ -1,7 +1,8 @@
 //! Orders that were carried out and are not reached yet: their answer comes when they are, or cannot be.
 
-use super::event::{Failure, Outcome, Slot, Ticket};
+use super::event::{Failure, Outcome, Slot, Tick, Ticket};
 use super::fleet::{Fleet, Turn, Want};
+use super::slot::{Grace, Leaver, Seat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -17,6 +18,16 @@ pub(super) struct Errand {
     pub(super) starting: BTreeSet<Slot>,
 }
 
+/// A reload whose heirs have taken over, until nothing is left of what they replace.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Aftermath {
+    pub(super) ticket: Ticket,
+    /// Slots that retire are waited for: until a drainer fails.
+    pub(super) slots: bool,
+    /// Somebody was killed, and the kernel is waited for no longer than this.
+    pub(super) until: Option<Tick>,
+}
+
 /// Everything unreached.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Errands {
@@ -24,12 +35,15 @@ pub(super) struct Errands {
     pub(super) scale: Option<Errand>,
     /// At most `MAX_RESTARTS`.
     pub(super) restarts: Vec<Errand>,
+    /// No order has its turn before it is over.
+    #[serde(default)]
+    pub(super) reload: Option<Aftermath>,
 }
 
 impl Errands {
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.scale.is_none() && self.restarts.is_empty()
+        self.scale.is_none() && self.restarts.is_empty() && self.reload.is_none()
     }
 
     /// Answers and forgets those that `is_over` picks.
@@ -58,7 +72,37 @@ impl Fleet {
         let settled = errands.finish(turn, Outcome::Done, |errand| errand.starting.is_empty());
         errands.scale = errands.scale.or(scale);
         self.errands = errands;
-        settled
+        self.settle_reload(turn) || settled
+    }
+
+    /// A reload is over when nobody of an older generation is left and no slot is one too many.
+    fn settle_reload(&mut self, turn: &mut Turn) -> bool {
+        let is_killed = |leaver: &Leaver| matches!(leaver.grace, Grace::Killed);
+        let killed = self.seats.values().any(|seat| seat.leavers.iter().any(is_killed));
+        if let Some(aftermath) = &mut self.errands.reload {
+            aftermath.until = aftermath.until.filter(|_| killed);
+        }
+        let Some(aftermath) = &self.errands.reload else { return false };
+        let unwanted = |slot: &Slot| aftermath.slots && self.want(*slot) == Want::Nothing;
+        let old = |seat: &Seat| seat.leavers.iter().any(|leaver| leaver.generation < self.generation);
+        let left = self.seats.iter().any(|(slot, seat)| unwanted(slot) || old(seat));
+        !left && self.finish_reload(turn)
+    }
+
+    /// The reload under way is over, if its heirs have taken over.
+    pub(super) fn finish_reload(&mut self, turn: &mut Turn) -> bool {
+        let aftermath = self.errands.reload.take();
+        if let Some(Aftermath { ticket, .. }) = aftermath {
+            turn.answer(ticket, Outcome::Done);
+        }
+        aftermath.is_some()
+    }
+
+    /// Somebody who leaves was killed: in so much time the kernel has done it, or may never do it.
+    pub(super) fn limit_reload(&mut self, until: Tick) {
+        if let Some(aftermath) = &mut self.errands.reload {
+            aftermath.until = aftermath.until.max(Some(until));
+        }
     }
 
     /// A process of `slot` failed that they wait for.
@@ -66,8 +110,11 @@ impl Fleet {
         self.errands.finish(turn, Outcome::Failed(failure), |errand| errand.starting.contains(&slot));
     }
 
-    /// The scaling under way cannot close what it should.
+    /// The scaling under way cannot close what it should; nor can a reload, which does not fail for that.
     pub(super) fn fail_scale(&mut self, turn: &mut Turn, failure: Failure) {
+        if let Some(aftermath) = &mut self.errands.reload {
+            aftermath.slots = false;
+        }
         if let Some(errand) = self.errands.scale.take() {
             turn.answer(errand.ticket, Outcome::Failed(failure));
         }
@@ -79,8 +126,9 @@ impl Fleet {
         self.errands.finish(turn, Outcome::Superseded, |errand| !errand.starting.is_subset(&wanted));
     }
 
-    /// The fleet stops: whatever waits is over.
+    /// The fleet stops: whatever waits is over. A reload whose heirs have taken over has come about.
     pub(super) fn supersede_everything(&mut self, turn: &mut Turn) {
+        self.finish_reload(turn);
         for ticket in self.queue.drain() {
             turn.answer(ticket, Outcome::Superseded);
         }

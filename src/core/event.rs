@@ -86,6 +86,9 @@ pub(crate) struct Policy {
     pub(crate) max_restarts: u32,
     /// Silent for this long: KILL.
     pub(crate) watchdog: Option<Duration>,
+    /// One that says no READY counts as READY once it has lived for `min_uptime` with its slot bound.
+    #[serde(default)]
+    pub(crate) mute: bool,
 }
 
 /// What a generation asks for.
@@ -118,8 +121,14 @@ pub(crate) enum Event {
     Exited(Run),
     /// Answer to `Close`: nothing waits in the slot and nothing can arrive any more.
     Closed(Slot),
-    /// Answer to `Close`: datagrams wait, in a queue or in the batch of a worker that died.
-    StillQueued(Slot),
+    /// Answer to `Close`: datagrams wait.
+    StillQueued {
+        /// Where.
+        slot: Slot,
+        /// How much the kernel holds in the slot's queues. None: they wait in the batch of a worker that died, and
+        /// whoever dies in his turn may have come further there.
+        bytes: Option<u64>,
+    },
     /// Somebody wants something.
     Order(Ticket, Order),
     /// `deadline()` has come. Only this event judges deadlines, so that the shell can read what the
@@ -186,6 +195,9 @@ pub(crate) enum Action {
     /// is `Closed`. No datagram is steered there from before this until after the answer. Its sockets may well stay:
     /// the slot's next process then finds them bound.
     Close(Slot),
+    /// The slot is no more, though datagrams wait there; it was `StillQueued`. They are left to the slot's next process,
+    /// where its sockets stay.
+    Abandon(Slot),
     /// The one answer to an order.
     Answer(Ticket, Outcome),
     /// For log lines; never a decision.

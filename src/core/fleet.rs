@@ -127,13 +127,13 @@ impl Fleet {
     pub(crate) fn handle(&mut self, now: Tick, event: Event, actions: &mut Vec<Action>) {
         let turn = &mut Turn { now, actions };
         match event {
-            Event::Bound(run) => self.on_bound(run),
+            Event::Bound(run) => self.on_bound(turn, run),
             Event::Ready(run) => self.on_ready(turn, run),
             Event::Alive(run) => self.on_alive(turn, run),
             Event::TooFat(run) => self.on_too_fat(turn, run),
             Event::Exited(run) => self.on_exited(turn, run),
             Event::Closed(slot) => self.on_closed(turn, slot),
-            Event::StillQueued(slot) => self.on_still_queued(turn, slot),
+            Event::StillQueued { slot, bytes } => self.on_still_queued(turn, slot, bytes),
             Event::Order(ticket, order) => self.on_order(turn, ticket, order),
             Event::Clock => self.on_clock(turn),
         }

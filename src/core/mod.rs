@@ -13,7 +13,8 @@
 //! nothing is left to do. An operation is one of starting, steady, reloading, stopping, over:
 //!
 //! ```text
-//!   Starting ──all online──▶ Steady ◀──commit, failure── Reloading
+//!   Starting ──all online──▶ Steady ◀──commit, failure── Reloading      (after a commit, orders wait until what it
+//!                                                                        replaced is gone)
 //!      │ a holder fails        │  ────────order────────▶    │
 //!      └──────────┬── stop ────┴─────────── stop ───────────┘
 //!                 ▼

@@ -1,4 +1,4 @@
-//! Orders wait for their turn: one after another, and none during the first start or a reload.
+//! Orders wait for their turn: one after another, and none during the first start or a reload, to its very end.
 
 use super::event::{Generation, MAX_WORKERS, Order, Outcome, Plan, Refusal, Scale, Slot, Ticket};
 use super::fleet::{Fleet, Op, Turn};
@@ -88,8 +88,8 @@ impl Fleet {
     /// The next order's turn, if there is one and this is the time.
     pub(super) fn take_order(&mut self, turn: &mut Turn) -> bool {
         match self.op {
-            Op::Steady => {}
-            Op::Starting | Op::Reloading(_) | Op::Stopping(_) | Op::Over => return false,
+            Op::Steady if self.errands.reload.is_none() => {}
+            Op::Steady | Op::Starting | Op::Reloading(_) | Op::Stopping(_) | Op::Over => return false,
         }
         let Some((ticket, waiting)) = self.queue.0.pop_front() else { return false };
         match waiting {

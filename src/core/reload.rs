@@ -1,7 +1,9 @@
 //! Reload in two phases: an heir for every slot; when all are READY, every holder leaves at once.
 //!
-//! Before the commit no holder is touched, so there is nothing to bring back when an heir fails.
+//! Before the commit no holder is touched, so there is nothing to bring back when an heir fails. After it the reload is
+//! answered once the old generation is gone (`errand::Aftermath`).
 
+use super::errand::Aftermath;
 use super::event::{Failure, Generation, News, Outcome, Plan, Slot, Ticket};
 use super::fleet::{Fleet, Op, Turn, slots_of};
 use super::slot::{Holder, Proc, Start};
@@ -59,8 +61,7 @@ impl Fleet {
             let Op::Reloading(reload) = &self.op else { break };
             let missing = self.seats.get(&slot).is_some_and(|seat| seat.heir.is_none());
             if missing && self.may_start(slot) {
-                let listen_timeout = policy(&reload.plan, slot).listen_timeout;
-                let of = Of { generation: reload.generation, listen_timeout, heir: true };
+                let of = Of::new(reload.generation, policy(&reload.plan, slot), true);
                 let heir = self.launch(turn, slot, Start::Cold, &of);
                 self.seat(slot).heir = Some(heir);
                 prepared = true;
@@ -93,7 +94,7 @@ impl Fleet {
         for (slot, proc) in leaving {
             self.seat(slot).term(turn, &proc, policy(&old, slot).kill_timeout);
         }
-        turn.answer(reload.ticket, Outcome::Done);
+        self.errands.reload = Some(Aftermath { ticket: reload.ticket, slots: true, until: None });
         self.supersede_errands(turn);
     }
 

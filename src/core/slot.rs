@@ -8,7 +8,7 @@
 //!     └───── Errored ◀───┴────────────┘   too many unstable exits in a row; restart or reload leaves it
 //!
 //!   retired: Empty, nobody left ──▶ Closing ──Closed──▶ no slot
-//!                      ▲               │ StillQueued
+//!                      ▲               │ StillQueued       ──▶ no slot, if drainer after drainer reads nothing
 //!                      └── (leaver) ◀── Draining: reads, then TERM
 //! ```
 //!
@@ -24,6 +24,9 @@ use std::time::Duration;
 /// The most processes one slot may have at a time, leavers that do not die included. Beyond it nothing is
 /// started there until one has exited.
 pub(super) const MAX_PROCESSES: usize = 6;
+
+/// So many drainers in a row may leave a queue no shorter than they found it; then nobody is going to read it.
+pub(super) const MAX_IDLE_DRAINS: u32 = 3;
 
 /// How a process came to be started; decides whether its slot stays in the mask meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -56,11 +59,28 @@ impl Start {
     }
 }
 
+/// How a process that is launching shows that it could take over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(super) enum Proof {
+    /// It says READY.
+    #[default]
+    Word,
+    /// It says READY, or lives for so long with its slot bound.
+    Life(Duration),
+    /// Its slot is bound since then, and it lives: that alone is enough in the end.
+    Lives { since: Tick },
+}
+
 /// How far a process has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) enum Phase {
-    /// Spawned, not READY; killed at `until`.
-    Launching { until: Tick, start: Start },
+    /// Spawned, not READY; at `until` it is killed, or counts as READY.
+    Launching {
+        until: Tick,
+        start: Start,
+        #[serde(default)]
+        proof: Proof,
+    },
     /// READY since then; killed at `silent_at`. An heir before it takes over has no watchdog. A drainer is not killed
     /// then, but told to leave.
     Online { since: Tick, silent_at: Option<Tick> },
@@ -92,9 +112,24 @@ impl Proc {
         }
     }
 
-    /// READY and in charge.
+    /// READY and in charge. One that need not say READY has been so all its life.
     pub(super) fn takes_over(&mut self, now: Tick, policy: &Policy) {
-        self.phase = Phase::Online { since: now, silent_at: first_silence(now, policy) };
+        let since = match self.phase {
+            Phase::Launching { proof: Proof::Lives { since }, .. } => since,
+            Phase::Launching { proof: Proof::Word | Proof::Life(_), .. } | Phase::Online { .. } => now,
+        };
+        self.phase = Phase::Online { since, silent_at: first_silence(now, policy) };
+    }
+
+    /// Its slot is bound, and with that it is about to become what it is meant to be.
+    pub(super) fn begins(&mut self, now: Tick) {
+        match &mut self.phase {
+            Phase::Launching { until, proof, .. } => match *proof {
+                Proof::Life(wait) => (*until, *proof) = (now.after(wait), Proof::Lives { since: now }),
+                Proof::Word | Proof::Lives { .. } => {}
+            },
+            Phase::Online { .. } => {}
+        }
     }
 
     /// READY, only to empty the queue of a retired slot. READY alone does not say that it reads: it is told to leave
@@ -200,6 +235,12 @@ pub(super) struct Seat {
     pub(super) restarts: u32,
     /// Drainers started since the slot was retired.
     pub(super) drains: u32,
+    /// Of them, those that left the queue no shorter than they found it, in a row.
+    #[serde(default)]
+    pub(super) idle_drains: u32,
+    /// What waited in the queue when that was asked last, in bytes.
+    #[serde(default)]
+    pub(super) queued: u64,
     /// Heirs of a holder too fat that failed, in a row.
     pub(super) fat_failures: u32,
     /// Until then the holder is too fat in vain.
@@ -216,6 +257,8 @@ impl Seat {
             unstable: 0,
             restarts: 0,
             drains: 0,
+            idle_drains: 0,
+            queued: 0,
             fat_failures: 0,
             fat_until: Tick(0),
         }
@@ -257,6 +300,14 @@ impl Seat {
         self.processes() >= MAX_PROCESSES
     }
 
+    /// What waits here is told; whether it is no less than before, for the last time that is forgiven.
+    pub(super) fn is_hopeless(&mut self, bytes: Option<u64>) -> bool {
+        let Some(bytes) = bytes else { return false };
+        self.idle_drains = if self.drains == 0 || bytes < self.queued { 0 } else { self.idle_drains + 1 };
+        self.queued = bytes;
+        self.idle_drains >= MAX_IDLE_DRAINS
+    }
+
     pub(super) fn is_deserted(&self) -> bool {
         self.processes() == 0
     }
@@ -270,6 +321,18 @@ impl Seat {
             Some(Place::Leaver)
         } else {
             None
+        }
+    }
+
+    /// The process in a place that is not a leaver's.
+    pub(super) fn proc_in(&mut self, place: Place) -> Option<&mut Proc> {
+        match place {
+            Place::Holder => match &mut self.holder {
+                Holder::Held(proc) | Holder::Draining(proc) => Some(proc),
+                Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing => None,
+            },
+            Place::Heir => self.heir.as_mut(),
+            Place::Leaver => None,
         }
     }
 

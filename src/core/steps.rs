@@ -2,14 +2,22 @@
 
 use super::event::{Action, Generation, Plan, Policy, Run, Slot};
 use super::fleet::{Fleet, Turn};
-use super::slot::{Holder, Phase, Proc, Start};
+use super::slot::{Holder, Phase, Proc, Proof, Start};
 use std::time::Duration;
 
 /// Whose child a new process is.
 pub(super) struct Of {
     pub(super) generation: Generation,
     pub(super) listen_timeout: Duration,
+    pub(super) proof: Proof,
     pub(super) heir: bool,
+}
+
+impl Of {
+    pub(super) fn new(generation: Generation, policy: &Policy, heir: bool) -> Of {
+        let proof = if policy.mute { Proof::Life(policy.min_uptime) } else { Proof::Word };
+        Of { generation, listen_timeout: policy.listen_timeout, proof, heir }
+    }
 }
 
 pub(super) fn policy(plan: &Plan, slot: Slot) -> &Policy {
@@ -25,13 +33,12 @@ impl Fleet {
         self.last_run += 1;
         let (run, generation) = (Run(self.last_run), of.generation);
         turn.act(Action::Spawn { slot, run, generation, heir: of.heir });
-        let until = turn.now.after(of.listen_timeout);
-        Proc { run, generation, spawned: turn.now, phase: Phase::Launching { until, start } }
+        let (until, proof) = (turn.now.after(of.listen_timeout), of.proof);
+        Proc { run, generation, spawned: turn.now, phase: Phase::Launching { until, start, proof } }
     }
 
     pub(super) fn spawn_holder(&mut self, turn: &mut Turn, slot: Slot, start: Start) -> bool {
-        let of =
-            Of { generation: self.generation, listen_timeout: self.policy(slot).listen_timeout, heir: false };
+        let of = Of::new(self.generation, self.policy(slot), false);
         let proc = self.launch(turn, slot, start, &of);
         let seat = self.seat(slot);
         seat.restarts += u32::from(start.is_restart());
@@ -40,8 +47,7 @@ impl Fleet {
     }
 
     pub(super) fn spawn_drainer(&mut self, turn: &mut Turn, slot: Slot) {
-        let of =
-            Of { generation: self.generation, listen_timeout: self.policy(slot).listen_timeout, heir: false };
+        let of = Of::new(self.generation, self.policy(slot), false);
         let proc = self.launch(turn, slot, Start::Cold, &of);
         let seat = self.seat(slot);
         (seat.holder, seat.drains) = (Holder::Draining(proc), seat.drains.saturating_add(1));

@@ -27,8 +27,7 @@ impl Fleet {
             return;
         }
         turn.tell(News::TooFat { slot, run });
-        let of =
-            Of { generation: self.generation, listen_timeout: self.policy(slot).listen_timeout, heir: true };
+        let of = Of::new(self.generation, self.policy(slot), true);
         let heir = self.launch(turn, slot, Start::Cold, &of);
         self.seat(slot).heir = Some(heir);
     }

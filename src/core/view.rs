@@ -11,7 +11,7 @@ use super::slot::{Holder, Phase, Proc, Seat};
 pub(crate) enum ClusterState {
     /// Everybody leaves.
     Stopping,
-    /// Heirs are being prepared.
+    /// Heirs are being prepared, or take over and what they replace is not gone yet.
     Reloading,
     /// Not everybody was online yet, once.
     Launching,
@@ -86,6 +86,7 @@ impl Fleet {
         match self.op {
             Op::Stopping(_) | Op::Over => ClusterState::Stopping,
             Op::Reloading(_) => ClusterState::Reloading,
+            Op::Steady if self.errands.reload.is_some() => ClusterState::Reloading,
             Op::Starting => ClusterState::Launching,
             Op::Steady if (0..self.wanted).any(|index| self.is_in_trouble(Slot::Worker(index))) => {
                 ClusterState::Degraded
@@ -96,7 +97,7 @@ impl Fleet {
 
     /// No start, reload or stop is under way: the time to freeze it. (Restarts and scalings may be.)
     pub(crate) fn is_steady(&self) -> bool {
-        matches!(self.op, Op::Steady)
+        matches!(self.op, Op::Steady) && self.errands.reload.is_none()
     }
 
     /// The generation in force.

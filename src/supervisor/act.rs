@@ -48,6 +48,10 @@ impl Shell {
             Action::Signal(run, signal) => self.children.signal(run, signal),
             Action::Steer { bound, mask } => self.steer(bound, mask),
             Action::Close(slot) => self.closing.order(slot),
+            Action::Abandon(slot) => {
+                self.kept.abandon(slot);
+                self.remember();
+            }
             Action::Answer(ticket, outcome) => self.answer(ticket, outcome),
             Action::Tell(news) => {
                 self.react(news);

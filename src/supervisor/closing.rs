@@ -9,7 +9,8 @@
 //! 3. Nobody reads the slot: each of its processes was reaped before the core ordered the close. Whoever was killed may
 //!    have left a batch that it took out of the queue and did not finish (`Kept::note_end`): then the slot is not
 //!    closed, and a drainer finishes it.
-//! 4. So a queue that is empty now (SO_MEMINFO) stays empty. In one that is not, a drainer reads, and on to 3.
+//! 4. So a queue that is empty now (SO_MEMINFO) stays empty. In one that is not, a drainer reads, and on to 3. (If drainer
+//!    after drainer leaves it as full as it was, the core gives up: `Kept::abandon`.)
 //!
 //! The slot is closed then; its sockets are not. They keep their places in the groups, out of the mask, until the slot
 //! comes back and its launcher adopts them as after any death. For a socket that leaves a group takes datagrams with it
@@ -30,6 +31,7 @@ use mio::Waker;
 
 use super::Shell;
 use super::held::helper;
+use super::kept::Left;
 use crate::core::{ClusterState, Event, Slot};
 
 /// In place of a barrier that the kernel refuses: a delivery takes microseconds.
@@ -220,9 +222,13 @@ impl Shell {
         let stopping = self.fleet.state() == ClusterState::Stopping;
         let slots = if stopping { self.closing.take_all() } else { self.closing.poll_quiet() };
         for slot in slots {
-            let closed = self.kept.retire(slot) || stopping;
+            let left = self.kept.retire(slot);
             self.remember();
-            self.events.push_back(if closed { Event::Closed(slot) } else { Event::StillQueued(slot) });
+            self.events.push_back(match left {
+                Left::Queued(bytes) if !stopping => Event::StillQueued { slot, bytes: Some(bytes) },
+                Left::Batch if !stopping => Event::StillQueued { slot, bytes: None },
+                Left::Nothing | Left::Queued(_) | Left::Batch => Event::Closed(slot),
+            });
         }
     }
 }

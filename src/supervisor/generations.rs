@@ -147,10 +147,12 @@ pub(super) fn plan(config: &Config, roles: &Roles) -> Plan {
         backoff_max: worker.exp_backoff_max_delay,
         max_restarts: worker.max_restarts,
         watchdog: worker.watchdog,
+        // Built-in workers always say READY.
+        mute: worker.program.is_some() && !worker.wait_ready,
     };
     let wanted = roles.beside.iter().enumerate().filter(|(_, beside)| (beside.wanted)(config));
     let wanted = wanted.fold(0, |set, (index, _)| set | 1 << index);
     let workers = config.workers.clamp(1, MAX_WORKERS);
-    let role = Policy { max_restarts: 0, watchdog: worker.watchdog_of_roles(), ..policy };
+    let role = Policy { max_restarts: 0, watchdog: worker.watchdog_of_roles(), mute: false, ..policy };
     Plan { workers, roles: RoleSet(wanted), worker: policy, role }
 }

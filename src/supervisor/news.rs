@@ -237,7 +237,7 @@ impl Shell {
                 (Level::Info, format!("reload to gen {number}: preparing a successor for every worker"))
             }
             News::ReloadCommitted(Generation(number)) => {
-                (Level::Info, format!("reload to gen {number} done: all successors are ready and take over"))
+                (Level::Info, format!("reload to gen {number}: all successors are ready and take over"))
             }
             // With its reason when the order is answered.
             News::ReloadFailed(Generation(number)) => {

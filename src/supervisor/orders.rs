@@ -201,7 +201,10 @@ impl Shell {
             Errand::Reload(generation) => {
                 let result = if trouble.is_none() { "done" } else { "failed" };
                 match &trouble {
-                    None => self.generations.commit(generation),
+                    None => {
+                        log::info!("reload to gen {} done", generation.0);
+                        self.generations.commit(generation);
+                    }
                     Some(trouble) => {
                         log::error!(
                             "reload to gen {} failed, nothing was changed: {}",

@@ -1,5 +1,6 @@
 //! What the supervisor tells of itself: its own knowledge, and read-only descriptors for the rest.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -59,6 +60,8 @@ impl Shell {
             ClusterState::Online => "online",
         };
         let dropped = self.kept.slots().map(|(_, kept)| kept.queue().1).sum();
+        let rows: BTreeSet<Slot> = self.fleet.slots().map(|view| view.slot).collect();
+        let retired = self.kept.slots().filter(|(slot, _)| !rows.contains(slot));
         Cluster {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -72,6 +75,7 @@ impl Shell {
             workers_wanted: u32::from(self.fleet.wanted()),
             last_reload: self.last_reload.clone(),
             totals: Counts { dropped: Some(dropped), ..Counts::default() },
+            retired_queue_bytes: retired.map(|(_, kept)| kept.queue().0).sum(),
             strangers: Vec::new(),
         }
     }

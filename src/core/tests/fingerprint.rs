@@ -3,11 +3,11 @@
 //!
 //! Every field is named, so that a new one does not compile before somebody has said what it is.
 
-use super::super::errand::{Errand, Errands};
+use super::super::errand::{Aftermath, Errand, Errands};
 use super::super::fleet::Op;
 use super::super::orders::{Queue, Waiting};
 use super::super::reload::Reload;
-use super::super::slot::{Grace, Holder, Leaver, Phase, Proc, Seat, Start};
+use super::super::slot::{Grace, Holder, Leaver, Phase, Proc, Proof, Seat, Start};
 use super::super::steering::Steering;
 use super::super::stop::Stopping;
 use super::super::*;
@@ -48,13 +48,14 @@ impl Words<'_> {
             seats,
             op,
             queue: Queue(queue),
-            errands: Errands { scale, restarts },
+            errands: Errands { scale, restarts, reload },
             steered: Steering { bound, mask },
             room: _,     // the same
             last_run: _, // the same
         } = fleet;
         let mut tickets: Vec<Ticket> = queue.iter().map(|(ticket, _)| *ticket).collect();
         tickets.extend(scale.iter().chain(restarts).map(|errand| errand.ticket));
+        tickets.extend(reload.iter().map(|aftermath| aftermath.ticket));
         match op {
             Op::Stopping(stopping) => {
                 self.stopping(stopping, seats.values());
@@ -103,8 +104,19 @@ impl Words<'_> {
         restarts.sort_unstable_by_key(|errand| &errand.starting);
         restarts.into_iter().for_each(|errand| self.errand(errand));
         self.put([b'|']);
+        reload.iter().for_each(|aftermath| self.aftermath(*generation, aftermath, seats.values()));
         seats.iter().for_each(|(slot, seat)| self.seat(*generation, *slot, seat));
         self.expect_open(tickets)
+    }
+
+    /// A reload waits for those of older generations among the leavers.
+    fn aftermath<'s>(&mut self, now: Generation, reload: &Aftermath, seats: impl Iterator<Item = &'s Seat>) {
+        let Aftermath { ticket: _, slots, until } = reload;
+        self.put([b'a', u8::from(*slots), u8::from(until.is_some())]);
+        for Seat { leavers, .. } in seats {
+            let old: Vec<Leaver> = leavers.iter().filter(|leaver| leaver.generation < now).copied().collect();
+            self.put([killed(&old), old.len() as u8]);
+        }
     }
 
     /// Who is left, and who is waited for; in which slot makes no difference any more.
@@ -156,6 +168,8 @@ impl Words<'_> {
             unstable: _, // a choice of the move
             restarts: _, // only for the view
             drains,
+            idle_drains: _,  // a choice of the move
+            queued: _,       // always the same
             fat_failures: _, // only for a time
             fat_until: _,
         } = seat;
@@ -190,7 +204,14 @@ impl Words<'_> {
         };
         self.put([generation, u8::from(said_ready)]);
         match phase {
-            Phase::Launching { until: _, start } => self.put([0, start_code(*start)]),
+            Phase::Launching { until: _, start, proof } => {
+                let proof = match proof {
+                    Proof::Word => 0,
+                    Proof::Life(_) => 1,
+                    Proof::Lives { since: _ } => 2,
+                };
+                self.put([0, start_code(*start), proof]);
+            }
             Phase::Online { since: _, silent_at } => self.put([1, u8::from(silent_at.is_some())]),
         }
     }

@@ -26,6 +26,7 @@ impl World {
             Action::Signal(run, sig) => self.signal(run, sig, before),
             Action::Steer { bound, mask } => self.steer(bound, mask),
             Action::Close(slot) => self.close(slot),
+            Action::Abandon(slot) => self.abandon(slot),
             Action::Answer(ticket, outcome) => self.answer(ticket, outcome),
             Action::Tell(news) => self.hear(news),
             Action::Gone(verdict) => {
@@ -44,7 +45,7 @@ impl World {
         let expected = if heir { self.reloading.unwrap_or(self.generation) } else { self.generation };
         hold!(generation == expected, "{run:?} of {generation:?}, not {expected:?}");
         let child =
-            Child { slot, generation, said_bound: false, said_ready: false, termed: None, killed: false };
+            Child { slot, generation, said_bound: None, said_ready: false, termed: None, killed: false };
         self.children.insert(run, child);
         Ok(())
     }
@@ -136,10 +137,34 @@ impl World {
         Ok(())
     }
 
+    /// Only with the sockets bound, and where nobody is and nothing comes.
+    fn abandon(&mut self, slot: Slot) -> Result<(), String> {
+        hold!(!self.is_steered(slot) && self.crowd(slot) == 0, "{slot} is abandoned, and not by everybody");
+        let Slot::Worker(index) = slot else { return Err(format!("{slot} is abandoned, a role")) };
+        hold!(self.told.iter().next_back() == Some(&index), "{slot} is abandoned, of {:?}", self.told);
+        self.retire_socket(index);
+        Ok(())
+    }
+
     fn answer(&mut self, ticket: Ticket, outcome: Outcome) -> Result<(), String> {
         hold!(self.asked.contains_key(&ticket), "an answer to {ticket:?}, who never asked");
         let earlier = self.answered.insert(ticket, outcome);
         hold!(earlier.is_none(), "{ticket:?} is answered twice");
+        match (&self.asked[&ticket], outcome) {
+            (Order::Reload { .. }, Outcome::Done) => self.expect_old_ones_gone(),
+            (Order::Reload { .. } | Order::Scale(_) | Order::Restart(_) | Order::Stop { .. }, _) => Ok(()),
+        }
+    }
+
+    /// A reload is over when nobody of an older generation is left, unless the kernel does not end him. (A drainer of a
+    /// slot that retires is no part of it, if that cannot be emptied.)
+    fn expect_old_ones_gone(&self) -> Result<(), String> {
+        let is_left = |run: &Run| matches!(self.fleet.place(*run), Some((_, Place::Leaver | Place::Heir)));
+        let old =
+            self.children.iter().find(|(run, child)| child.generation < self.generation && is_left(run));
+        let excused =
+            self.children.values().any(|child| child.killed) || self.fleet.state() == ClusterState::Stopping;
+        hold!(excused || old.is_none(), "a reload is done, and {old:?} is there");
         Ok(())
     }
 

@@ -1,9 +1,12 @@
 //! Tests of the core: a table of transitions, simulated time, orders by name, random worlds, every world of a bounded
 //! kind.
 
+mod aftermath;
+mod calm;
 mod fingerprint;
 mod invariants;
 mod moves;
+mod mute;
 mod plans;
 mod random;
 mod reloads;

@@ -3,7 +3,7 @@
 
 use super::super::fleet::Op;
 use super::super::orders::Waiting;
-use super::super::slot::{Grace, Holder, Leaver, Phase, Proc, Seat};
+use super::super::slot::{Grace, Holder, Leaver, MAX_IDLE_DRAINS, Phase, Proc, Proof, Seat};
 use super::super::*;
 use super::plans::{ms, plan};
 use super::world::World;
@@ -25,7 +25,7 @@ pub(super) enum Who {
     Leaver(Slot, usize),
 }
 
-/// How the end of a holder is judged.
+/// How the end of a holder, or of a drainer, is judged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Fate {
     /// After a stable run: another comes at once.
@@ -47,10 +47,13 @@ pub(super) enum Move {
     Due(Who, Fate),
     /// The wait for a restart is over.
     Waited(Slot),
+    /// The kernel does not end somebody, and a reload has waited for it.
+    Undying,
     /// Every deadline has passed: the supervisor itself was stopped for a while.
     AllDue,
     Closed(Slot),
-    StillQueued(Slot),
+    /// Less than before, or half a batch; or, one time too many, as much as before.
+    StillQueued(Slot, Fate),
     Scale(u8),
     /// To a plan for so many workers; None: for as many as the plan in force, so that what `scale` set lasts.
     Reload(Option<u8>),
@@ -71,6 +74,8 @@ pub(super) struct Bounds {
     pub(super) orders: usize,
     /// Processes that are on their way out at a time.
     pub(super) leavers: usize,
+    /// Workers need not say READY.
+    pub(super) mute: bool,
 }
 
 impl Bounds {
@@ -80,6 +85,7 @@ impl Bounds {
             policy.max_restarts = MAX_RESTARTS;
             policy.min_uptime = ms(1);
         }
+        plan.worker.mute = self.mute;
         plan
     }
 
@@ -106,6 +112,8 @@ impl Bounds {
         for (&slot, seat) in &world.fleet.seats {
             of_slot(world, slot, seat, &mut moves);
         }
+        let waits = world.fleet.errands.reload.as_ref().is_some_and(|aftermath| aftermath.until.is_some());
+        moves.extend(waits.then_some(Move::Undying));
         moves.extend([Move::AllDue, Move::Stop { now: false }, Move::Stop { now: true }]);
         let open = world.asked.len() - world.answered.len();
         if open < self.orders {
@@ -147,9 +155,19 @@ impl Bounds {
                 clock(world, |other| other == who)?;
             }
             Move::Waited(slot) => clock(world, |who| who == Who::Holder(slot))?,
-            Move::AllDue => clock(world, |_| true)?,
+            Move::Undying => {
+                set_until(world, NOW);
+                clock(world, |_| false)?;
+            }
+            Move::AllDue => {
+                set_until(world, NOW);
+                clock(world, |_| true)?;
+            }
             Move::Closed(slot) => world.try_answer_close(slot, false)?,
-            Move::StillQueued(slot) => world.try_answer_close(slot, true)?,
+            Move::StillQueued(slot, fate) => {
+                judge(world.fleet.seats.get_mut(&slot).expect("a slot that is there"), fate);
+                world.try_answer_close(slot, true)?;
+            }
             Move::Scale(workers) => _ = world.try_order(Order::Scale(Scale::To(workers)))?,
             Move::Reload(workers) => {
                 let order = world.reload_order(self.plan(workers.unwrap_or(OF_THE_PLAN)));
@@ -169,7 +187,7 @@ pub(super) fn leads_to_rest(step: Move) -> bool {
         Move::Bound(who) | Move::Ready(who) | Move::Alive(who) => !matches!(who, Who::Leaver(..)),
         Move::Exit(who, _) => matches!(who, Who::Leaver(..)),
         Move::Closed(_) | Move::Waited(_) => true,
-        Move::Due(..) | Move::AllDue | Move::TooFat(_) | Move::StillQueued(_) => false,
+        Move::Due(..) | Move::AllDue | Move::Undying | Move::TooFat(_) | Move::StillQueued(..) => false,
         Move::Scale(_) | Move::Reload(_) | Move::Restart(_) | Move::Stop { .. } => false,
     }
 }
@@ -191,7 +209,9 @@ fn of_slot(world: &World, slot: Slot, seat: &Seat, moves: &mut Vec<Move>) {
         Holder::Closing => {
             moves.push(Move::Closed(slot));
             let socket = world.sockets.iter().any(|&index| slot == Slot::Worker(index));
-            moves.extend(socket.then_some(Move::StillQueued(slot)));
+            if socket {
+                moves.extend(ANY_FATE[1..].iter().map(|&fate| Move::StillQueued(slot, fate)));
+            }
         }
         Holder::Empty(_) | Holder::Errored => {}
     }
@@ -203,9 +223,11 @@ fn of_slot(world: &World, slot: Slot, seat: &Seat, moves: &mut Vec<Move>) {
             moves.extend([Move::Ready(who), Move::Due(who, Fate::Forgiven)]);
         }
     }
-    for grace in [true, false] {
+    for (grace, old) in [(true, true), (true, false), (false, true), (false, false)] {
         // Of several that are alike, one speaks for all.
-        let alike = |leaver: &Leaver| (leaver.grace != Grace::Killed) == grace;
+        let alike = |leaver: &Leaver| {
+            (leaver.grace != Grace::Killed) == grace && (leaver.generation < world.fleet.generation) == old
+        };
         let Some(index) = seat.leavers.iter().position(alike) else { continue };
         let who = Who::Leaver(slot, index);
         others.push(who);
@@ -213,7 +235,18 @@ fn of_slot(world: &World, slot: Slot, seat: &Seat, moves: &mut Vec<Move>) {
     }
     moves.extend(others.iter().map(|&who| Move::Exit(who, Fate::Forgiven)));
     let holder = seat.holder_proc().map(|_| Who::Holder(slot));
-    moves.extend(others.into_iter().chain(holder).filter(|_| unbound).map(Move::Bound));
+    let counts = |who: &Who| unbound || waits_to_begin(seat, *who);
+    moves.extend(others.into_iter().chain(holder).filter(counts).map(Move::Bound));
+}
+
+/// It need not say READY, but that its slot is bound.
+fn waits_to_begin(seat: &Seat, who: Who) -> bool {
+    let proc = match who {
+        Who::Holder(_) => seat.holder_proc(),
+        Who::Heir(_) => seat.heir.as_ref(),
+        Who::Leaver(..) => None,
+    };
+    proc.is_some_and(|proc| matches!(proc.phase, Phase::Launching { proof: Proof::Life(_), .. }))
 }
 
 /// Something could follow from that a holder is too fat.
@@ -275,15 +308,24 @@ fn deadlines(slot: Slot, seat: &mut Seat) -> Vec<(Who, &mut Tick)> {
     holder.chain(heir.map(|tick| (Who::Heir(slot), tick))).chain(leavers).collect()
 }
 
+fn set_until(world: &mut World, tick: Tick) {
+    let until = world.fleet.errands.reload.as_mut().and_then(|aftermath| aftermath.until.as_mut());
+    until.into_iter().for_each(|until| *until = tick);
+}
+
 /// Nothing is due, and nobody has been online for long.
 pub(super) fn freeze(world: &mut World) {
+    set_until(world, AHEAD);
     for (&slot, seat) in &mut world.fleet.seats {
         deadlines(slot, seat).into_iter().for_each(|(_, tick)| *tick = AHEAD);
         assert!(seat.deadline().is_none_or(|tick| tick == AHEAD), "a deadline that nobody knows: {seat:?}");
-        (seat.unstable, seat.fat_until) = (0, Tick(0));
+        (seat.unstable, seat.idle_drains, seat.fat_until) = (0, 0, Tick(0));
         set_since(seat, NOW);
     }
-    world.children.values_mut().filter_map(|child| child.termed.as_mut()).for_each(|termed| *termed = NOW);
+    for child in world.children.values_mut() {
+        let past = child.termed.iter_mut().chain(&mut child.said_bound);
+        past.for_each(|tick| *tick = NOW);
+    }
 }
 
 fn set_since(seat: &mut Seat, tick: Tick) {
@@ -301,22 +343,35 @@ fn set_since(seat: &mut Seat, tick: Tick) {
 fn judge(seat: &mut Seat, fate: Fate) {
     match fate {
         Fate::Stable => set_since(seat, Tick(0)),
-        Fate::Forgiven => seat.unstable = 0,
-        Fate::Last => seat.unstable = MAX_RESTARTS - 1,
+        Fate::Forgiven => (seat.unstable, seat.idle_drains) = (0, 0),
+        Fate::Last => (seat.unstable, seat.idle_drains) = (MAX_RESTARTS - 1, MAX_IDLE_DRAINS - 1),
     }
 }
 
 /// The clock, when these deadlines have passed. Whoever is to be killed was told to leave long ago.
 fn clock(world: &mut World, is_due: impl Fn(Who) -> bool) -> Result<(), String> {
     let World { fleet, children, .. } = world;
+    let mut lived = Vec::new();
     for (&slot, seat) in &mut fleet.seats {
         let runs: Vec<Run> = seat.leavers.iter().map(|leaver| leaver.run).collect();
         for (who, tick) in deadlines(slot, seat).into_iter().filter(|(who, _)| is_due(*who)) {
             *tick = NOW;
-            if let Who::Leaver(_, index) = who {
-                children.entry(runs[index]).and_modify(|child| child.termed = Some(Tick(0)));
+            match who {
+                Who::Leaver(_, index) => {
+                    children.entry(runs[index]).and_modify(|child| child.termed = Some(Tick(0)));
+                }
+                Who::Holder(_) | Who::Heir(_) => lived.push(who),
             }
         }
+    }
+    for who in lived {
+        let run = match who {
+            Who::Holder(slot) => world.in_place(slot, Place::Holder),
+            Who::Heir(slot) => world.in_place(slot, Place::Heir),
+            Who::Leaver(..) => None,
+        };
+        let child = run.and_then(|run| world.children.get_mut(&run));
+        child.into_iter().filter_map(|child| child.said_bound.as_mut()).for_each(|bound| *bound = Tick(0));
     }
     world.try_event(Event::Clock)
 }

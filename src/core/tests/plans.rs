@@ -17,6 +17,7 @@ pub(super) fn policy() -> Policy {
         backoff_max: ms(15_000),
         max_restarts: 0,
         watchdog: Some(ms(10_000)),
+        mute: false,
     }
 }
 

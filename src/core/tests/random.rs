@@ -97,6 +97,11 @@ pub(super) fn any_move() -> impl Strategy<Value = Move> {
 }
 
 impl Setup {
+    /// Workers need not say READY, and not all do. Not thrown: the committed seeds would tell other stories.
+    fn is_mute(&self) -> bool {
+        self.adopted & 1 == 1
+    }
+
     /// Short times, so that all of them play a part.
     fn plan(&self, workers: u8, roles: u32) -> Plan {
         let mut plan = Plan { roles: RoleSet(roles), ..plan(workers) };
@@ -109,6 +114,7 @@ impl Setup {
             policy.max_restarts = self.max_restarts;
             policy.watchdog = self.watchdog.then_some(ms(1000));
         }
+        plan.worker.mute = self.is_mute();
         plan
     }
 }
@@ -205,8 +211,8 @@ pub(super) fn converged(world: &World) -> Result<(), String> {
 
 pub(super) fn play(setup: &Setup, moves: &[Move]) -> Result<World, String> {
     let mut world = World::adopting(setup.plan(setup.workers, setup.roles), setup.adopted);
-    // Not thrown: the committed seeds would tell other stories.
-    world.parks = setup.roles & 1 == 1;
+    // Neither is thrown: the committed seeds would tell other stories.
+    (world.parks, world.mute) = (setup.roles & 1 == 1, setup.is_mute());
     world.try_event(Event::Clock)?;
     if setup.booted {
         world.try_calm()?;

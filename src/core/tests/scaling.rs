@@ -4,6 +4,38 @@ use super::super::*;
 use super::plans::{ms, plan};
 use super::world::World;
 
+impl World {
+    /// A drainer comes up, says that it reads, and leaves.
+    #[track_caller]
+    pub(super) fn drain_nothing(&mut self, slot: Slot) {
+        let drainer = self.holder(slot);
+        self.come_up(drainer);
+        self.event(Event::Alive(drainer));
+        assert!(self.children[&drainer].termed.is_some(), "it reads, and drains before it leaves");
+        self.exit(drainer);
+    }
+
+    /// What each answer to `Close` finds in the queue of slot 1 of 2, until it is over with it.
+    fn retire_with(bytes: &[Option<u64>]) -> (World, Ticket) {
+        let mut world = World::online(plan(2));
+        let ticket = world.scale(1);
+        world.exit(world.leaver(SLOTS[1]));
+        for (number, &bytes) in bytes.iter().enumerate() {
+            assert_eq!(world.outcome(ticket), None, "{bytes:?} are left, and it is over");
+            world.closing.remove(&SLOTS[1]);
+            world.event(Event::StillQueued { slot: SLOTS[1], bytes });
+            if world.fleet.slots().count() == 1 {
+                continue;
+            }
+            if number > 0 {
+                world.jump();
+            }
+            world.drain_nothing(SLOTS[1]);
+        }
+        (world, ticket)
+    }
+}
+
 const SLOTS: [Slot; 4] = [Slot::Worker(0), Slot::Worker(1), Slot::Worker(2), Slot::Worker(3)];
 
 #[test]
@@ -154,9 +186,49 @@ fn a_drainer_that_dies_fails_the_scaling_and_is_tried_again() {
     let (slot, run) = (SLOTS[1], world.holder(SLOTS[1]));
     world.exit(run);
     assert_eq!(world.outcome(ticket), Some(Outcome::Failed(Failure::Died { slot, run })));
+    world.answer_close(SLOTS[1], true);
     assert_eq!(world.jump(), ms(100));
     world.calm();
     assert_eq!(world.fleet.slots().count(), 1);
+}
+
+#[test]
+fn a_queue_that_three_drainers_in_a_row_do_not_shorten_is_left_to_the_slots_next_process() {
+    let (mut world, ticket) = World::retire_with(&[Some(9), Some(9), Some(9), Some(12)]);
+    let retired = [Action::Abandon(SLOTS[1]), Action::Tell(News::Retired(SLOTS[1]))];
+    assert!(world.actions.starts_with(&retired), "{:?}", world.actions);
+    assert_eq!((world.outcome(ticket), world.steered), (Some(Outcome::Done), (1, 0b1)));
+    let again = world.scale(2);
+    world.calm();
+    assert_eq!((world.outcome(again), world.steered), (Some(Outcome::Done), (2, 0b11)));
+}
+
+#[test]
+fn a_queue_that_gets_shorter_or_a_batch_to_be_finished_is_worth_another_drainer() {
+    let shorter = [9, 9, 9, 8, 8, 8, 7, 7, 7].map(Some);
+    let batch = [Some(9), None, Some(9), None, None, None, Some(9), None, None];
+    for bytes in [shorter, batch] {
+        let (mut world, ticket) = World::retire_with(&bytes);
+        assert_eq!((world.outcome(ticket), world.fleet.slots().count()), (None, 2));
+        world.answer_close(SLOTS[1], false);
+        assert_eq!(world.outcome(ticket), Some(Outcome::Done));
+    }
+}
+
+#[test]
+fn drainers_that_die_before_they_read_are_no_better_than_those_that_do_not_read() {
+    let mut world = World::online(plan(2));
+    world.scale(1);
+    world.exit(world.leaver(SLOTS[1]));
+    for wait in [0, 100, 150] {
+        world.answer_close(SLOTS[1], true);
+        if wait > 0 {
+            assert_eq!(world.jump(), ms(wait));
+        }
+        world.exit(world.holder(SLOTS[1]));
+    }
+    world.answer_close(SLOTS[1], true);
+    assert_eq!(world.actions[0], Action::Abandon(SLOTS[1]));
 }
 
 #[test]

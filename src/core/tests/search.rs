@@ -270,17 +270,21 @@ fn resume<T>(panic: Box<dyn std::any::Any + Send>) -> T {
 
 /// What is searched: in every run of the tests, or on request.
 fn bounds() -> Vec<Bounds> {
-    let [small, wide] =
-        [(2, 2), (3, 1)].map(|(workers, orders)| Bounds { workers, roles: 0, orders, leavers: 1 });
+    let [small, wide, mute] = [(2, 2, false), (3, 1, false), (2, 1, true)]
+        .map(|(workers, orders, mute)| Bounds { workers, roles: 0, orders, leavers: 1, mute });
     match std::env::var("CORE_SEARCH") {
-        Err(_) => vec![small, wide],
+        Err(_) => vec![small, wide, mute],
         Ok(text) => {
             let numbers: Vec<u8> = text.split(',').map(|number| number.trim().parse().unwrap_or(0)).collect();
             let &[workers @ 1..=8, roles @ 0..=2, orders @ 0..=4, leavers @ 0..=6] = numbers.as_slice()
             else {
                 panic!("CORE_SEARCH={text}: it takes workers, roles, open orders, leavers, as 3,0,1,1")
             };
-            vec![Bounds { workers, roles, orders: usize::from(orders), leavers: usize::from(leavers) }]
+            let (orders, leavers) = (usize::from(orders), usize::from(leavers));
+            vec![false, true]
+                .into_iter()
+                .map(|mute| Bounds { workers, roles, orders, leavers, mute })
+                .collect()
         }
     }
 }

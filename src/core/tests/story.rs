@@ -38,7 +38,8 @@ fn happened(event: &Event) -> String {
         Event::TooFat(run) => format!("{} is too fat", run.0),
         Event::Exited(run) => format!("{} exited", run.0),
         Event::Closed(slot) => format!("{slot} is closed"),
-        Event::StillQueued(slot) => format!("{slot} has datagrams"),
+        Event::StillQueued { slot, bytes: Some(bytes) } => format!("{slot} has {bytes} bytes"),
+        Event::StillQueued { slot, bytes: None } => format!("{slot} has half a batch"),
         Event::Clock => "the clock".into(),
         Event::Order(ticket, order) => match order {
             Order::Scale(scale) => format!("#{} scale {scale:?}", ticket.0),
@@ -67,6 +68,7 @@ fn effect(action: &Action) -> String {
         Action::Signal(run, Sig::Kill) => format!("KILL {}", run.0),
         Action::Steer { bound, mask } => format!("steer {mask:0width$b}", width = usize::from(*bound)),
         Action::Close(slot) => format!("close {slot}"),
+        Action::Abandon(slot) => format!("abandon {slot}"),
         Action::Answer(ticket, outcome) => format!("#{} {outcome:?}", ticket.0),
         Action::Tell(news) => format!("\"{}\"", told(news)),
         Action::Gone(verdict) => format!("gone: {verdict:?}"),

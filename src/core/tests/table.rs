@@ -1,10 +1,10 @@
 //! The whole table: every state of a slot against everything that can happen to it.
 //!
 //! A cell says what becomes of the slot and what is done, in order: `S` spawn, `H` spawn an heir, `T` TERM,
-//! `K` KILL, `M` another mask, `C` close; `D` an order is done, `F` failed, `X` superseded; `G` gone. `·` is
+//! `K` KILL, `M` another mask, `C` close, `A` abandon; `D` an order is done, `F` failed, `X` superseded; `G` gone. `·` is
 //! nothing at all, `-` cannot be. Slots read `holder + heir + leavers`; an heir that is READY is an HEIR.
 
-use super::super::slot::{Grace, Holder, Proc, Seat};
+use super::super::slot::{Grace, Holder, MAX_IDLE_DRAINS, Proc, Seat};
 use super::super::{Action, Event, Order, Outcome, Plan, Run, Sig, Slot};
 use super::plans::{ms, plan};
 use super::world::World;
@@ -23,11 +23,12 @@ errored          | -              | -              | -              | -         
 leaver           | ·              | ·              | ·              | ·              | closing C      | empty+k K
 leaver, killed   | ·              | ·              | ·              | ·              | closing C      | -
 closing          | -              | -              | -              | -              | -              | -
-drain            | ·              | drained        | ·              | ·              | waiting F      | waiting+k KF
-drained          | ·              | ·              | empty+l T      | ·              | waiting F      | empty+l T
+drain            | ·              | drained        | ·              | ·              | closing FC     | empty+k KF
+drained          | ·              | ·              | empty+l T      | ·              | closing FC     | empty+l T
 drain, waiting   | -              | -              | -              | -              | -              | drain S
+closing, at last | -              | -              | -              | -              | -              | -
 heir             | ·              | online+HEIR    | ·              | ·              | online F       | online+l TF
-last heir        | ·              | online+l TD    | ·              | ·              | online F       | online+k KF
+last heir        | ·              | online+l T     | ·              | ·              | online F       | online+k KF
 HEIR             | ·              | ·              | ·              | ·              | online F       | -
 new heir         | M              | ·              | ·              | ·              | closing FC     | empty+l TF
 fat heir         | ·              | online+l T     | ·              | ·              | online         | online+k K
@@ -52,6 +53,7 @@ closing          | R              | X              | X              | ·        
 drain            | R              | X              | launch X       | ·              | empty+l XT     | -              | -
 drained          | R              | X              | online XDM     | ·              | empty+l XT     | -              | -
 drain, waiting   | R              | closing C      | launch S       | ·              | empty          | -              | -
+closing, at last | R              | X              | X              | ·              | X              | gone MD        | gone AMD
 heir             | ·              | ·              | ·              | ·              | empty+l+l XTT  | -              | -
 last heir        | ·              | ·              | ·              | ·              | empty+l+l XTT  | -              | -
 HEIR             | ·              | ·              | ·              | ·              | empty+l+l XTT  | -              | -
@@ -93,7 +95,7 @@ fn cells(line: &str) -> Vec<&str> {
 
 const SUBJECT: Slot = Slot::Worker(2);
 
-const STATES: [&str; 20] = [
+const STATES: [&str; 21] = [
     "empty",
     "launch, unbound",
     "launch",
@@ -107,6 +109,7 @@ const STATES: [&str; 20] = [
     "drain",
     "drained",
     "drain, waiting",
+    "closing, at last",
     "heir",
     "last heir",
     "HEIR",
@@ -149,9 +152,8 @@ fn prepare(state: &str) -> (World, Option<Run>) {
             world.exit(run);
             None
         }
-        "leaver" | "leaver, killed" | "closing" | "drain" | "drained" | "drain, waiting" => {
-            retire(&mut world, state, run)
-        }
+        "leaver" | "leaver, killed" | "closing" | "drain" | "drained" | "drain, waiting"
+        | "closing, at last" => retire(&mut world, state, run),
         "fat heir" => {
             world.event(Event::TooFat(run));
             Some(world.heir(SUBJECT))
@@ -192,7 +194,18 @@ fn retire(world: &mut World, state: &str, run: Run) -> Option<Run> {
             world.come_up(drainer);
             return Some(drainer);
         }
-        _ => world.exit(drainer),
+        "closing, at last" => {
+            for _ in 1..MAX_IDLE_DRAINS {
+                world.drain_nothing(SUBJECT);
+                world.answer_close(SUBJECT, true);
+                world.jump();
+            }
+            world.drain_nothing(SUBJECT);
+        }
+        _ => {
+            world.exit(drainer);
+            world.answer_close(SUBJECT, true);
+        }
     }
     None
 }
@@ -257,6 +270,7 @@ fn letter(world: &World, action: &Action) -> Option<char> {
         Action::Signal(run, Sig::Kill) => own(run).then_some('K'),
         Action::Steer { .. } => Some('M'),
         Action::Close(slot) => (slot == SUBJECT).then_some('C'),
+        Action::Abandon(slot) => (slot == SUBJECT).then_some('A'),
         Action::Answer(_, Outcome::Done) => Some('D'),
         Action::Answer(_, Outcome::Failed(_)) => Some('F'),
         Action::Answer(_, Outcome::Refused(_)) => Some('R'),

@@ -13,7 +13,8 @@ use std::time::Duration;
 pub(super) struct Child {
     pub(super) slot: Slot,
     pub(super) generation: Generation,
-    pub(super) said_bound: bool,
+    pub(super) said_bound: Option<Tick>,
+    /// Or lived long enough for one that need not say so.
     pub(super) said_ready: bool,
     pub(super) termed: Option<Tick>,
     pub(super) killed: bool,
@@ -33,8 +34,14 @@ pub(super) struct World {
     /// Closed slots keep their sockets: these.
     pub(super) parked: BTreeSet<u8>,
     pub(super) parks: bool,
+    /// Every other worker never says READY.
+    pub(super) mute: bool,
+    /// The policy's, for every plan.
+    ready_after: Option<Duration>,
     /// `Close` that was not answered.
     pub(super) closing: BTreeSet<Slot>,
+    /// What is found in a queue that is not empty.
+    pub(super) queued: u64,
     pub(super) steered: (u8, u64),
     pub(super) asked: BTreeMap<Ticket, Order>,
     pub(super) answered: BTreeMap<Ticket, Outcome>,
@@ -63,7 +70,6 @@ impl World {
     /// A fleet that was told nothing yet.
     pub(super) fn new(plan: Plan) -> World {
         World {
-            fleet: Fleet::new(Generation(1), plan),
             now: Tick(1),
             children: BTreeMap::new(),
             dead: BTreeSet::new(),
@@ -71,7 +77,11 @@ impl World {
             told: BTreeSet::new(),
             parked: BTreeSet::new(),
             parks: false,
+            mute: false,
+            ready_after: plan.worker.mute.then_some(plan.worker.min_uptime),
+            fleet: Fleet::new(Generation(1), plan),
             closing: BTreeSet::new(),
+            queued: 1,
             steered: (0, 0),
             asked: BTreeMap::new(),
             answered: BTreeMap::new(),
@@ -118,6 +128,9 @@ impl World {
         self.scaling = open.iter().any(|order| matches!(order, Order::Scale(_)));
         self.restarting = open.iter().any(|order| matches!(order, Order::Restart(_)));
         let clock = event == Event::Clock;
+        if clock {
+            self.note_lives();
+        }
         let cause = (!self.quiet).then(|| story::cause(&event));
         let mut actions = Vec::new();
         self.fleet.handle(self.now, event, &mut actions);
@@ -127,6 +140,14 @@ impl World {
         }
         self.actions = actions;
         self.check(clock).map_err(|broken| self.tell(&broken))
+    }
+
+    /// Those who need not say READY, and have lived long enough.
+    fn note_lives(&mut self) {
+        let (now, Some(wait)) = (self.now, self.ready_after) else { return };
+        for child in self.children.values_mut().filter(|child| child.termed.is_none() && !child.killed) {
+            child.said_ready |= child.said_bound.is_some_and(|bound| bound.after(wait) <= now);
+        }
     }
 
     /// The story goes on under this heading.
@@ -197,7 +218,8 @@ impl World {
         }
         match child.slot {
             Slot::Worker(index) if !self.sockets.contains(&index) => self.bind(index),
-            Slot::Worker(_) if !child.said_bound => self.try_say_bound(run),
+            Slot::Worker(_) if child.said_bound.is_none() => self.try_say_bound(run),
+            Slot::Worker(_) if self.mute && run.0.is_multiple_of(2) => self.try_event(Event::Alive(run)),
             Slot::Worker(_) | Slot::Role(_) if !child.said_ready => self.try_say_ready(run),
             Slot::Worker(_) | Slot::Role(_) => self.try_event(Event::Alive(run)),
         }
@@ -217,7 +239,7 @@ impl World {
         let Some(child) = self.children.get_mut(&run) else { return self.try_event(Event::Bound(run)) };
         match child.slot {
             Slot::Worker(index) if self.sockets.contains(&index) => {
-                child.said_bound = true;
+                child.said_bound.get_or_insert(self.now);
                 self.told.insert(index);
                 self.parked.remove(&index);
             }
@@ -262,18 +284,22 @@ impl World {
         match slot {
             Slot::Worker(index) if self.sockets.contains(&index) => {
                 if queued {
-                    return self.try_event(Event::StillQueued(slot));
+                    return self.try_event(Event::StillQueued { slot, bytes: Some(self.queued) });
                 }
-                self.told.remove(&index);
-                if self.parks {
-                    self.parked.insert(index);
-                } else {
-                    self.sockets.remove(&index);
-                }
+                self.retire_socket(index);
             }
             Slot::Worker(_) | Slot::Role(_) => {}
         }
         self.try_event(Event::Closed(slot))
+    }
+
+    pub(super) fn retire_socket(&mut self, index: u8) {
+        self.told.remove(&index);
+        if self.parks {
+            self.parked.insert(index);
+        } else {
+            self.sockets.remove(&index);
+        }
     }
 
     // The same for tests by name: what does not hold ends the test.
@@ -351,36 +377,6 @@ impl World {
         self.now = self.fleet.deadline().expect("a deadline").max(self.now);
         self.clock();
         self.now.since(before)
-    }
-
-    /// Everybody does as told until nothing happens any more.
-    #[track_caller]
-    pub(super) fn calm(&mut self) {
-        self.try_calm().unwrap_or_else(|story| panic!("{story}"));
-    }
-
-    pub(super) fn try_calm(&mut self) -> Result<(), String> {
-        for _ in 0..400 {
-            for slot in std::mem::take(&mut self.closing) {
-                self.try_answer_close(slot, false)?;
-            }
-            for run in self.children.keys().copied().collect::<Vec<_>>() {
-                self.try_step(run)?;
-            }
-            self.try_pass(ms(50))?;
-            if self.is_calm() {
-                return Ok(());
-            }
-        }
-        Err(self.tell("it does not come to rest"))
-    }
-
-    pub(super) fn is_calm(&self) -> bool {
-        let at_rest = |view: &SlotView| matches!(view.status, Status::Online | Status::Errored);
-        let all_in_place =
-            self.children.keys().all(|run| matches!(self.fleet.place(*run), Some((_, Place::Holder))));
-        self.gone.is_some()
-            || (!self.fleet.busy() && all_in_place && self.fleet.slots().all(|view| at_rest(&view)))
     }
 
     pub(super) fn crowd(&self, slot: Slot) -> usize {

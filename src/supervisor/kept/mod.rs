@@ -4,6 +4,7 @@
 
 mod found;
 mod frozen;
+mod retire;
 mod segment;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::core::{MAX_WORKERS, Run, Slot};
 use crate::roles::Roles;
 
 pub(super) use self::frozen::Frozen;
+pub(super) use self::retire::Left;
 pub(super) use self::segment::Segment;
 
 /// What belongs to one slot. Its segment outlives its retirement, and its counters with it.
@@ -309,68 +311,11 @@ impl Kept {
         self.ordered_steering
     }
 
-    /// Whether nothing waits in this slot to be read or finished; then it is over with it. Its sockets stay bound and in
-    /// their places in the groups (`closing.rs` says why). Only where the port is shared they are closed: the kernel
-    /// goes on delivering there, so what still comes after a worker has emptied the queue is lost, and told.
-    pub(super) fn retire(&mut self, slot: Slot) -> bool {
-        let Some(kept) = self.slots.get_mut(&slot) else { return true };
-        let bound = kept.sockets.iter().any(Option::is_some);
-        if bound && kept.unfinished.is_some() {
-            return false;
-        }
-        // What cannot be told is taken for a queue in which something waits.
-        let empty = |fd: &OwnedFd| sys::group::queue(fd.as_fd()).is_ok_and(|queue| queue.bytes == 0);
-        let queued = !kept.sockets.iter().flatten().all(empty);
-        if queued && !(self.shared_port && kept.stayed_open) {
-            kept.stayed_open = true;
-            return false;
-        }
-        kept.store.clear();
-        if self.shared_port {
-            let (waiting, dropped) = kept.queue();
-            if queued {
-                log::warn!(
-                    "{slot} is closed with {waiting} bytes in its queue: a shared port cannot be steered"
-                );
-            }
-            kept.stayed_open = false;
-            kept.dropped_before = dropped;
-            for (i, place) in kept.sockets.iter_mut().enumerate() {
-                *place = None;
-                self.above.forget(above::name(slot, &format!("{SOCKET}{i}")));
-            }
-        }
-        true
-    }
-
     /// Asks for a receive buffer of `bytes` in every socket; answers the smallest that the kernel grants.
     pub(super) fn set_receive_buffer(&self, bytes: u64) -> Option<u64> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let sockets = self.slots.values().flat_map(|kept| kept.sockets.iter().flatten());
         let granted = sockets.filter_map(|fd| sys::group::receive_buffer(fd.as_fd(), bytes).ok());
         granted.min().map(u64::from)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::net::UdpSocket;
-
-    #[test]
-    fn what_waits_keeps_a_socket_open_and_on_a_shared_port_only_once() {
-        for (share, closed_at_last) in [(false, false), (true, true)] {
-            let (slot, config) = (Slot::Worker(0), Config { share, ..Config::default() });
-            let mut kept = Kept::alone(&config).unwrap();
-            kept.lend(slot, crate::roles::ROLES.worker).unwrap();
-            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            let address = socket.local_addr().unwrap();
-            kept.keep(slot, format!("{SOCKET}0"), socket.try_clone().unwrap().into()).unwrap();
-            UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[0; 9], address).unwrap();
-            assert!(!kept.retire(slot), "something waits");
-            assert_eq!(kept.retire(slot), closed_at_last, "something still waits");
-            socket.recv(&mut [0; 16]).unwrap();
-            assert!(kept.retire(slot));
-        }
     }
 }

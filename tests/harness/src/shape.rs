@@ -25,6 +25,7 @@ pub struct ClusterRow {
     pub workers_wanted: usize,
     pub last_reload: Option<Reload>,
     pub totals: Counts,
+    pub retired_queue_bytes: u64,
     pub strangers: Vec<Stranger>,
 }
 
