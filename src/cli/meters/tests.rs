@@ -1,8 +1,8 @@
 //! Meters, from words to text.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
-use table::{Reader, Writer};
+use table::{Connection, LinkWriter, Reader, Writer};
 
 use super::draw::{frame, listing};
 use super::shape::Meters;
@@ -35,12 +35,11 @@ fn made_up() -> Meters {
     writer.store(bar, 0, 10, NOW - 3_000_000, -8000);
     let stranger = writer.place("10.0.0.9".parse().unwrap()).unwrap();
     writer.store(stranger, 1, 14, NOW + 5, 0);
-    // As link will write it.
-    let link = 17_408 + bar.index() * 2560;
-    words[link + 512 + (2 * 64) * 8].store(u64::from_ne_bytes(*b"Patio\0\0\0"), Ordering::Relaxed);
-    words[link + 8 + 2].store(1, Ordering::Relaxed);
-    words[link + 1].store(2, Ordering::Relaxed);
-    words[link].store(2, Ordering::Relaxed);
+    let link = LinkWriter::new(&words).unwrap();
+    link.adopt(bar);
+    link.set_name(bar, 2, 0, Some("Patio"));
+    link.set_muted(bar, 2, 0, Some(false));
+    link.set_connection(bar, Connection::Connecting);
     let configured = [("bar", "192.168.5.101"), ("attic", "192.168.5.102")]
         .map(|(name, address)| Configured { name: name.into(), address: address.parse().unwrap() });
     Meters::read(&configured, 3000, &Reader::new(&words[..]).unwrap(), NOW)
