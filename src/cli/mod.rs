@@ -9,6 +9,7 @@ mod list;
 mod list_text;
 mod meters;
 mod orders;
+mod params;
 mod process;
 mod snapshot;
 mod terminal;
@@ -55,6 +56,9 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Upgrade { json } => return orders::reload(client, "upgrade", *json),
         Command::Restart { ids } => orders::restart(client, ids)?,
         Command::Scale { amount } => orders::scale(client, *amount)?,
+        Command::Param { verb, processor, param, value, format } => {
+            params::run(client, *verb, processor, param, value.as_deref(), *format)?;
+        }
         Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Help(text) => terminal::print(text)?,
         Command::Start(..) => {

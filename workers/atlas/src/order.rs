@@ -11,8 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::control::{Format, Value};
 use crate::params;
 
-/// File name of the owner's socket in the runtime directory.
-pub const SOCKET: &str = "link.sock";
 /// Longest frame either way, in bytes, its newline included.
 pub const MAX_FRAME: usize = 4096;
 /// Longest name of a parameter, in bytes; the longest of the table has 21.
