@@ -26,6 +26,10 @@ fn words() -> Vec<AtomicU64> {
 
 /// A processor of the configuration that is heard, one that is not, and a stranger.
 fn made_up() -> Meters {
+    with_link(true)
+}
+
+fn with_link(link_runs: bool) -> Meters {
     let words = words();
     let writer = Writer::new(&words).unwrap();
     let bar = writer.place("::ffff:192.168.5.101".parse().unwrap()).unwrap();
@@ -42,7 +46,7 @@ fn made_up() -> Meters {
     link.set_connection(bar, Connection::Connecting);
     let configured = [("bar", "192.168.5.101"), ("attic", "192.168.5.102")]
         .map(|(name, address)| Configured { name: name.into(), address: address.parse().unwrap() });
-    Meters::read(&configured, 3000, &Reader::new(&words[..]).unwrap(), NOW)
+    Meters::read(&configured, 3000, link_runs, &Reader::new(&words[..]).unwrap(), NOW)
 }
 
 #[test]
@@ -111,7 +115,7 @@ fn a_frame_fits_the_terminal_s_width_and_uses_more_columns_where_it_is_low() {
     let writer = Writer::new(&words).unwrap();
     let place = writer.place("10.0.0.1".parse().unwrap()).unwrap();
     (0..40).for_each(|index| assert!(writer.store(place, 0, index, NOW, -4000)));
-    let meters = Meters::read(&[], 3000, &Reader::new(&words[..]).unwrap(), NOW);
+    let meters = Meters::read(&[], 3000, false, &Reader::new(&words[..]).unwrap(), NOW);
     let drawn = |columns, rows| frame(&meters, &Look { columns, rows, ..TERMINAL });
     for (columns, rows, lines) in [(80, 60, 43), (80, 24, 23), (120, 24, 23), (200, 12, 11), (40, 10, 43)] {
         let text = drawn(columns, rows);
@@ -143,4 +147,12 @@ fn an_empty_table_says_so() {
     let meters = Meters { schema: 1, processors: Vec::new() };
     assert_eq!(listing(&meters, &PIPE), "no processor is configured, and none was heard yet\n");
     assert!(frame(&meters, &TERMINAL).ends_with("\nno processor is configured, and none was heard yet\n"));
+}
+
+#[test]
+fn what_a_link_wrote_that_runs_no_more_is_no_connection() {
+    let bar = |meters: &Meters| meters.processors[0].clone();
+    assert_eq!(bar(&with_link(true)).connection, "connecting");
+    let without = bar(&with_link(false));
+    assert_eq!((without.connection, without.meters[1].name.as_deref()), ("disconnected", Some("Patio")));
 }
