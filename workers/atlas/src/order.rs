@@ -133,12 +133,12 @@ impl Request {
             }
             (Verb::Set, Some(value)) => {
                 spec.map_or(Ok(()), |spec| spec.check_set(&value))
-                    .map_err(|ok| range(&param, &value, &ok))?;
+                    .map_err(|allowed| range(&param, &value, allowed))?;
                 Deed::Set(value)
             }
             (Verb::Bump, Some(value)) => {
                 spec.map_or(Ok(()), |spec| spec.check_bump(&value))
-                    .map_err(|ok| range(&param, &value, &ok))?;
+                    .map_err(|allowed| range(&param, &value, allowed))?;
                 Deed::Bump(value)
             }
         };

@@ -147,64 +147,59 @@ impl Spec {
     ///
     /// # Errors
     /// What is allowed.
-    pub fn check_set(&self, value: &Value) -> Result<(), String> {
-        match (self.range, value) {
-            (Range::Trigger, _) | (Range::Text, Value::Str(_)) => Ok(()),
-            (Range::Decibel, Value::Val(number)) => {
-                within(*number, -80.0..=0.0, "-80 to 0 dB, or 0% to 100%")
-            }
-            (Range::Switch, Value::Val(number)) => whole(*number, 0.0..=1.0, "0 or 1"),
-            (Range::Source, Value::Val(number)) => {
-                whole(*number, -1.0..=65_535.0, "-1 (none) or the number of a source or mix")
-            }
-            (Range::Number, Value::Val(number)) => whole(*number, 0.0..=65_535.0, "a whole number from 0 on"),
+    pub fn check_set(&self, value: &Value) -> Result<(), &'static str> {
+        let fits = match (self.range, value) {
+            (Range::Trigger, _) | (Range::Text, Value::Str(_)) => true,
+            (Range::Decibel, Value::Val(number)) => (-80.0..=0.0).contains(number),
+            (Range::Switch, Value::Val(number)) => whole(*number, 0.0..=1.0),
+            (Range::Source, Value::Val(number)) => whole(*number, -1.0..=MOST),
+            (Range::Number, Value::Val(number)) => whole(*number, 0.0..=MOST),
             (Range::Decibel | Range::Switch | Range::Source | Range::Number, Value::Pct(number)) => {
-                within(*number, 0.0..=100.0, "0% to 100%")
+                (0.0..=100.0).contains(number)
             }
-            (Range::Text, Value::Val(_) | Value::Pct(_)) => Err("text".into()),
-            (Range::Decibel | Range::Switch | Range::Source | Range::Number, Value::Str(_)) => {
-                Err(self.numbers().into())
-            }
-        }
-    }
-
-    /// Whether it can be changed by so much: no more than its range is wide.
-    ///
-    /// # Errors
-    /// What is allowed.
-    pub fn check_bump(&self, value: &Value) -> Result<(), String> {
-        match (self.range, value) {
-            (Range::Trigger | Range::Text, _) => Err("nothing: it has no number to change".into()),
-            (Range::Decibel, Value::Val(number)) => {
-                within(*number, -80.0..=80.0, "-80 to 80 dB, or -100% to 100%")
-            }
-            (Range::Switch, Value::Val(number)) => whole(*number, -1.0..=1.0, "-1 to 1"),
-            (Range::Source | Range::Number, Value::Val(number)) => {
-                whole(*number, -65_535.0..=65_535.0, "a whole number")
-            }
-            (_, Value::Pct(number)) => within(*number, -100.0..=100.0, "-100% to 100%"),
-            (_, Value::Str(_)) => Err("a number".into()),
-        }
-    }
-
-    fn numbers(&self) -> &'static str {
-        match self.range {
+            (Range::Text, Value::Val(_) | Value::Pct(_))
+            | (Range::Decibel | Range::Switch | Range::Source | Range::Number, Value::Str(_)) => false,
+        };
+        let allowed = match self.range {
             Range::Decibel => "-80 to 0 dB, or 0% to 100%",
             Range::Switch => "0 or 1",
             Range::Source => "-1 (none) or the number of a source or mix",
             Range::Number => "a whole number from 0 on",
             Range::Text => "text",
             Range::Trigger => "anything",
-        }
+        };
+        if fits { Ok(()) } else { Err(allowed) }
+    }
+
+    /// Whether it can be changed by so much: no more than its range is wide.
+    ///
+    /// # Errors
+    /// What is allowed.
+    pub fn check_bump(&self, value: &Value) -> Result<(), &'static str> {
+        let fits = match (self.range, value) {
+            (Range::Trigger | Range::Text, _) | (_, Value::Str(_)) => false,
+            (Range::Decibel, Value::Val(number)) => (-80.0..=80.0).contains(number),
+            (Range::Switch, Value::Val(number)) => whole(*number, -1.0..=1.0),
+            (Range::Source | Range::Number, Value::Val(number)) => whole(*number, -MOST..=MOST),
+            (Range::Decibel | Range::Switch | Range::Source | Range::Number, Value::Pct(number)) => {
+                (-100.0..=100.0).contains(number)
+            }
+        };
+        let allowed = match self.range {
+            Range::Decibel => "-80 to 80 dB, or -100% to 100%",
+            Range::Switch => "-1 to 1",
+            Range::Source | Range::Number => "a whole number",
+            Range::Text | Range::Trigger => "nothing: it has no number to change",
+        };
+        if fits { Ok(()) } else { Err(allowed) }
     }
 }
 
-fn within(number: f64, range: RangeInclusive<f64>, allowed: &str) -> Result<(), String> {
-    if range.contains(&number) { Ok(()) } else { Err(allowed.into()) }
-}
+/// Above every number that a processor can have.
+const MOST: f64 = 65_535.0;
 
-fn whole(number: f64, range: RangeInclusive<f64>, allowed: &str) -> Result<(), String> {
-    if number.fract() == 0.0 { within(number, range, allowed) } else { Err(allowed.into()) }
+fn whole(number: f64, range: RangeInclusive<f64>) -> bool {
+    number.fract() == 0.0 && range.contains(&number)
 }
 
 #[cfg(test)]
@@ -267,17 +262,17 @@ mod tests {
         for (param, value, allowed) in [
             ("ZoneGain_0", Value::Val(0.5), "-80 to 0 dB, or 0% to 100%"),
             ("ZoneGain_0", Value::Val(f64::NAN), "-80 to 0 dB, or 0% to 100%"),
-            ("ZoneGain_0", Value::Pct(-74.0), "0% to 100%"),
+            ("ZoneGain_0", Value::Pct(-74.0), "-80 to 0 dB, or 0% to 100%"),
             ("ZoneGain_0", Value::Str("loud".into()), "-80 to 0 dB, or 0% to 100%"),
             ("ZoneMute_0", Value::Val(0.5), "0 or 1"),
             ("ZoneMute_0", Value::Val(2.0), "0 or 1"),
             ("ZoneSource_0", Value::Val(-2.0), "-1 (none) or the number of a source or mix"),
         ] {
-            assert_eq!(set(param, value), Err(allowed.to_owned()), "{param}");
+            assert_eq!(set(param, value), Err(allowed), "{param}");
         }
         let bump = |param, value| spec(param).unwrap().check_bump(&value);
         assert_eq!(bump("ZoneGain_0", Value::Val(3.0)), Ok(()));
-        assert_eq!(bump("ZoneGain_0", Value::Val(81.0)), Err("-80 to 80 dB, or -100% to 100%".into()));
-        assert_eq!(bump("PlayMessage_0", Value::Val(1.0)), Err("nothing: it has no number to change".into()));
+        assert_eq!(bump("ZoneGain_0", Value::Val(81.0)), Err("-80 to 80 dB, or -100% to 100%"));
+        assert_eq!(bump("PlayMessage_0", Value::Val(1.0)), Err("nothing: it has no number to change"));
     }
 }

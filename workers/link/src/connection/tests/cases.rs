@@ -115,14 +115,14 @@ fn a_processor_that_is_off_for_a_week_is_told_once_and_found_at_once() {
 }
 
 #[test]
-fn one_that_comes_and_goes_for_a_week_does_not_fill_the_log() {
+fn one_that_comes_and_goes_does_not_fill_the_log() {
     let mut world = settled(Style::Values);
-    for _ in 0..WEEK.as_secs() / 600 {
+    for _ in 0..24 * 30 {
         world.cut();
-        world.run(secs(600));
+        world.run(secs(120));
     }
-    assert!(world.states.len() > 3000, "it did come and go");
-    assert!(world.remarks.len() < 200, "{}", world.remarks.len());
+    assert!(world.states.len() > 1400, "it did come and go, for a day");
+    assert!(world.remarks.len() <= 20 + 25, "some at once, then one an hour: {}", world.remarks.len());
 }
 
 #[test]

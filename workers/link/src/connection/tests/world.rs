@@ -94,7 +94,7 @@ impl World {
 
     /// Levels of these meters were heard before this connection was made.
     pub(super) fn remember(&mut self, meters: &[MeterId]) {
-        meters.iter().for_each(|meter| drop(self.heard.insert(*meter, Duration::from_secs(1))));
+        self.heard.extend(meters.iter().map(|meter| (*meter, Duration::from_secs(1))));
     }
 
     /// Every meter that the processor has was heard just now.
