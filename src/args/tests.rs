@@ -44,6 +44,15 @@ fn workers(line: &str, variables: Variables<'_>) -> u8 {
 
 #[test]
 fn every_verb_has_its_command() {
+    use atlas::control::Format;
+    use atlas::order::Verb::{self, Bump, Get, Set};
+    let param = |verb: Verb, value: Option<&str>, format| Command::Param {
+        verb,
+        processor: "bar".to_owned(),
+        param: "ZoneGain_0".to_owned(),
+        value: value.map(str::to_owned),
+        format,
+    };
     let table = [
         ("list", Command::List { json: false, watch: false }),
         ("list --json --watch", Command::List { json: true, watch: true }),
@@ -67,6 +76,12 @@ fn every_verb_has_its_command() {
         ("scale -1", Command::Scale { amount: Amount::Fewer(1) }),
         ("scale -1 --runtime-dir /a", Command::Scale { amount: Amount::Fewer(1) }),
         ("scale --log-level debug -- -1", Command::Scale { amount: Amount::Fewer(1) }),
+        ("get bar ZoneGain_0", param(Get, None, None)),
+        ("get bar ZoneGain_0 --format pct --runtime-dir /a", param(Get, None, Some(Format::Pct))),
+        ("set bar ZoneGain_0 -10", param(Set, Some("-10"), None)),
+        ("set bar ZoneGain_0 -5% --runtime-dir /a", param(Set, Some("-5%"), None)),
+        ("set bar ZoneGain_0 --runtime-dir /a", param(Set, None, None)),
+        ("--runtime-dir /a bump bar ZoneGain_0 +3", param(Bump, Some("+3"), None)),
         ("version", Command::Version),
         ("--version", Command::Version),
         ("-V", Command::Version),
@@ -216,6 +231,12 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
         ("scale -1.5", "scale: `-1.5` is not a number of workers", AMOUNT),
         ("scale -abc", "unexpected argument '-a'", "see 'atlas-cluster scale --help'"),
         ("scale 1 2", "unexpected argument '2'", "see 'atlas-cluster scale --help'"),
+        (
+            "get bar ZoneGain_0 --format db",
+            "--format: `db` is unknown",
+            "allowed: val, pct, str",
+        ),
+        ("get bar", "'get' needs <PARAM>", "see 'atlas-cluster get --help'"),
         ("describe 3", "`describe` is not in version NOW yet", VERBS),
         ("--log-level debug logs --json", "`logs` is not in version NOW yet", VERBS),
         ("--daemon", "`--daemon` is not in version NOW yet", "leave it out, and let a service manager keep it in the background"),
@@ -258,5 +279,4 @@ const NOW: &str = concat!("version ", env!("CARGO_PKG_VERSION"));
 const WORKERS: &str = "allowed: a whole number from 1 to 64, or \"max\"; for example `--workers 4`";
 const AMOUNT: &str =
     "allowed: a number from 1 to 64, or +N or -N for so many more or fewer; for example `scale +2`";
-const VERBS: &str =
-    "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, version";
+const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, get, set, bump, version";
