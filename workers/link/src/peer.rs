@@ -167,6 +167,7 @@ impl Peer {
                     Remark::Connected | Remark::Recovered(_) | Remark::Levels => false,
                     Remark::Unresponsive
                     | Remark::Disconnected(_)
+                    | Remark::GivenUp
                     | Remark::NoLevels(_)
                     | Remark::Silent(_) => true,
                 };

@@ -10,6 +10,8 @@ use super::words::{Remark, Time};
 pub(super) struct Verdict {
     /// Meters to be subscribed anew.
     pub(super) renew: Vec<MeterId>,
+    /// They are all that were heard.
+    pub(super) all: bool,
     /// What to tell.
     pub(super) remark: Option<Remark>,
 }
@@ -97,11 +99,11 @@ impl Levels {
         let due = self.all_renewed.is_none_or(|renewed| last > renewed && now - renewed > RENEW_EVERY / 10);
         if due && !expected.is_empty() {
             self.all_renewed = Some(now);
-            return Verdict { renew: expected, remark: None };
+            return Verdict { renew: expected, all: true, remark: None };
         }
         let since = self.all_renewed.unwrap_or_default().max(last);
         if now.saturating_sub(since) > REPORT && !std::mem::replace(&mut self.all_reported, true) {
-            return Verdict { renew: Vec::new(), remark: Some(Remark::NoLevels(told)) };
+            return Verdict { remark: Some(Remark::NoLevels(told)), ..Verdict::default() };
         }
         Verdict::default()
     }
@@ -131,7 +133,7 @@ impl Levels {
             }
         }
         let remark = (!silent.is_empty()).then_some(Remark::Silent(silent));
-        Verdict { renew, remark }
+        Verdict { renew, remark, all: false }
     }
 }
 

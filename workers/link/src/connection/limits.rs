@@ -41,7 +41,10 @@ pub(crate) const COMMANDS: usize = 32;
 /// From a command's arrival to its answer, whatever is before it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// All meters silent for this long: they are subscribed anew. A processor that was reset answers that with a reset.
-pub(crate) const ALL_SILENT: Duration = Duration::from_millis(2500);
+pub(crate) const ALL_SILENT: Duration = Duration::from_secs(2);
+/// An answer later than this, while no level comes either: the far end is gone without a word, and a new connection is
+/// worth more than this one.
+pub(crate) const LAST_CHANCE: Duration = Duration::from_secs(1);
 /// One meter silent for this long while others are heard: the slowest rate that was told is one reading a second.
 pub(crate) const SILENT: Duration = Duration::from_secs(5);
 /// Still silent so long after it was subscribed anew: it is reported.

@@ -157,9 +157,13 @@ impl Connection {
         self.fail(now, why, out);
     }
 
-    /// What people see stays: nobody answered before, and nobody has answered since.
+    /// Of one that answered people see that it is connected anew; one that was unresponsive stays so until it answers.
     fn give_up(&mut self, now: Time, out: &mut Vec<Action>) {
         out.push(Action::Close);
+        if self.shown == Some(State::Connected) {
+            out.push(Action::State(State::Connecting));
+            out.push(Action::Tell(Remark::GivenUp));
+        }
         self.end_session(now, out);
         self.back_off(now);
     }
@@ -195,7 +199,7 @@ impl Connection {
                     Remark::Connected | Remark::Recovered(_) => Some(State::Connected),
                     Remark::Unresponsive => Some(State::Unresponsive),
                     Remark::Disconnected(_) => Some(State::Disconnected),
-                    Remark::NoLevels(_) | Remark::Silent(_) | Remark::Levels => None,
+                    Remark::GivenUp | Remark::NoLevels(_) | Remark::Silent(_) | Remark::Levels => None,
                 };
                 let news = state.is_none_or(|state| self.told != Some(state)) && self.budget.take(now);
                 if news {

@@ -17,7 +17,8 @@ use table::Connection as State;
 use super::flight::{Cargo, Flight, Waiting};
 use super::levels::Levels;
 use super::limits::{
-    ANSWER, BREAKER, COMMANDS, GAP, KEEP_ALIVE, PATIENCE, PROBES, SWEEP_EVERY, SWEEP_GAP, UNANSWERED,
+    ANSWER, BREAKER, COMMANDS, GAP, KEEP_ALIVE, LAST_CHANCE, PATIENCE, PROBES, SWEEP_EVERY, SWEEP_GAP,
+    UNANSWERED,
 };
 use super::survey::Survey;
 use super::words::{Action, Outcome, Remark, Ticket, Time};
@@ -71,6 +72,8 @@ pub(super) struct Session {
     proven: bool,
     pub(super) survey: Survey,
     waiting: VecDeque<Waiting>,
+    /// Levels came on this connection and stopped all at once: the next answer decides whether it is worth anything.
+    last_chance: bool,
     /// Subscriptions get no answer here, queries do.
     pub(super) subscribes_blindly: bool,
     /// An error to an array is the only answer to it: the others of it were not subscribed.
@@ -91,6 +94,7 @@ impl Session {
             proven: false,
             survey: Survey::new(levels.known()),
             waiting: VecDeque::new(),
+            last_chance: false,
             subscribes_blindly: false,
             one_error_each: false,
         }
@@ -153,6 +157,11 @@ impl Session {
             Health::Answering => {
                 let verdict = turn.levels.judge(turn.now, |meter| self.survey.is_confirmed(meter));
                 self.survey.renew(&verdict.renew);
+                if verdict.all && turn.levels.newest().is_some_and(|newest| newest >= self.opened) {
+                    self.last_chance = true;
+                    let soon = turn.now + LAST_CHANCE;
+                    self.flight.iter_mut().for_each(|flight| flight.until = flight.until.min(soon));
+                }
                 if let Some(remark) = verdict.remark {
                     turn.tell(remark);
                 }
@@ -174,6 +183,7 @@ impl Session {
 
     /// Something was answered, in time or not.
     pub(super) fn note_answer(&mut self, turn: &mut Turn<'_>) {
+        self.last_chance = false;
         let before = std::mem::replace(&mut self.health, Health::Answering);
         match before {
             Health::Answering => return,
@@ -191,6 +201,10 @@ impl Session {
     }
 
     fn on_overdue(&mut self, turn: &mut Turn<'_>, flight: Flight) -> Result<(), GiveUp> {
+        if self.last_chance {
+            self.flight = Some(flight);
+            return Err(GiveUp);
+        }
         match flight.cargo {
             Cargo::Batch(batch) if batch.was_refused() => {
                 self.one_error_each |= batch.errors == 1;
@@ -262,6 +276,7 @@ impl Session {
         self.next_id = self.next_id % i32::MAX.unsigned_abs() + 1;
         let patience = match &cargo {
             Cargo::Batch(_) if self.subscribes_blindly => UNANSWERED,
+            Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command(..) if self.last_chance => LAST_CHANCE,
             Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command(..) => ANSWER,
         };
         turn.out.push(Action::Send(cargo.line(id)));

@@ -74,7 +74,7 @@ impl Survey {
     /// What to ask next, the most urgent first.
     pub(super) fn next(&mut self) -> Option<Vec<ParamId>> {
         while let Some(mut group) = self.again.pop_front() {
-            group.retain(|param| self.standing[param.ordinal()] == Standing::Asked);
+            group.retain(|param| self.standing[param.ordinal()] != Standing::Absent);
             if !group.is_empty() {
                 return Some(group);
             }
@@ -151,7 +151,7 @@ impl Survey {
     /// An array was refused, and these of it are still open. Where an error named one of them, the others are asked again
     /// together; where none did, in halves. A parameter that was refused alone does not exist.
     pub(super) fn refused(&mut self, mut open: Vec<ParamId>, named: bool) {
-        open.retain(|param| self.standing[param.ordinal()] == Standing::Asked);
+        open.retain(|param| self.standing[param.ordinal()] != Standing::Absent);
         match (open.len(), named) {
             (0, _) => {}
             (1, false) => self.absent(open[0]),

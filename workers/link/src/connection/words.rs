@@ -87,6 +87,8 @@ pub(crate) enum Remark {
     Recovered(Duration),
     /// There is no connection any more, or yet.
     Disconnected(String),
+    /// Neither answers nor levels: the connection is made anew.
+    GivenUp,
     /// So many meters are subscribed, and none is heard.
     NoLevels(usize),
     /// These are subscribed, others are heard, and they are not.
@@ -108,6 +110,7 @@ impl fmt::Display for Remark {
             ),
             Remark::Recovered(after) => write!(f, "answers commands again after {} s", after.as_secs()),
             Remark::Disconnected(why) => write!(f, "disconnected: {why}; tried again until it is there"),
+            Remark::GivenUp => f.write_str("neither answers nor sends levels any more: connected anew"),
             Remark::NoLevels(meters) => write!(
                 f,
                 "{meters} meters are subscribed and none is heard: \

@@ -192,6 +192,20 @@ fn one_that_lost_its_memory_is_found_by_the_silence_of_all_its_meters() {
 }
 
 #[test]
+fn one_that_goes_without_a_word_is_connected_anew_within_seconds() {
+    let mut world = settled(Style::Values);
+    let before = world.remarks.len();
+    world.vanish();
+    world.run(Duration::from_millis(1500));
+    let took = world.run_until(secs(10), World::fresh);
+    assert!(took + Duration::from_millis(1500) <= secs(5), "{took:?}");
+    let told: Vec<&Remark> = world.remarks[before..].iter().map(|(_, remark)| remark).collect();
+    assert_eq!(told, [&Remark::GivenUp]);
+    world.run(secs(3600));
+    assert_eq!(world.opens, 2, "once");
+}
+
+#[test]
 fn a_rename_shows() {
     let mut world = settled(Style::Values);
     let line = world.processor.change("SourceName_3", json!("Juke box")).unwrap();

@@ -16,6 +16,7 @@ enum Fate {
     Network(Network),
     Cut,
     ForgetUs,
+    Vanish,
     Lock(bool),
     Latency(u32),
     Get,
@@ -44,6 +45,7 @@ fn fate() -> impl Strategy<Value = Fate> {
         2 => prop::sample::select(&NETWORKS[..]).prop_map(Fate::Network),
         2 => Just(Fate::Cut),
         1 => Just(Fate::ForgetUs),
+        1 => Just(Fate::Vanish),
         2 => any::<bool>().prop_map(Fate::Lock),
         1 => (0u32..8000).prop_map(Fate::Latency),
         3 => Just(Fate::Get),
@@ -62,6 +64,7 @@ fn live(style: Style, seed: u64, fates: &[Fate]) {
             Fate::Network(network) => world.network = network,
             Fate::Cut => world.cut(),
             Fate::ForgetUs => world.forget_us(),
+            Fate::Vanish => world.vanish(),
             Fate::Lock(locked) => world.processor.locked = locked,
             Fate::Latency(millis) => world.latency = Duration::from_millis(u64::from(millis) + 1),
             Fate::Get => drop(world.order(&get("ZoneName_0"))),
@@ -87,7 +90,7 @@ fn live(style: Style, seed: u64, fates: &[Fate]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_of_events_ends_well(

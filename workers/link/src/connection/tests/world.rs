@@ -49,6 +49,8 @@ pub(super) struct World {
     /// Ordered and not closed.
     tcp: bool,
     established: bool,
+    /// The far end of this connection is gone, and nothing tells: what is sent is acknowledged and never read.
+    half_open: bool,
     sent: VecDeque<Time>,
     asked: BTreeMap<Ticket, Time>,
     next_ticket: u64,
@@ -75,6 +77,7 @@ impl World {
             heard: BTreeMap::new(),
             tcp: false,
             established: false,
+            half_open: false,
             sent: VecDeque::new(),
             asked: BTreeMap::new(),
             next_ticket: 1,
@@ -133,8 +136,15 @@ impl World {
         self.established = false;
     }
 
+    /// The far end of this connection goes, and says nothing; a new one is welcome.
+    pub(super) fn vanish(&mut self) {
+        self.processor.subscribed.clear();
+        self.news.clear();
+        self.half_open = self.established;
+    }
+
     pub(super) fn say(&mut self, line: &str) {
-        if self.established && self.network == Network::Open {
+        if self.established && !self.half_open && self.network == Network::Open {
             self.news.push_back((self.now + self.latency, News::Line(line.to_owned())));
         }
     }
@@ -218,6 +228,7 @@ impl World {
             Action::Open => {
                 assert!(!self.tcp, "two connections at once");
                 self.tcp = true;
+                self.half_open = false;
                 self.opens += 1;
                 let at = self.now + self.latency;
                 match self.network {
@@ -262,6 +273,7 @@ impl World {
             "a flood"
         );
         match self.network {
+            _ if self.half_open => {}
             Network::Gone => {}
             // A processor that forgot us answers with a reset.
             Network::Open | Network::Refusing | Network::Slamming if !self.established => {
@@ -276,7 +288,7 @@ impl World {
         }
     }
 
-    /// Sends of the last second, and of all time, are what the processor was asked.
+    /// How often the processor was asked so.
     pub(super) fn asked(&self, method: &str) -> usize {
         self.processor.asked.iter().filter(|(asked, _)| asked == method).count()
     }
