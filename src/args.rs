@@ -10,12 +10,14 @@ mod tests;
 pub use cli::Goal;
 pub use usage::UsageError;
 
+use atlas::{control, order};
+
 use crate::amount::{self, Scale};
 use crate::config::Overrides;
 use crate::roles::simulated::Plan;
 use clap::Parser;
 use clap::error::ErrorKind;
-use cli::{Cli, StartOptions, Verb};
+use cli::{Cli, Of, StartOptions, Verb};
 use log::LevelFilter;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -89,6 +91,19 @@ pub enum Command {
     },
     /// Simulate a processor until interrupted.
     Simulate(Plan),
+    /// Tell or change a parameter of a processor.
+    Param {
+        /// What to do.
+        verb: order::Verb,
+        /// The processor's name or address.
+        processor: String,
+        /// The parameter.
+        param: String,
+        /// The value, as written.
+        value: Option<String>,
+        /// The form of the answer.
+        format: Option<control::Format>,
+    },
     /// Print the version.
     Version,
     /// Print this text to standard output.
@@ -140,6 +155,12 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Reload { json }) => Command::Reload { json },
         Some(Verb::Upgrade { json }) => Command::Upgrade { json },
         Some(Verb::Restart { ids }) => Command::Restart { ids },
+        Some(Verb::Get { of, format }) => {
+            let format = format.as_deref().map(format_of).transpose()?;
+            param(order::Verb::Get, of, None, format)
+        }
+        Some(Verb::Set { of, value }) => param(order::Verb::Set, of, value, None),
+        Some(Verb::Bump { of, value }) => param(order::Verb::Bump, of, value, None),
         Some(Verb::Scale { amount }) => Command::Scale { amount: scale_amount(&amount)? },
     };
     let runtime_dir = match command {
@@ -239,6 +260,19 @@ fn log_level(flag: Option<String>, around: &Surroundings<'_>) -> Result<LevelFil
         let hint = format!("allowed: off, error, warn, info, debug, trace; for example `{example}`");
         UsageError::value(source, &text, "is not a log level", hint)
     })
+}
+
+fn param(verb: order::Verb, of: Of, value: Option<String>, format: Option<control::Format>) -> Command {
+    Command::Param { verb, processor: of.processor, param: of.param, value, format }
+}
+
+fn format_of(text: &str) -> Result<control::Format, UsageError> {
+    use control::Format;
+    let formats = [Format::Val, Format::Pct, Format::Str];
+    formats
+        .into_iter()
+        .find(|format| format.name() == text)
+        .ok_or_else(|| UsageError::value("--format", text, "is unknown", "allowed: val, pct, str".to_owned()))
 }
 
 fn scale_amount(text: &str) -> Result<Scale, UsageError> {

@@ -29,7 +29,10 @@ pub(crate) struct Beside {
 pub(crate) static ROLES: Roles = Roles {
     worker: &meter::ROLE,
     program: &foreign::ROLE,
-    beside: &[Beside { role: &simulator::ROLE, wanted: |config| config.demo }],
+    beside: &[
+        Beside { role: &simulator::ROLE, wanted: |config| config.demo },
+        Beside { role: &link::ROLE, wanted: |config| !config.processor.is_empty() },
+    ],
 };
 
 impl Roles {

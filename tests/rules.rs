@@ -77,6 +77,33 @@ fn the_core_is_pure() {
 }
 
 #[test]
+fn the_link_s_connection_is_pure() {
+    let impure = [
+        "Instant",
+        "SystemTime",
+        "std::env",
+        "std::fs",
+        "std::io",
+        "std::net",
+        "std::thread",
+        "contract::",
+        "clock::",
+        "mio::",
+        "nix::",
+        "socket2::",
+        "sys::",
+        "println!",
+        "Reader",
+        "Writer",
+    ];
+    ban("workers/link/src/connection", &impure, &[], "a connection is told everything and asks nothing");
+    let tests = sources("workers/link/src/connection/tests");
+    let tests: Vec<&str> =
+        tests.iter().filter_map(|(path, _)| path.strip_prefix(ROOT).ok()?.to_str()).collect();
+    ban("workers/link/src/connection", &["_ =>"], &tests, "every pair of state and event is decided by name");
+}
+
+#[test]
 fn nobody_knows_more_than_he_may() {
     let roles = ["meter::", "simulator::", "link::", "logger::", "gateway::"];
     ban("src", &roles, &["src/roles.rs"], "only roles.rs names the roles");
@@ -123,6 +150,7 @@ fn member_crates_point_downward_only() {
         ("table", floor),
         ("atlas", floor),
         ("meter", below_roles),
+        ("link", below_roles),
         ("simulator", below_roles),
     ] {
         for dependency in own_dependencies(member) {

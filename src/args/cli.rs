@@ -13,9 +13,6 @@ pub(super) const VERBS_TO_COME: &[&str] = &[
     "logs",
     "flush",
     "monit",
-    "get",
-    "set",
-    "bump",
     "capture",
     "check",
     "import",
@@ -170,9 +167,46 @@ pub(super) enum Verb {
                       Example:\n  atlas-cluster simulate --model azm8 --address 127.0.0.2 --fault lockup@30s"
     )]
     Simulate(SimulateOptions),
+    /// The value of a processor's parameter, asked through the one connection to it
+    #[command(after_help = "Example:\n  atlas-cluster get bar ZoneName_0")]
+    Get {
+        #[command(flatten)]
+        of: Of,
+        /// Its form: val, pct or str; without it the parameter's usual one
+        #[arg(long, value_name = "val|pct|str")]
+        format: Option<String>,
+    },
+    /// Set a processor's parameter, through the one connection to it
+    #[command(after_help = "Example:\n  atlas-cluster set bar ZoneGain_0 -10\n  \
+                            atlas-cluster set bar ZoneGain_0 50%\n  atlas-cluster set bar PlayMessage_2")]
+    Set {
+        #[command(flatten)]
+        of: Of,
+        /// A number, percents of the range, or text; not needed for what is only triggered
+        #[arg(allow_hyphen_values = true)]
+        value: Option<String>,
+    },
+    /// Change a processor's parameter by so much, through the one connection to it
+    #[command(after_help = "Example:\n  atlas-cluster bump bar ZoneGain_0 -3")]
+    Bump {
+        #[command(flatten)]
+        of: Of,
+        /// A number, or percents of the range
+        #[arg(allow_hyphen_values = true)]
+        value: Option<String>,
+    },
     /// Print the version
     #[command(after_help = "Example:\n  atlas-cluster version")]
     Version,
+}
+
+/// A parameter of a processor.
+#[derive(Debug, Args)]
+pub(super) struct Of {
+    /// Name of a [[processor]] of the configuration, or its address
+    pub(super) processor: String,
+    /// For example ZoneGain_0
+    pub(super) param: String,
 }
 
 /// How to show something.

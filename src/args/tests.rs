@@ -44,6 +44,15 @@ fn workers(line: &str, variables: Variables<'_>) -> u8 {
 
 #[test]
 fn every_verb_has_its_command() {
+    use atlas::control::Format;
+    use atlas::order::Verb::{self, Bump, Get, Set};
+    let param = |verb: Verb, value: Option<&str>, format| Command::Param {
+        verb,
+        processor: "bar".to_owned(),
+        param: "ZoneGain_0".to_owned(),
+        value: value.map(str::to_owned),
+        format,
+    };
     let table = [
         ("list", Command::List { json: false, watch: false }),
         ("list --json --watch", Command::List { json: true, watch: true }),
@@ -67,6 +76,12 @@ fn every_verb_has_its_command() {
         ("scale -1", Command::Scale { amount: Scale::Down(1) }),
         ("scale -1 --runtime-dir /a", Command::Scale { amount: Scale::Down(1) }),
         ("scale --log-level debug -- -1", Command::Scale { amount: Scale::Down(1) }),
+        ("get bar ZoneGain_0", param(Get, None, None)),
+        ("get bar ZoneGain_0 --format pct --runtime-dir /a", param(Get, None, Some(Format::Pct))),
+        ("set bar ZoneGain_0 -10", param(Set, Some("-10"), None)),
+        ("set bar ZoneGain_0 -5% --runtime-dir /a", param(Set, Some("-5%"), None)),
+        ("set bar ZoneGain_0 --runtime-dir /a", param(Set, None, None)),
+        ("--runtime-dir /a bump bar ZoneGain_0 +3", param(Bump, Some("+3"), None)),
         ("version", Command::Version),
         ("--version", Command::Version),
         ("-V", Command::Version),
@@ -248,6 +263,8 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
         ("simulate --fault lockup@1", "--fault: `lockup@1` has a time or a duration that is none", FAULT),
         ("simulate --fault rename+1s", "--fault: `rename+1s` takes no duration", FAULT),
         ("simulate azm8", "unexpected argument 'azm8'", "see 'atlas-cluster simulate --help'"),
+        ("get bar ZoneGain_0 --format db", "--format: `db` is unknown", "allowed: val, pct, str"),
+        ("get bar", "'get' needs <PARAM>", "see 'atlas-cluster get --help'"),
         ("describe 3", "`describe` is not in version NOW yet", VERBS),
         ("--log-level debug logs --json", "`logs` is not in version NOW yet", VERBS),
         ("--daemon", "`--daemon` is not in version NOW yet", "leave it out, and let a service manager keep it in the background"),
@@ -294,4 +311,4 @@ const INACTIVITY: &str =
     "allowed: a duration of more than 0s up to a year, with its unit; for example `--inactivity 5m`";
 const FAULT: &str = "allowed: lockup, slow, half-open, garbage, reboot, rename, control-off, split, glued, crlf, each with \
                      @TIME and +DURATION; for example `--fault lockup@30s`";
-const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, simulate, version";
+const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, get, set, bump, simulate, version";

@@ -10,6 +10,7 @@ mod list;
 mod list_text;
 mod meters;
 mod orders;
+mod params;
 mod process;
 mod simulate;
 mod snapshot;
@@ -58,6 +59,9 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Restart { ids } => orders::restart(client, ids)?,
         Command::Scale { amount } => orders::scale(client, *amount)?,
         Command::Simulate(plan) => simulate::run(plan)?,
+        Command::Param { verb, processor, param, value, format } => {
+            params::run(client, *verb, processor, param, value.as_deref(), *format)?;
+        }
         Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Help(text) => terminal::print(text)?,
         Command::Start(..) => {

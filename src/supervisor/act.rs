@@ -126,6 +126,7 @@ impl Shell {
                 Slot::Role(_) => Vec::new(),
             };
             environment.push((contract::LISTEN.into(), listen.into()));
+            environment.push((contract::RUNTIME_DIR.into(), self.runtime.folder().into()));
             environment.push((contract::STORED.into(), format!("{}..{}", stored.start, stored.end).into()));
             let birth = Birth {
                 slot,

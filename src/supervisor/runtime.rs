@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use contract::Seat;
+use contract::{LINK_SOCKET, Seat};
 
 use crate::exit;
 use crate::wire::{CONTROL_SOCKET, PID_FILE, QUARANTINE, Trouble};
@@ -48,6 +48,7 @@ impl RuntimeDir {
             pid_file.rewind()?;
             writeln!(pid_file, "{}", std::process::id())?;
             remove(&folder.join(CONTROL_SOCKET), |path| fs::remove_file(path))?;
+            remove(&folder.join(LINK_SOCKET), |path| fs::remove_file(path))?;
             remove(&folder.join(NOTIFY), |path| fs::remove_dir_all(path))?;
             make_folder(&folder.join(NOTIFY))
         };
@@ -88,6 +89,7 @@ impl RuntimeDir {
 impl Drop for RuntimeDir {
     fn drop(&mut self) {
         let _ = fs::remove_file(self.folder.join(CONTROL_SOCKET));
+        let _ = fs::remove_file(self.folder.join(LINK_SOCKET));
         let _ = fs::remove_dir_all(self.folder.join(NOTIFY));
         // Last, and still under the lock: who waits for our end sees it end with everything else gone.
         let _ = fs::remove_file(self.folder.join(PID_FILE));
@@ -177,6 +179,7 @@ mod tests {
         fs::create_dir(&path).unwrap();
         fs::write(path.join(PID_FILE), "4194304\n").unwrap();
         fs::write(path.join(CONTROL_SOCKET), "left behind").unwrap();
+        fs::write(path.join(LINK_SOCKET), "left behind").unwrap();
         let first = RuntimeDir::claim(&path).unwrap();
         let listener = first.control().unwrap();
         let mode = fs::metadata(path.join(CONTROL_SOCKET)).unwrap().mode() & 0o777;

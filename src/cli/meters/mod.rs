@@ -41,7 +41,9 @@ impl Seen {
     }
 
     fn meters(&self) -> Meters {
-        Meters::read(&self.view.processors, self.view.stale_after_ms, &self.table, boot_micros())
+        let View { list, processors, stale_after_ms, .. } = &self.view;
+        let link_runs = list.roles.iter().any(|role| role.name == "link" && role.pid.is_some());
+        Meters::read(processors, *stale_after_ms, link_runs, &self.table, boot_micros())
     }
 }
 

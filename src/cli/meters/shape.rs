@@ -53,17 +53,19 @@ pub(super) struct MeterRow {
 }
 
 impl Meters {
-    /// What the table says at `now` (µs of CLOCK_BOOTTIME).
+    /// What the table says at `now` (µs of CLOCK_BOOTTIME). Without a link nobody holds a connection, whatever the last one
+    /// has written.
     pub(super) fn read(
         configured: &[Configured],
         stale_after_ms: u64,
+        link_runs: bool,
         table: &Reader<impl Words>,
         now: u64,
     ) -> Meters {
         let mut heard: Vec<Processor> = table.processors().collect();
         heard.sort_by_key(|processor| processor.address);
         let row = |name: String, address: IpAddr, known: bool, processor: Option<&Processor>| {
-            let link = processor.and_then(|processor| table.connection(processor.place));
+            let link = processor.filter(|_| link_runs).and_then(|p| table.connection(p.place));
             let meters =
                 processor.map(|processor| meters(table, processor, stale_after_ms, now)).unwrap_or_default();
             ProcessorRow {

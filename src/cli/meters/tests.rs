@@ -1,8 +1,8 @@
 //! Meters, from words to text.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
-use table::{Reader, Writer};
+use table::{Connection, LinkWriter, Reader, Writer};
 
 use super::draw::{frame, listing};
 use super::shape::Meters;
@@ -26,6 +26,10 @@ fn words() -> Vec<AtomicU64> {
 
 /// A processor of the configuration that is heard, one that is not, and a stranger.
 fn made_up() -> Meters {
+    with_link(true)
+}
+
+fn with_link(link_runs: bool) -> Meters {
     let words = words();
     let writer = Writer::new(&words).unwrap();
     let bar = writer.place("::ffff:192.168.5.101".parse().unwrap()).unwrap();
@@ -35,15 +39,14 @@ fn made_up() -> Meters {
     writer.store(bar, 0, 10, NOW - 3_000_000, -8000);
     let stranger = writer.place("10.0.0.9".parse().unwrap()).unwrap();
     writer.store(stranger, 1, 14, NOW + 5, 0);
-    // As link will write it.
-    let link = 17_408 + bar.index() * 2560;
-    words[link + 512 + (2 * 64) * 8].store(u64::from_ne_bytes(*b"Patio\0\0\0"), Ordering::Relaxed);
-    words[link + 8 + 2].store(1, Ordering::Relaxed);
-    words[link + 1].store(2, Ordering::Relaxed);
-    words[link].store(2, Ordering::Relaxed);
+    let link = LinkWriter::new(&words).unwrap();
+    link.adopt(bar);
+    link.set_name(bar, 2, 0, Some("Patio"));
+    link.set_muted(bar, 2, 0, Some(false));
+    link.set_connection(bar, Connection::Connecting);
     let configured = [("bar", "192.168.5.101"), ("attic", "192.168.5.102")]
         .map(|(name, address)| Configured { name: name.into(), address: address.parse().unwrap() });
-    Meters::read(&configured, 3000, &Reader::new(&words[..]).unwrap(), NOW)
+    Meters::read(&configured, 3000, link_runs, &Reader::new(&words[..]).unwrap(), NOW)
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn a_frame_fits_the_terminal_s_width_and_uses_more_columns_where_it_is_low() {
     let writer = Writer::new(&words).unwrap();
     let place = writer.place("10.0.0.1".parse().unwrap()).unwrap();
     (0..40).for_each(|index| assert!(writer.store(place, 0, index, NOW, -4000)));
-    let meters = Meters::read(&[], 3000, &Reader::new(&words[..]).unwrap(), NOW);
+    let meters = Meters::read(&[], 3000, false, &Reader::new(&words[..]).unwrap(), NOW);
     let drawn = |columns, rows| frame(&meters, &Look { columns, rows, ..TERMINAL });
     for (columns, rows, lines) in [(80, 60, 43), (80, 24, 23), (120, 24, 23), (200, 12, 11), (40, 10, 43)] {
         let text = drawn(columns, rows);
@@ -144,4 +147,12 @@ fn an_empty_table_says_so() {
     let meters = Meters { schema: 1, processors: Vec::new() };
     assert_eq!(listing(&meters, &PIPE), "no processor is configured, and none was heard yet\n");
     assert!(frame(&meters, &TERMINAL).ends_with("\nno processor is configured, and none was heard yet\n"));
+}
+
+#[test]
+fn what_a_link_wrote_that_runs_no_more_is_no_connection() {
+    let bar = |meters: &Meters| meters.processors[0].clone();
+    assert_eq!(bar(&with_link(true)).connection, "connecting");
+    let without = bar(&with_link(false));
+    assert_eq!((without.connection, without.meters[1].name.as_deref()), ("disconnected", Some("Patio")));
 }

@@ -2,6 +2,8 @@
 //!
 //! A processor pushes its meters as JSON datagrams. [`Parser`] turns the bytes of one datagram into
 //! [`Reading`]s, or into the one reason why it is [`Malformed`]; [`message`] writes such datagrams.
+//! Over TCP it takes commands ([`control`] writes them) and answers ([`answer`] reads them); [`params`] is the table of
+//! what it has, [`order`] how a user asks for it through the owner of the connection.
 //!
 //! ```
 //! use atlas::{CentiDb, Class, Kind, MeterId, Parser};
@@ -14,13 +16,17 @@
 //! assert_eq!(parsed.readings[0].level, CentiDb(-2350));
 //! ```
 
+pub mod answer;
+pub mod control;
 mod cursor;
 mod level;
 mod malformed;
 pub mod message;
 mod meter;
 mod number;
+pub mod order;
 mod param;
+pub mod params;
 mod parser;
 mod text;
 

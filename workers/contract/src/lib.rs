@@ -41,6 +41,10 @@ pub const TITLE: &str = "atlas-cluster: ";
 pub const OWN: &str = "X_ATLAS_";
 /// Variable with the cluster's listen addresses, separated by commas; a port that the kernel chose stands in it.
 pub const LISTEN: &str = "X_ATLAS_LISTEN";
+/// File name, in the runtime directory, of the socket on which link takes commands.
+pub const LINK_SOCKET: &str = "link.sock";
+/// Variable with the runtime directory.
+pub const RUNTIME_DIR: &str = "X_ATLAS_RUNTIME_DIR";
 /// Variable that says which of the inherited descriptors the slot's earlier processes gave up to be kept: `1..201`,
 /// counted from 0.
 pub const STORED: &str = "X_ATLAS_STORED";

@@ -135,6 +135,15 @@ impl Notify {
         self.send(&format!("X_WARNING={}", one_line(text)), &[], Wait::ForRoom);
     }
 
+    /// As [`Notify::status`], or with `warning` as [`Notify::warn`]; for a sender that can try again.
+    ///
+    /// # Errors
+    /// `WouldBlock` when there is no room; else what sendmsg(2) says.
+    pub fn try_tell(&self, warning: bool, text: &str) -> io::Result<()> {
+        let name = if warning { "X_WARNING" } else { "STATUS" };
+        self.try_send(&format!("{name}={}", one_line(text)), &[])
+    }
+
     /// `STATUS=…` and `ERRNO=…`: why it ends.
     pub fn failed(&self, failure: &Failure) {
         self.send(

@@ -23,7 +23,7 @@ mod worker;
 use contract::{Lent, Role};
 
 /// The meter table, as the cluster lends it.
-pub const TABLE: Lent = Lent { name: "table", bytes: table::BYTES, head: table_head };
+pub const TABLE: Lent = Lent { name: "table", bytes: table::BYTES, head: table::fresh_head };
 
 /// What the cluster knows of this worker.
 pub const ROLE: Role = Role {
@@ -34,13 +34,6 @@ pub const ROLE: Role = Role {
     shared: &[TABLE],
     main: worker::main,
 };
-
-/// A fresh table, keyed at random, so that nobody can choose addresses that collide.
-fn table_head() -> Vec<u8> {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    let random = || RandomState::new().build_hasher().finish();
-    table::head([random(), random()])
-}
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@
 //!    17408        link's, 2560 words a place:                           link, under the sequence
 //!                   0  sequence; 0 = never written, odd = being written
 //!                   1  connection: 1 connected, 2 connecting, 3 unresponsive, 4 disconnected
+//!                   2  the fingerprint of whom all this is about
 //!                   8  mute known, one bit a meter (4 words)
 //!                  12  muted, one bit a meter (4 words)
 //!                 512  names, 8 words (64 bytes of UTF-8, zeros behind) a meter
@@ -145,6 +146,11 @@ impl Place {
         self.link() + 1
     }
 
+    /// The fingerprint of the processor that link's words are about.
+    pub(crate) fn link_claim(self) -> usize {
+        self.link() + 2
+    }
+
     /// The word and the bit that tell whether the meter's mute is known.
     pub(crate) fn mute_known(self, meter: usize) -> (usize, u32) {
         (self.link() + 8 + meter / 64, (meter % 64) as u32)
@@ -214,6 +220,7 @@ mod tests {
                 place.heard(),
                 place.sequence(),
                 place.connection(),
+                place.link_claim(),
             ]);
             words.extend(place.address());
             for (kind, index) in (0..4).flat_map(|kind| (0..64).map(move |index| (kind, index))) {

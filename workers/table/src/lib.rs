@@ -7,6 +7,7 @@
 mod blame;
 pub mod counters;
 mod layout;
+mod link;
 mod reader;
 mod writer;
 
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use layout::{
     BYTES, INDICES, KIND_NAMES, KIND_PARAMS, KINDS, PROCESSORS, Place, STORE_BYTES, check, head,
 };
+pub use link::{LinkWriter, NAME_BYTES};
 pub use reader::{Connection, Meter, Processor, Reader};
 pub use writer::Writer;
 
@@ -137,6 +139,14 @@ impl Head {
         }
         Ok(())
     }
+}
+
+/// The start of a fresh table, keyed at random, so that nobody can choose addresses that collide.
+#[must_use]
+pub fn fresh_head() -> Vec<u8> {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let random = || RandomState::new().build_hasher().finish();
+    head([random(), random()])
 }
 
 /// The bytes of a segment that begins with `words`.

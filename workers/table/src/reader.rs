@@ -119,7 +119,8 @@ impl<W: Words> Reader<W> {
         }
     }
 
-    /// What `look` sees while link's sequence stands still on an even number that is not 0.
+    /// What `look` sees while link's sequence stands still on an even number that is not 0, and its words are about the
+    /// processor that has the place.
     ///
     /// All loads acquire. One that meets a word of a later change makes the second load of the sequence see that
     /// change's odd number, if link puts a release fence between that number and its first word.
@@ -133,7 +134,11 @@ impl<W: Words> Reader<W> {
             if before == 0 || before & 1 == 1 {
                 return None;
             }
+            let claimed = self.words.load(place.link_claim());
             let seen = look(&self.words);
+            if claimed != self.words.load(place.fingerprint()) {
+                return None;
+            }
             if self.words.load(place.sequence()) == before {
                 return Some(seen);
             }

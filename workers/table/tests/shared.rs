@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use table::counters::{self, Counter, Counters, Faces};
-use table::{Connection, Reader, Writer};
+use table::{Connection, LinkWriter, Reader, Writer};
 
 fn words(head: &[u8], bytes: usize) -> Vec<AtomicU64> {
     let mut words: Vec<AtomicU64> =
@@ -179,18 +179,42 @@ fn what_link_has_not_written_is_unknown_and_what_it_is_writing_is_not_shown() {
     let reader = Reader::new(&table[..]).unwrap();
     let known = || (reader.name(place, 2, 1), reader.muted(place, 2, 1), reader.connection(place));
     assert_eq!(known(), (None, None, None));
-    let link = 17_408 + place.index() * 2560;
-    let meter = 2 * 64 + 1;
-    table[link + 1].store(1, Ordering::Relaxed);
-    table[link + 8 + meter / 64].store(2, Ordering::Relaxed);
-    table[link + 12 + meter / 64].store(2, Ordering::Relaxed);
-    table[link + 512 + meter * 8].store(u64::from_ne_bytes(*b"Patio\0\0\0"), Ordering::Relaxed);
-    assert_eq!(known(), (None, None, None), "the sequence is 0");
-    table[link].store(2, Ordering::Release);
+    let link = LinkWriter::new(&table).unwrap();
+    link.adopt(place);
+    link.set_name(place, 2, 1, Some("Patio"));
+    link.set_muted(place, 2, 1, Some(true));
+    link.set_connection(place, Connection::Connected);
     assert_eq!(known(), (Some("Patio".into()), Some(true), Some(Connection::Connected)));
     assert_eq!((reader.name(place, 2, 0), reader.muted(place, 2, 0)), (None, None), "its neighbour");
-    table[link].store(3, Ordering::Release);
+    let sequence = &table[17_408 + place.index() * 2560];
+    sequence.fetch_add(1, Ordering::Release);
     assert_eq!(known(), (None, None, None), "being written");
     let prefix = Reader::new(&table[..table::STORE_BYTES / 8]).unwrap();
     assert_eq!(prefix.connection(place), None, "a worker's mapping ends before it");
+}
+
+#[test]
+fn no_reader_sees_half_a_name() {
+    let table = fresh_table();
+    let place = Writer::new(&table).unwrap().place(v4(1)).unwrap();
+    let link = LinkWriter::new(&table).unwrap();
+    link.adopt(place);
+    let names = ["Patio Band, Patio Band, Patio Band", "Juke box, Juke box, Juke box, Juke box, Juke box"];
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let reader = Reader::new(&table[..]).unwrap();
+            let mut met = [0; 2];
+            while met.iter().any(|met| *met < 200) {
+                let Some(name) = reader.name(place, 1, 14) else { continue };
+                let which = names.iter().position(|known| *known == name);
+                met[which.unwrap_or_else(|| panic!("half a name: {name}"))] += 1;
+            }
+        });
+        for name in names.iter().cycle() {
+            link.set_name(place, 1, 14, Some(name));
+            if reader.is_finished() {
+                break;
+            }
+        }
+    });
 }

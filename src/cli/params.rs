@@ -1,0 +1,153 @@
+//! `get`, `set`, `bump`: a processor's parameters, through link, which owns the only connection to it.
+//!
+//! Ranges are checked by link, before anything is sent: whoever asks over its socket is told the same.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use atlas::control::{Format, Value};
+use atlas::order::{MAX_FRAME, Reply, Request, Verb};
+
+use super::client::{Client, PATIENCE};
+use super::error::Error;
+use super::terminal::print;
+use super::text::clean;
+use crate::exit::{FAILED, USAGE};
+use crate::wire::Trouble;
+
+/// How long link may take: it answers within 15 s, whatever is before us.
+const ANSWER: Duration = Duration::from_secs(20);
+/// How often a link that is being started is looked for.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// Asks, and shows the answer.
+pub(super) fn run(
+    client: &Client,
+    verb: Verb,
+    processor: &str,
+    param: &str,
+    value: Option<&str>,
+    format: Option<Format>,
+) -> Result<(), Error> {
+    // Says whether a cluster is there at all, and what it knows.
+    let view = client.ask("view", PATIENCE)?.answer.view;
+    let view = view.ok_or_else(|| client.garbage("view", "there is no view in it"))?;
+    if view.processors.is_empty() {
+        let hint = "add a [[processor]] with its name and address, and `atlas-cluster reload`";
+        return Err(refused("no processor is configured".into(), Some(hint.into()), USAGE));
+    }
+    let request = Request {
+        verb,
+        processor: processor.into(),
+        param: param.into(),
+        format,
+        value: value.map(value_of),
+    };
+    let reply = exchange(&client.dir().join(contract::LINK_SOCKET), &request)?;
+    if let Some(error) = reply.error {
+        return Err(refused(error.message, error.hint, error.exit));
+    }
+    match (verb, reply.value) {
+        (Verb::Get, Some(value)) => print(&format!("{}\n", clean(&value.to_string()))),
+        (Verb::Get, None) => Err(strange("there is no value in it")),
+        (Verb::Set | Verb::Bump, _) => print(&format!("{} done: {}\n", verb_name(verb), clean(param))),
+    }
+}
+
+/// `50%` is percents, what reads as a number is one, anything else is text.
+fn value_of(text: &str) -> Value {
+    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+    match text.strip_suffix('%').and_then(number) {
+        Some(percents) => Value::Pct(percents),
+        None => number(text).map_or_else(|| Value::Str(text.into()), Value::Val),
+    }
+}
+
+fn verb_name(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Get => "get",
+        Verb::Set => "set",
+        Verb::Bump => "bump",
+    }
+}
+
+fn exchange(path: &Path, request: &Request) -> Result<Reply, Error> {
+    let mut line = serde_json::to_vec(request).map_err(|error| strange(&error.to_string()))?;
+    line.push(b'\n');
+    if line.len() > MAX_FRAME {
+        return Err(refused("the value is too long".into(), None, USAGE));
+    }
+    let mut stream = connect(path).map_err(|error| {
+        let message = format!("cannot reach link in {}: {error}", path.display());
+        refused(message, Some("`atlas-cluster list` shows whether link runs".into()), FAILED)
+    })?;
+    let ask = || -> io::Result<String> {
+        stream.set_read_timeout(Some(ANSWER))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.write_all(&line)?;
+        let mut answer = String::new();
+        BufReader::new(stream.take(MAX_FRAME as u64)).read_line(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            strange(&format!("none came within {}", humantime::format_duration(ANSWER)))
+        }
+        _ => strange(&error.to_string()),
+    })?;
+    if answer.is_empty() {
+        let hint = "it may have been done all the same: `atlas-cluster get` tells";
+        return Err(refused("link ended before it answered".into(), Some(hint.into()), FAILED));
+    }
+    serde_json::from_str(&answer).map_err(|error| strange(&error.to_string()))
+}
+
+/// Link may just be started, for the first time or anew.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match UnixStream::connect(path) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+                    && Instant::now() < deadline =>
+            {
+                thread::sleep(EVERY);
+            }
+            connected => return connected,
+        }
+    }
+}
+
+fn refused(message: String, hint: Option<String>, exit: u8) -> Error {
+    Error::Refused(Trouble { message, hint, exit })
+}
+
+fn strange(why: &str) -> Error {
+    let hint = "`atlas-cluster list` shows whether link runs";
+    refused(format!("link gave no answer that can be used: {why}"), Some(hint.into()), FAILED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_what_they_look_like() {
+        for (text, value) in [
+            ("-10", Value::Val(-10.0)),
+            ("+2.5", Value::Val(2.5)),
+            ("50%", Value::Pct(50.0)),
+            ("-5%", Value::Pct(-5.0)),
+            ("%", Value::Str("%".into())),
+            ("loud", Value::Str("loud".into())),
+            ("nan", Value::Str("nan".into())),
+            ("inf%", Value::Str("inf%".into())),
+            ("", Value::Str(String::new())),
+        ] {
+            assert_eq!(value_of(text), value, "{text}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The link: one connection to each processor, whatever happens to the processes; names, mutes, states; commands.
+
+use harness::{Cluster, Place, Processor, cluster, free_port, process, wait_until};
+use nix::sys::signal::Signal;
+
+/// A cluster and its processor, every meter fresh, every name known.
+fn start(address: &str) -> (Cluster, Processor) {
+    let port = free_port();
+    let processor = Processor::start(address, port);
+    let cluster = cluster!().listen(format!("127.0.0.1:{port}")).config(processor.config("bar")).start();
+    expect_alive(&cluster, address);
+    (cluster, processor)
+}
+
+#[track_caller]
+fn expect_alive(cluster: &Cluster, address: &str) {
+    wait_until("every meter is fresh, named and not muted", || {
+        let meters = cluster.meters();
+        let bar = meters.processor(address).expect("it is configured");
+        let well = |m: &harness::Meter| m.fresh && m.name.is_some() && m.muted == Some(false);
+        bar.connection == "connected" && bar.meters.len() == 3 && bar.meters.iter().all(well)
+    });
+}
+
+#[track_caller]
+fn expect_connection(cluster: &Cluster, address: &str, state: &str) {
+    wait_until(format_args!("the connection is {state}"), || {
+        cluster.meters().processor(address).is_some_and(|bar| bar.connection == state)
+    });
+}
+
+#[track_caller]
+fn link(cluster: &Cluster) -> i32 {
+    let row = |list: &harness::shape::List| list.roles.iter().find(|role| role.name == "link").cloned();
+    let list = cluster.expect("the link runs", |list| row(list).is_some_and(|role| role.pid.is_some()));
+    row(&list).and_then(|role| role.pid).expect("a pid")
+}
+
+#[track_caller]
+fn kill_link(cluster: &Cluster) {
+    let pid = link(cluster);
+    process::signal(pid, Signal::SIGKILL);
+    wait_until("another link runs", || link(cluster) != pid);
+}
+
+#[test]
+fn levels_names_and_mutes_are_shown_and_follow_the_processor() {
+    let (cluster, processor) = start("127.0.1.1");
+    let meters = cluster.meters();
+    let patio = meters.meter("127.0.1.1", "ZoneMeter_0").unwrap();
+    assert_eq!((patio.name.as_deref(), patio.level_db), (Some("Patio"), -23.5));
+    assert_eq!(meters.meter("127.0.1.1", "MixMeter_14").unwrap().name.as_deref(), Some("Band"));
+    assert_eq!(processor.connections(), (1, 1, 1));
+    for param in ["ZoneMeter_0", "ZoneMeter_1", "MixMeter_14", "ZoneName_0", "ZoneMute_1", "ZoneGain_0"] {
+        wait_until(format_args!("{param} is subscribed"), || processor.subscriptions(param) == 1);
+    }
+    drop(processor);
+    expect_connection(&cluster, "127.0.1.1", "disconnected");
+    let muted = cluster.meters().meter("127.0.1.1", "ZoneMeter_0").unwrap().muted;
+    assert_eq!(muted, None, "who is away may be muted meanwhile");
+}
+
+#[test]
+fn a_processor_never_sees_two_of_us() {
+    let (cluster, processor) = start("127.0.1.2");
+    for round in 1..=10 {
+        kill_link(&cluster);
+        expect_alive(&cluster, "127.0.1.2");
+        if round % 3 == 0 {
+            cluster.command(["reload"]).expect_code(0);
+            expect_alive(&cluster, "127.0.1.2");
+        }
+    }
+    cluster.command(["upgrade"]).expect_code(0);
+    expect_alive(&cluster, "127.0.1.2");
+    let (open, most, ever) = processor.connections();
+    assert_eq!((open, most), (1, 1), "of {ever} connections");
+    assert!(ever > 10, "{ever}");
+    for param in ["ZoneMeter_0", "ZoneMeter_1", "MixMeter_14"] {
+        assert_eq!(processor.subscriptions(param), 1, "{param}");
+    }
+}
+
+#[test]
+fn nor_over_the_death_of_the_supervisor() {
+    let place = Place::new();
+    let port = free_port();
+    let processor = Processor::start("127.0.1.3", port);
+    for _ in 0..5 {
+        let builder = cluster!().place(&place).listen(format!("127.0.0.1:{port}"));
+        let cluster = builder.config(processor.config("bar")).start();
+        expect_alive(&cluster, "127.0.1.3");
+        cluster.signal(Signal::SIGKILL);
+        wait_until("it is gone", || cluster.try_exit().is_some());
+    }
+    let (_, most, ever) = processor.connections();
+    assert_eq!((most, ever >= 5), (1, true), "of {ever} connections");
+}
+
+#[test]
+fn commands_go_through_the_one_connection() {
+    let (cluster, processor) = start("127.0.1.4");
+    let get = |param: &str| cluster.command(["get", "bar", param]).expect_code(0).stdout;
+    assert_eq!(get("ZoneName_0"), "Patio\n");
+    assert_eq!(get("ZoneGain_0"), "-20\n");
+    cluster.command(["set", "bar", "ZoneGain_0", "-10.5"]).expect_code(0);
+    assert_eq!(get("ZoneGain_0"), "-10.5\n");
+    cluster.command(["bump", "127.0.1.4", "ZoneGain_0", "-3"]).expect_code(0);
+    assert_eq!(get("ZoneGain_0"), "-13.5\n");
+    let refused = cluster.command(["get", "bar", "ZoneGain_9"]).expect_code(1);
+    let _ = refused.expect_said(&["bar refused ZoneGain_9", "could not be found", "hint: "]);
+    for (command, said) in [
+        (&["set", "bar", "ZoneGain_0", "3"][..], "allowed: -80 to 0 dB"),
+        (&["set", "bar", "ZoneMeter_0", "-3"], "read-only"),
+        (&["set", "bar", "ZoneGain_0"], "a value is missing"),
+        (&["get", "attic", "ZoneGain_0"], "configured: bar"),
+    ] {
+        let _ = cluster.command(command.iter().copied()).expect_code(2).expect_said(&[said, "hint: "]);
+    }
+    assert_eq!(get("ZoneGain_0"), "-13.5\n", "and nothing was sent");
+    assert_eq!(processor.connections(), (1, 1, 1));
+}
+
+#[test]
+fn who_asks_while_the_link_is_replaced_is_answered_by_the_next_one() {
+    let (cluster, _processor) = start("127.0.1.5");
+    for _ in 0..5 {
+        let pid = link(&cluster);
+        process::signal(pid, Signal::SIGKILL);
+        // Taken by the next one, or begun by this one: said in either case.
+        let output = cluster.command(["get", "bar", "ZoneName_0"]);
+        let said = "there is no connection to bar";
+        assert!(output.stdout == "Patio\n" || output.stderr.contains(said), "{output:#?}");
+        wait_until("another link runs", || link(&cluster) != pid);
+        expect_alive(&cluster, "127.0.1.5");
+    }
+}
+
+#[test]
+fn a_lock_up_is_shown_and_levels_flow_on() {
+    let (cluster, processor) = start("127.0.1.6");
+    processor.lock_up(true);
+    let _ = cluster.command(["get", "bar", "ZoneGain_0"]).expect_code(1).expect_said(&["did not answer"]);
+    expect_connection(&cluster, "127.0.1.6", "unresponsive");
+    let bar = cluster.meters().processor("127.0.1.6").unwrap().clone();
+    assert!(bar.meters.iter().all(|meter| meter.fresh), "{bar:#?}");
+    let _ = cluster.command(["get", "bar", "ZoneGain_0"]).expect_code(1).expect_said(&["is unresponsive"]);
+    cluster.expect_log("bar (127.0.1.6");
+    assert_eq!(processor.connections(), (1, 1, 1));
+}
+
+#[test]
+fn without_processors_there_is_no_link_and_a_command_says_so() {
+    let cluster = cluster!().start();
+    assert!(cluster.list().roles.is_empty());
+    let _ = cluster
+        .command(["get", "bar", "ZoneGain_0"])
+        .expect_code(2)
+        .expect_said(&["no processor is configured"]);
+    cluster.signal(Signal::SIGTERM);
+    assert_eq!(cluster.wait_for_end(), 0);
+    cluster.command(["get", "bar", "ZoneGain_0"]).expect_code(4);
+}
+
+#[test]
+fn nothing_stays_behind() {
+    let (cluster, processor) = start("127.0.1.7");
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(cluster.runtime_dir().join("link.sock")).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    cluster.signal(Signal::SIGTERM);
+    assert_eq!(cluster.wait_for_end(), 0);
+    assert_eq!(cluster.files_left(), Vec::<String>::new());
+    wait_until("the connection is closed", || processor.connections().0 == 0);
+}

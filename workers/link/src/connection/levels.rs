@@ -1,0 +1,142 @@
+//! Which meters are heard, and what to do about those that are not: subscribe them anew once, then say so.
+
+use atlas::{INDICES, Kind, MeterId};
+
+use super::limits::{ALL_SILENT, RENEW_EVERY, REPORT, SILENT};
+use super::words::{Remark, Time};
+
+/// What is to be done about silence.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Verdict {
+    /// Meters to be subscribed anew.
+    pub(super) renew: Vec<MeterId>,
+    /// They are all that were heard.
+    pub(super) all: bool,
+    /// What to tell.
+    pub(super) remark: Option<Remark>,
+}
+
+/// One meter.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ear {
+    /// When its level was heard last.
+    heard: Option<Time>,
+    /// When it was subscribed first on this connection.
+    subscribed: Option<Time>,
+    /// When it was subscribed anew.
+    renewed: Option<Time>,
+    /// Its silence was told.
+    reported: bool,
+}
+
+/// All meters of one processor.
+#[derive(Debug)]
+pub(super) struct Levels {
+    /// By [`MeterId::ordinal`].
+    ears: Vec<Ear>,
+    /// When all were subscribed anew.
+    all_renewed: Option<Time>,
+    /// The silence of all was told.
+    all_reported: bool,
+}
+
+impl Levels {
+    pub(super) fn new() -> Levels {
+        Levels { ears: vec![Ear::default(); MeterId::COUNT], all_renewed: None, all_reported: false }
+    }
+
+    /// A new connection has no subscriptions.
+    pub(super) fn begin_connection(&mut self) {
+        self.ears.iter_mut().for_each(|ear| ear.subscribed = None);
+        self.all_renewed = None;
+    }
+
+    /// The table says when these were heard last.
+    pub(super) fn note_heard(&mut self, meter: MeterId, at: Time) {
+        let ear = &mut self.ears[meter.ordinal()];
+        ear.heard = ear.heard.max(Some(at));
+    }
+
+    /// A meter is subscribed.
+    pub(super) fn note_subscribed(&mut self, meter: MeterId, now: Time) {
+        self.ears[meter.ordinal()].subscribed.get_or_insert(now);
+    }
+
+    /// Meters that were ever heard, the one that was heard last first.
+    pub(super) fn known(&self) -> impl Iterator<Item = MeterId> {
+        let mut known: Vec<_> = meters().filter_map(|m| Some((self.ears[m.ordinal()].heard?, m))).collect();
+        known.sort_by_key(|&(heard, meter)| (std::cmp::Reverse(heard), meter));
+        known.into_iter().map(|(_, meter)| meter)
+    }
+
+    /// When any meter was heard last.
+    pub(super) fn newest(&self) -> Option<Time> {
+        self.ears.iter().filter_map(|ear| ear.heard).max()
+    }
+
+    /// Judges the silence of the subscribed meters; `exists` tells which of them are known to be there.
+    pub(super) fn judge(&mut self, now: Time, exists: impl Fn(MeterId) -> bool) -> Verdict {
+        let subscribed: Vec<MeterId> =
+            meters().filter(|meter| self.ears[meter.ordinal()].subscribed.is_some()).collect();
+        let first = subscribed.iter().filter_map(|meter| self.ears[meter.ordinal()].subscribed).min();
+        let Some(first) = first else { return Verdict::default() };
+        let is_expected = |ears: &[Ear], meter| exists(meter) || ears[meter.ordinal()].heard.is_some();
+        let last = self.newest().unwrap_or_default().max(first);
+        if now.saturating_sub(last) > ALL_SILENT {
+            let expected: Vec<MeterId> =
+                subscribed.iter().copied().filter(|meter| is_expected(&self.ears, *meter)).collect();
+            let told = if expected.is_empty() { subscribed.len() } else { expected.len() };
+            return self.judge_all(now, last, expected, told);
+        }
+        let mut verdict = self.judge_each(now, &subscribed, is_expected);
+        if std::mem::take(&mut self.all_reported) {
+            verdict.remark = Some(Remark::Levels);
+        }
+        verdict
+    }
+
+    fn judge_all(&mut self, now: Time, last: Time, expected: Vec<MeterId>, told: usize) -> Verdict {
+        let due = self.all_renewed.is_none_or(|renewed| last > renewed && now - renewed > RENEW_EVERY / 10);
+        if due && !expected.is_empty() {
+            self.all_renewed = Some(now);
+            return Verdict { renew: expected, all: true, remark: None };
+        }
+        let since = self.all_renewed.unwrap_or_default().max(last);
+        if now.saturating_sub(since) > REPORT && !std::mem::replace(&mut self.all_reported, true) {
+            return Verdict { remark: Some(Remark::NoLevels(told)), ..Verdict::default() };
+        }
+        Verdict::default()
+    }
+
+    /// Those that may not exist are subscribed anew as well, once, and are no news.
+    fn judge_each(
+        &mut self,
+        now: Time,
+        subscribed: &[MeterId],
+        is_expected: impl Fn(&[Ear], MeterId) -> bool,
+    ) -> Verdict {
+        let (mut renew, mut silent) = (Vec::new(), Vec::new());
+        for &meter in subscribed {
+            let expected = is_expected(&self.ears, meter);
+            let ear = &mut self.ears[meter.ordinal()];
+            let last = ear.heard.unwrap_or_default().max(ear.subscribed.unwrap_or_default());
+            if now.saturating_sub(last) <= SILENT {
+                ear.reported = false;
+            } else if ear.renewed.is_none_or(|then| last > then && now.saturating_sub(then) > RENEW_EVERY) {
+                ear.renewed = Some(now);
+                renew.push(meter);
+            } else if expected
+                && now.saturating_sub(ear.renewed.unwrap_or_default().max(last)) > REPORT
+                && !std::mem::replace(&mut ear.reported, true)
+            {
+                silent.push(meter);
+            }
+        }
+        let remark = (!silent.is_empty()).then_some(Remark::Silent(silent));
+        Verdict { renew, remark, all: false }
+    }
+}
+
+fn meters() -> impl Iterator<Item = MeterId> {
+    Kind::ALL.into_iter().flat_map(|kind| (0..INDICES as u8).map(move |index| MeterId { kind, index }))
+}

@@ -1,0 +1,218 @@
+//! The connection to one processor: pure. It is told the time and what happened, and says what is to be done.
+//!
+//! ```text
+//!            due             opened
+//!   down ─────────▶ opening ─────────▶ up (session)
+//!    ▲                 │ refused, late     │ closed, given up
+//!    └─── backoff ─────┴───────────────────┘
+//! ```
+//! What people see: `connecting` from the first attempt to the first answer, `connected` while commands are answered,
+//! `unresponsive` while they are not, `disconnected` from the first failure on, through all attempts that fail.
+//!
+//! `session` is one TCP connection, `survey` what is asked, `flight` the message under way, `answers` what comes,
+//! `levels` who is silent, `limits` every number.
+
+mod answers;
+mod budget;
+mod flight;
+mod levels;
+mod limits;
+mod session;
+mod survey;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use table::Connection as State;
+
+use crate::dice::Dice;
+use budget::Budget;
+use levels::Levels;
+use limits::{BACKOFF, BACKOFF_CAP, BACKOFF_SOON, CONNECT, SOON};
+use session::{GiveUp, Session, Turn};
+pub(crate) use words::{Action, Event, Outcome, Remark, Ticket, Time};
+
+/// Where the TCP connection stands.
+#[derive(Debug)]
+enum Phase {
+    /// There is none; it is opened at `until`.
+    Down { until: Time },
+    /// It is being opened, and given up at `until`.
+    Opening { until: Time },
+    /// It is there.
+    Up(Box<Session>),
+}
+
+/// The connection to one processor.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    phase: Phase,
+    /// Failures in a row, and when the first of them was.
+    failures: u32,
+    failing_since: Time,
+    dice: Dice,
+    levels: Levels,
+    /// Whether silent meters are a reason to act: not where others read the datagrams.
+    watches_levels: bool,
+    shown: Option<State>,
+    told: Option<State>,
+    budget: Budget,
+}
+
+impl Connection {
+    /// Opens at the first clock event.
+    pub(crate) fn new(now: Time, seed: u64, watches_levels: bool) -> Connection {
+        Connection {
+            phase: Phase::Down { until: now },
+            failures: 0,
+            failing_since: now,
+            dice: Dice::new(seed),
+            levels: Levels::new(),
+            watches_levels,
+            shown: None,
+            told: None,
+            budget: Budget::new(now),
+        }
+    }
+
+    /// When a clock event is due.
+    pub(crate) fn deadline(&self) -> Time {
+        match &self.phase {
+            Phase::Down { until } | Phase::Opening { until } => *until,
+            Phase::Up(session) => session.deadline(),
+        }
+    }
+
+    /// Takes an event; appends what is to be done, in that order.
+    pub(crate) fn handle(&mut self, now: Time, event: Event<'_>, out: &mut Vec<Action>) {
+        let first = out.len();
+        self.decide(now, event, out);
+        let said = out.split_off(first);
+        out.extend(said.into_iter().filter(|action| self.is_news(now, action)));
+    }
+
+    fn decide(&mut self, now: Time, event: Event<'_>, out: &mut Vec<Action>) {
+        if let Event::Heard(heard) = event {
+            heard.iter().for_each(|&(meter, at)| self.levels.note_heard(meter, at));
+        }
+        let mut turn = Turn { now, out, levels: &mut self.levels };
+        match (&mut self.phase, event) {
+            (Phase::Down { until }, Event::Clock) if *until <= now => self.open(now, out),
+            (Phase::Down { .. } | Phase::Opening { .. }, Event::Command(ticket, _)) => {
+                turn.answer(ticket, Outcome::Disconnected);
+            }
+            (Phase::Opening { .. }, Event::Opened) => {
+                turn.out.extend(
+                    (self.shown == Some(State::Disconnected)).then_some(Action::State(State::Connecting)),
+                );
+                let mut session = Session::new(now, turn.levels);
+                session.send_next(&mut turn);
+                self.phase = Phase::Up(Box::new(session));
+            }
+            (Phase::Opening { .. }, Event::Closed(why)) => self.fail(now, why, out),
+            (Phase::Opening { until }, Event::Clock) if *until <= now => {
+                out.push(Action::Close);
+                self.fail(now, "the TCP connection does not open", out);
+            }
+            (Phase::Up(session), Event::Clock) => {
+                if let Err(GiveUp) = session.on_clock(&mut turn) {
+                    self.give_up(now, out);
+                }
+            }
+            (Phase::Up(session), Event::Line(line)) => session.on_line(&mut turn, line),
+            (Phase::Up(session), Event::Heard(heard)) => {
+                if self.watches_levels {
+                    session.on_heard(&mut turn, heard);
+                }
+            }
+            (Phase::Up(session), Event::Command(ticket, order)) => {
+                session.on_command(&mut turn, ticket, order);
+            }
+            (Phase::Up(_), Event::Closed(why)) => self.lose(now, why, out),
+            // A connection that was not ordered is none of ours.
+            (Phase::Down { .. }, Event::Opened) => out.push(Action::Close),
+            (Phase::Up(_), Event::Opened)
+            | (Phase::Down { .. }, Event::Clock | Event::Closed(_) | Event::Line(_) | Event::Heard(_))
+            | (Phase::Opening { .. }, Event::Clock | Event::Line(_) | Event::Heard(_)) => {}
+        }
+    }
+
+    fn open(&mut self, now: Time, out: &mut Vec<Action>) {
+        out.push(Action::Open);
+        if self.shown.is_none() {
+            out.push(Action::State(State::Connecting));
+        }
+        self.phase = Phase::Opening { until: now + CONNECT };
+    }
+
+    /// The attempt, or the connection, is over.
+    fn fail(&mut self, now: Time, why: &str, out: &mut Vec<Action>) {
+        out.push(Action::State(State::Disconnected));
+        out.push(Action::Tell(Remark::Disconnected(why.to_owned())));
+        self.back_off(now);
+    }
+
+    fn lose(&mut self, now: Time, why: &str, out: &mut Vec<Action>) {
+        self.end_session(now, out);
+        self.fail(now, why, out);
+    }
+
+    /// Of one that answered people see that it is connected anew; one that was unresponsive stays so until it answers.
+    fn give_up(&mut self, now: Time, out: &mut Vec<Action>) {
+        out.push(Action::Close);
+        if self.shown == Some(State::Connected) {
+            out.push(Action::State(State::Connecting));
+            out.push(Action::Tell(Remark::GivenUp));
+        }
+        self.end_session(now, out);
+        self.back_off(now);
+    }
+
+    fn end_session(&mut self, now: Time, out: &mut Vec<Action>) {
+        if let Phase::Up(session) = std::mem::replace(&mut self.phase, Phase::Down { until: now }) {
+            if session.was_good(now) {
+                self.failures = 0;
+            }
+            session.on_closed(&mut Turn { now, out, levels: &mut self.levels });
+        }
+    }
+
+    /// Twice as long each time, up to a cap that is lower while the processor may just be booting; between half of that and
+    /// all of it, so that many processors that went together do not come together.
+    fn back_off(&mut self, now: Time) {
+        if self.failures == 0 {
+            self.failing_since = now;
+        }
+        let cap = if now - self.failing_since < SOON { BACKOFF_SOON } else { BACKOFF_CAP };
+        let longest = BACKOFF.saturating_mul(1 << self.failures.min(16)).min(cap);
+        self.failures = self.failures.saturating_add(1);
+        let wait = longest.mul_f64(0.5 + self.dice.roll() / 2.0);
+        self.phase = Phase::Down { until: now + wait };
+    }
+
+    /// States are shown when they change, and told when they change; and no processor fills the log.
+    fn is_news(&mut self, now: Time, action: &Action) -> bool {
+        match action {
+            Action::State(state) => self.shown.replace(*state) != Some(*state),
+            Action::Tell(remark) => {
+                let state = match remark {
+                    Remark::Connected | Remark::Recovered(_) => Some(State::Connected),
+                    Remark::Unresponsive => Some(State::Unresponsive),
+                    Remark::Disconnected(_) => Some(State::Disconnected),
+                    Remark::GivenUp | Remark::NoLevels(_) | Remark::Silent(_) | Remark::Levels => None,
+                };
+                let news = state.is_none_or(|state| self.told != Some(state)) && self.budget.take(now);
+                if news {
+                    self.told = state.or(self.told);
+                }
+                news
+            }
+            Action::Open
+            | Action::Close
+            | Action::Send(_)
+            | Action::Name(..)
+            | Action::Muted(..)
+            | Action::Answer(..) => true,
+        }
+    }
+}

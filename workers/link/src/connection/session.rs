@@ -1,0 +1,313 @@
+//! One TCP connection, from open to closed: one message under way at a time, and how the processor bears it.
+//!
+//! ```text
+//!               answer                overdue                   overdue
+//!   unproven ──────────▶ answering ──────────▶ doubted ─────────────────────▶ locked: one command a minute
+//!       │                    ▲  ▲                 │ (asked by a keep-alive)      │
+//!       │      overdue       │  └──── answer ─────┘                              │
+//!       └──────▶ doubted     └───────────────────── answer ──────────────────────┘
+//! ```
+
+use std::collections::VecDeque;
+
+use atlas::MeterId;
+use atlas::order::Order;
+use table::Connection as State;
+
+use super::flight::{Cargo, Flight, Waiting};
+use super::levels::Levels;
+use super::limits::{
+    ANSWER, BREAKER, COMMANDS, GAP, KEEP_ALIVE, LAST_CHANCE, PATIENCE, PROBES, SWEEP_EVERY, SWEEP_GAP,
+    UNANSWERED,
+};
+use super::survey::Survey;
+use super::words::{Action, Outcome, Remark, Ticket, Time};
+
+/// What one event works with.
+pub(super) struct Turn<'a> {
+    pub(super) now: Time,
+    pub(super) out: &'a mut Vec<Action>,
+    pub(super) levels: &'a mut Levels,
+}
+
+impl Turn<'_> {
+    pub(super) fn answer(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.out.push(Action::Answer(ticket, outcome));
+    }
+
+    fn tell(&mut self, remark: Remark) {
+        self.out.push(Action::Tell(remark));
+    }
+}
+
+/// How the processor bears our commands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Health {
+    /// Nothing was answered yet, nothing is overdue.
+    Unproven,
+    /// It answers.
+    Answering,
+    /// An answer is overdue; a keep-alive asks whether it answers at all. `batch`: the answer to a subscription.
+    Doubted { batch: bool },
+    /// It does not.
+    Locked { since: Time, probe_at: Time, lost: u32 },
+}
+
+/// The connection is to be given up for a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct GiveUp;
+
+/// What one connection knows.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) opened: Time,
+    next_id: u32,
+    pub(super) flight: Option<Flight>,
+    /// Nothing is sent before.
+    free_at: Time,
+    keep_alive_at: Time,
+    sweep_at: Time,
+    pub(super) health: Health,
+    /// Something was answered on this connection.
+    proven: bool,
+    pub(super) survey: Survey,
+    waiting: VecDeque<Waiting>,
+    /// Levels came on this connection and stopped all at once: the next answer decides whether it is worth anything.
+    last_chance: bool,
+    /// Subscriptions get no answer here, queries do.
+    pub(super) subscribes_blindly: bool,
+    /// An error to an array is the only answer to it: the others of it were not subscribed.
+    pub(super) one_error_each: bool,
+}
+
+impl Session {
+    pub(super) fn new(now: Time, levels: &mut Levels) -> Session {
+        levels.begin_connection();
+        Session {
+            opened: now,
+            next_id: 1,
+            flight: None,
+            free_at: now,
+            keep_alive_at: now + KEEP_ALIVE,
+            sweep_at: now + SWEEP_GAP,
+            health: Health::Unproven,
+            proven: false,
+            survey: Survey::new(levels.known()),
+            waiting: VecDeque::new(),
+            last_chance: false,
+            subscribes_blindly: false,
+            one_error_each: false,
+        }
+    }
+
+    /// Whether it answered for some time: then its end is no sign of trouble.
+    pub(super) fn was_good(&self, now: Time) -> bool {
+        self.proven && now.saturating_sub(self.opened) >= super::limits::STABLE
+    }
+
+    /// When `on_clock` has something to do.
+    pub(super) fn deadline(&self) -> Time {
+        let next = match (&self.flight, self.health) {
+            (Some(flight), _) => flight.deadline(),
+            (None, Health::Locked { probe_at, .. }) => probe_at.max(self.free_at),
+            (None, Health::Doubted { .. }) => self.free_at,
+            (None, Health::Unproven | Health::Answering) => {
+                let idle = self.waiting.is_empty() && !self.survey.has_next();
+                let next = if idle { self.sweep_at.min(self.keep_alive_at) } else { self.free_at };
+                next.max(self.free_at)
+            }
+        };
+        self.waiting.iter().map(|waiting| waiting.until).fold(next, Time::min)
+    }
+
+    /// Only the clock finds that something is overdue: what came meanwhile was read before.
+    pub(super) fn on_clock(&mut self, turn: &mut Turn<'_>) -> Result<(), GiveUp> {
+        let overdue = |waiting: &&Waiting| waiting.until <= turn.now;
+        for late in self.waiting.iter().filter(overdue) {
+            turn.out.push(Action::Answer(late.ticket, Outcome::NotSent));
+        }
+        self.waiting.retain(|waiting| waiting.until > turn.now);
+        if let Some(flight) = self.flight.take_if(|flight| flight.deadline() <= turn.now) {
+            self.on_overdue(turn, flight)?;
+        }
+        self.send_next(turn);
+        Ok(())
+    }
+
+    pub(super) fn on_command(&mut self, turn: &mut Turn<'_>, ticket: Ticket, order: &Order) {
+        match self.health {
+            Health::Locked { .. } => turn.answer(ticket, Outcome::Unresponsive),
+            Health::Unproven | Health::Answering | Health::Doubted { .. }
+                if self.waiting.len() >= COMMANDS =>
+            {
+                turn.answer(ticket, Outcome::Busy);
+            }
+            Health::Unproven | Health::Answering | Health::Doubted { .. } => {
+                let waiting = Waiting { ticket, order: order.clone(), until: turn.now + PATIENCE };
+                self.waiting.push_back(waiting);
+                self.send_next(turn);
+            }
+        }
+    }
+
+    /// Looks at what was heard; while the processor answers, silence is a reason to act.
+    pub(super) fn on_heard(&mut self, turn: &mut Turn<'_>, heard: &[(MeterId, Time)]) {
+        heard.iter().for_each(|&(meter, at)| self.survey.note_heard(meter, at >= self.opened));
+        match self.health {
+            Health::Answering => {
+                let verdict = turn.levels.judge(turn.now, |meter| self.survey.is_confirmed(meter));
+                self.survey.renew(&verdict.renew);
+                if verdict.all && turn.levels.newest().is_some_and(|newest| newest >= self.opened) {
+                    self.last_chance = true;
+                    let soon = turn.now + LAST_CHANCE;
+                    self.flight.iter_mut().for_each(|flight| flight.until = flight.until.min(soon));
+                }
+                if let Some(remark) = verdict.remark {
+                    turn.tell(remark);
+                }
+            }
+            Health::Unproven | Health::Doubted { .. } | Health::Locked { .. } => {}
+        }
+        self.send_next(turn);
+    }
+
+    /// It is over: whoever waits is told.
+    pub(super) fn on_closed(self, turn: &mut Turn<'_>) {
+        if let Some(Flight { cargo: Cargo::Command(command, _), .. }) = self.flight {
+            turn.answer(command.ticket, Outcome::Lost);
+        }
+        for waiting in self.waiting {
+            turn.answer(waiting.ticket, Outcome::Disconnected);
+        }
+    }
+
+    /// Something was answered, in time or not.
+    pub(super) fn note_answer(&mut self, turn: &mut Turn<'_>) {
+        self.last_chance = false;
+        let before = std::mem::replace(&mut self.health, Health::Answering);
+        match before {
+            Health::Answering => return,
+            Health::Unproven | Health::Doubted { .. } => {
+                if self.proven {
+                    return;
+                }
+                turn.tell(Remark::Connected);
+            }
+            Health::Locked { since, .. } if self.proven => turn.tell(Remark::Recovered(turn.now - since)),
+            Health::Locked { .. } => turn.tell(Remark::Connected),
+        }
+        self.proven = true;
+        turn.out.push(Action::State(State::Connected));
+    }
+
+    fn on_overdue(&mut self, turn: &mut Turn<'_>, flight: Flight) -> Result<(), GiveUp> {
+        if self.last_chance {
+            self.flight = Some(flight);
+            return Err(GiveUp);
+        }
+        match flight.cargo {
+            Cargo::Batch(batch) if batch.was_refused() => {
+                self.one_error_each |= batch.errors == 1;
+                self.survey.refused(batch.open, batch.named);
+                Ok(())
+            }
+            Cargo::Batch(batch) if self.subscribes_blindly => {
+                self.settle(turn, &batch.asked, batch.sweep);
+                Ok(())
+            }
+            Cargo::Batch(batch) => {
+                self.survey.retry(batch.open);
+                self.doubt(true);
+                Ok(())
+            }
+            Cargo::Command(command, changed) => {
+                turn.answer(command.ticket, if changed { Outcome::Done } else { Outcome::TimedOut });
+                self.doubt(false);
+                Ok(())
+            }
+            Cargo::KeepAlive => self.on_unanswered_probe(turn),
+        }
+    }
+
+    fn doubt(&mut self, batch: bool) {
+        match self.health {
+            Health::Unproven | Health::Answering => self.health = Health::Doubted { batch },
+            Health::Doubted { .. } | Health::Locked { .. } => {}
+        }
+    }
+
+    fn on_unanswered_probe(&mut self, turn: &mut Turn<'_>) -> Result<(), GiveUp> {
+        let probe_at = turn.now + BREAKER;
+        match self.health {
+            Health::Answering => self.doubt(false),
+            Health::Unproven | Health::Doubted { .. } => {
+                self.health = Health::Locked { since: turn.now, probe_at, lost: 0 };
+                for waiting in self.waiting.drain(..) {
+                    turn.out.push(Action::Answer(waiting.ticket, Outcome::Unresponsive));
+                }
+                turn.out.push(Action::State(State::Unresponsive));
+                turn.tell(Remark::Unresponsive);
+            }
+            Health::Locked { since, lost, .. } => {
+                let deaf =
+                    turn.levels.newest().is_none_or(|newest| turn.now.saturating_sub(newest) > BREAKER);
+                // As long as levels flow the connection is worth more than a new one that may not get them.
+                if lost + 1 >= PROBES && deaf {
+                    return Err(GiveUp);
+                }
+                self.health = Health::Locked { since, probe_at, lost: lost.saturating_add(1) };
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what is most urgent, if nothing is under way and the pace allows it.
+    pub(super) fn send_next(&mut self, turn: &mut Turn<'_>) {
+        if self.flight.is_some() || turn.now < self.free_at {
+            return;
+        }
+        let cargo = match self.health {
+            Health::Locked { probe_at, .. } => (turn.now >= probe_at).then_some(Cargo::KeepAlive),
+            Health::Doubted { .. } => Some(Cargo::KeepAlive),
+            Health::Unproven | Health::Answering => self.next_cargo(turn.now),
+        };
+        let Some(cargo) = cargo else { return };
+        let id = self.next_id;
+        self.next_id = self.next_id % i32::MAX.unsigned_abs() + 1;
+        let patience = match &cargo {
+            Cargo::Batch(_) if self.subscribes_blindly => UNANSWERED,
+            Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command(..) if self.last_chance => LAST_CHANCE,
+            Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command(..) => ANSWER,
+        };
+        turn.out.push(Action::Send(cargo.line(id)));
+        self.flight = Some(Flight { id, until: turn.now + patience, cargo });
+        self.free_at = turn.now + GAP;
+        self.keep_alive_at = turn.now + KEEP_ALIVE;
+    }
+
+    fn next_cargo(&mut self, now: Time) -> Option<Cargo> {
+        if now >= self.keep_alive_at {
+            return Some(Cargo::KeepAlive);
+        }
+        if let Some(waiting) = self.waiting.pop_front() {
+            return Some(Cargo::Command(waiting, false));
+        }
+        if let Some(group) = self.survey.next() {
+            return Some(Cargo::batch(group, false));
+        }
+        if now < self.sweep_at {
+            return None;
+        }
+        match self.survey.next_of_sweep() {
+            Some(group) => {
+                self.sweep_at = now + SWEEP_GAP;
+                Some(Cargo::batch(group, true))
+            }
+            None => {
+                self.sweep_at = now + SWEEP_EVERY;
+                self.survey.begin_sweep();
+                None
+            }
+        }
+    }
+}

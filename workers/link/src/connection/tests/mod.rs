@@ -1,0 +1,7 @@
+//! The connection in simulated time.
+
+mod cases;
+mod commands;
+mod processor;
+mod random;
+mod world;

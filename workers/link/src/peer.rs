@@ -1,0 +1,248 @@
+//! One processor: its connection's decisions, carried out on a TCP stream and in the table.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use atlas::MeterId;
+use atlas::order::Order;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use table::{Connection as State, LinkWriter, Place};
+
+use crate::connection::{Action, Connection, Event, Outcome, Remark, Ticket};
+use crate::diary::Diary;
+use crate::lines::Lines;
+use crate::tcp;
+
+/// Bytes read in one turn: a processor that floods must not keep the others waiting.
+const MAX_READ: usize = 64 << 10;
+/// Bytes that wait to be sent; there is one message under way at a time, and none has 4 KiB.
+const MAX_OUTPUT: usize = 64 << 10;
+
+/// What carrying out works with.
+pub(crate) struct Tools<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) table: LinkWriter<'a>,
+    pub(crate) diary: &'a mut Diary,
+    /// What became of commands.
+    pub(crate) answers: &'a mut Vec<(Ticket, Outcome)>,
+}
+
+/// A TCP stream, opening or open.
+struct Stream {
+    socket: TcpStream,
+    open: bool,
+    /// The kernel may have something to read; may take something to write.
+    readable: bool,
+    writable: bool,
+    input: Lines,
+    output: Vec<u8>,
+}
+
+/// One processor.
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+    pub(crate) place: Option<Place>,
+    source: Option<SocketAddr>,
+    token: Token,
+    connection: Connection,
+    stream: Option<Stream>,
+}
+
+impl Peer {
+    pub(crate) fn new(
+        name: String,
+        address: SocketAddr,
+        place: Option<Place>,
+        source: Option<SocketAddr>,
+        token: Token,
+        connection: Connection,
+    ) -> Peer {
+        Peer { name, address, place, source, token, connection, stream: None }
+    }
+
+    /// When the connection wants the clock.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.connection.deadline()
+    }
+
+    /// Whether something can be read without a new event.
+    pub(crate) fn has_more(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.open && stream.readable)
+    }
+
+    /// Notes what the poll said.
+    pub(crate) fn note(&mut self, event: &mio::event::Event) {
+        if let Some(stream) = &mut self.stream {
+            stream.readable |= event.is_readable() || event.is_error();
+            stream.writable |= event.is_writable() || event.is_error();
+        }
+    }
+
+    /// Reads and writes what is possible, a bounded part of it.
+    pub(crate) fn work(&mut self, now: Duration, tools: &mut Tools<'_>) {
+        let Some(stream) = &mut self.stream else { return };
+        if !stream.open {
+            match stream.finish_opening() {
+                Ok(false) => return,
+                Ok(true) => self.happen(now, Event::Opened, tools),
+                Err(e) => return self.lose(now, &e.to_string(), tools),
+            }
+        }
+        let mut lines = Vec::new();
+        let read = self.stream.as_mut().map_or(Ok(()), |stream| stream.read(&mut lines));
+        for line in lines {
+            self.happen(now, Event::Line(&line), tools);
+        }
+        let written = self.stream.as_mut().map_or(Ok(()), Stream::write);
+        if let Err(e) = read.and(written) {
+            self.lose(now, &e.to_string(), tools);
+        }
+    }
+
+    pub(crate) fn tick(&mut self, now: Duration, tools: &mut Tools<'_>) {
+        self.happen(now, Event::Clock, tools);
+    }
+
+    pub(crate) fn command(&mut self, now: Duration, ticket: Ticket, order: &Order, tools: &mut Tools<'_>) {
+        self.happen(now, Event::Command(ticket, order), tools);
+    }
+
+    pub(crate) fn heard(&mut self, now: Duration, heard: &[(MeterId, Duration)], tools: &mut Tools<'_>) {
+        self.happen(now, Event::Heard(heard), tools);
+    }
+
+    /// The stream is dead: nothing of it is used any more.
+    fn lose(&mut self, now: Duration, why: &str, tools: &mut Tools<'_>) {
+        self.close(tools.registry);
+        self.happen(now, Event::Closed(why), tools);
+    }
+
+    fn happen(&mut self, now: Duration, event: Event<'_>, tools: &mut Tools<'_>) {
+        let mut actions = Vec::new();
+        self.connection.handle(now, event, &mut actions);
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
+            if let Err(e) = self.perform(action, tools) {
+                self.close(tools.registry);
+                let mut more = Vec::new();
+                self.connection.handle(now, Event::Closed(&e.to_string()), &mut more);
+                actions.extend(more);
+            }
+        }
+    }
+
+    /// An error is the end of the stream.
+    fn perform(&mut self, action: Action, tools: &mut Tools<'_>) -> io::Result<()> {
+        match action {
+            Action::Open => {
+                let mut socket = tcp::connect(self.address, self.source)?;
+                tools.registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
+                self.stream = Some(Stream::new(socket));
+            }
+            Action::Close => self.close(tools.registry),
+            Action::Send(line) => {
+                // One that was closed in the same turn: its loss is told already.
+                let Some(stream) = &mut self.stream else { return Ok(()) };
+                stream.output.extend_from_slice(line.as_bytes());
+                stream.write()?;
+            }
+            Action::State(state) => self.show(state, tools.table),
+            Action::Name(meter, name) => {
+                if let Some(place) = self.place {
+                    tools.table.set_name(place, meter.kind as u8, meter.index, name.as_deref());
+                }
+            }
+            Action::Muted(meter, muted) => {
+                if let Some(place) = self.place {
+                    tools.table.set_muted(place, meter.kind as u8, meter.index, Some(muted));
+                }
+            }
+            Action::Answer(ticket, outcome) => tools.answers.push((ticket, outcome)),
+            Action::Tell(remark) => {
+                let warning = match remark {
+                    Remark::Connected | Remark::Recovered(_) | Remark::Levels => false,
+                    Remark::Unresponsive
+                    | Remark::Disconnected(_)
+                    | Remark::GivenUp
+                    | Remark::NoLevels(_)
+                    | Remark::Silent(_) => true,
+                };
+                tools.diary.note(warning, format!("{} ({}) {remark}", self.name, self.address));
+            }
+        }
+        Ok(())
+    }
+
+    /// Who is away may be muted by others meanwhile.
+    fn show(&self, state: State, table: LinkWriter<'_>) {
+        let Some(place) = self.place else { return };
+        table.set_connection(place, state);
+        if state == State::Disconnected {
+            table.forget_mutes(place);
+        }
+    }
+
+    fn close(&mut self, registry: &Registry) {
+        if let Some(mut stream) = self.stream.take() {
+            let _ = registry.deregister(&mut stream.socket);
+        }
+    }
+}
+
+impl Stream {
+    fn new(socket: TcpStream) -> Stream {
+        let (input, output) = (Lines::default(), Vec::new());
+        Stream { socket, open: false, readable: false, writable: false, input, output }
+    }
+
+    /// Whether it is open now.
+    fn finish_opening(&mut self) -> io::Result<bool> {
+        if let Some(e) = self.socket.take_error()? {
+            return Err(e);
+        }
+        match self.socket.peer_addr() {
+            Ok(_) => {
+                self.open = true;
+                Ok(true)
+            }
+            Err(e) if e.kind() == ErrorKind::NotConnected => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn read(&mut self, lines: &mut Vec<Vec<u8>>) -> io::Result<()> {
+        let (mut buffer, mut total) = ([0; 8192], 0);
+        while self.readable && total < MAX_READ {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return Err(io::Error::other("the processor closed the connection")),
+                Ok(count) => {
+                    total += count;
+                    self.input.feed(&buffer[..count], |line| lines.push(line.to_owned()));
+                }
+                Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        while !self.output.is_empty() && self.writable && self.open {
+            match self.socket.write(&self.output) {
+                Ok(count) => drop(self.output.drain(..count)),
+                Err(e) if e.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        if self.output.len() > MAX_OUTPUT {
+            return Err(io::Error::other("the processor takes nothing"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! The TCP stream to a processor: non-blocking, and noticed dead.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+/// An idle connection is probed by the kernel after this, …
+const IDLE: Duration = Duration::from_secs(10);
+/// … each so often, …
+const PROBE: Duration = Duration::from_secs(5);
+/// … and is dead after so many without an answer.
+const PROBES: u32 = 3;
+/// What we sent and nobody acknowledged for so long: the cable is pulled.
+const USER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Begins to connect. The processor sends its meters to the address that this comes from: `from`, if the cluster listens
+/// at one address alone.
+pub(crate) fn connect(to: SocketAddr, from: Option<SocketAddr>) -> io::Result<TcpStream> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let socket = Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))?;
+    let keep_alive = TcpKeepalive::new().with_time(IDLE).with_interval(PROBE).with_retries(PROBES);
+    socket.set_tcp_keepalive(&keep_alive)?;
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(from) = from {
+        socket.bind(&from.into())?;
+    }
+    match socket.connect(&to.into()) {
+        Err(e) if e.raw_os_error() == Some(nix::libc::EINPROGRESS) => {}
+        connected => connected?,
+    }
+    Ok(TcpStream::from_std(socket.into()))
+}
+
+/// The address of ours to which meters must come, of those the cluster listens at (separated by commas): one of the
+/// processor's family, unless a wildcard takes them all.
+pub(crate) fn source(listen: &str, to: SocketAddr) -> Option<SocketAddr> {
+    let listen: Vec<SocketAddr> = listen.split(',').filter_map(|address| address.parse().ok()).collect();
+    let wildcard =
+        |address: &SocketAddr| address.ip().is_unspecified() && (address.is_ipv6() || to.is_ipv4());
+    if listen.iter().any(wildcard) {
+        return None;
+    }
+    let fits = |address: &&SocketAddr| {
+        address.is_ipv4() == to.is_ipv4() && address.ip().is_loopback() == to.ip().is_loopback()
+    };
+    listen.iter().find(fits).map(|address| SocketAddr::new(address.ip(), 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_comes_from_where_the_meters_are_read() {
+        let to = |text: &str| text.parse().unwrap();
+        for (listen, processor, expected) in [
+            ("0.0.0.0:3131", "10.0.0.1:5321", None),
+            ("[::]:3131", "10.0.0.1:5321", None),
+            ("10.0.0.9:3131", "10.0.0.1:5321", Some("10.0.0.9:0")),
+            ("127.0.0.1:3131,10.0.0.9:3131", "10.0.0.1:5321", Some("10.0.0.9:0")),
+            ("127.0.0.1:3131", "127.0.0.2:5321", Some("127.0.0.1:0")),
+            ("127.0.0.1:3131", "10.0.0.1:5321", None),
+            ("[::1]:3131", "10.0.0.1:5321", None),
+            ("10.0.0.9:3131,0.0.0.0:3132", "10.0.0.1:5321", None),
+            ("", "10.0.0.1:5321", None),
+        ] {
+            assert_eq!(source(listen, to(processor)), expected.map(to), "{listen} {processor}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The role: prepare, wait for the seat, connect, and go on until told to leave.
+
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use atlas::order::Request;
+use atlas::{Kind, MeterId};
+use contract::{Contract, Failure, LISTEN, Life, RUNTIME_DIR, SEAT, Seat, clock};
+use mio::{Events, Poll, Token};
+use nix::fcntl::{Flock, FlockArg};
+use sys::map::Mapping;
+use table::{LinkWriter, Place, Reader, Writer};
+
+use crate::connection::{Connection, Outcome, Ticket};
+use crate::diary::{self, Diary};
+use crate::door::{self, Door};
+use crate::peer::{Peer, Tools};
+use crate::settings::Settings;
+use crate::{TABLE, places, reply, tcp};
+
+/// How often the table is looked at for meters that are silent.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// The life of the role.
+pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
+    let settings = Settings::parse(&contract.config()?)?;
+    let (seat, table_fd) = (contract.take(SEAT)?, contract.take(TABLE.name)?);
+    let table = Mapping::new(table_fd.as_fd(), table::BYTES)
+        .map_err(|e| Failure::of("cannot map the meter table", &e))?;
+    let kept = contract.take_stored().into_iter().find(|(name, _)| name == door::KEPT).map(|(_, fd)| fd);
+    let poll = Poll::new().map_err(|e| Failure::of("cannot make a poll", &e))?;
+    contract.notify.ready();
+    // Declared before every socket: it is let go after the last of them is closed.
+    let _seat = Seat::wait(seat.as_fd()).map_err(|e| Failure::of("cannot wait for the slot's lock", &e))?;
+
+    let mut diary = Diary::default();
+    let folder = std::env::var_os(RUNTIME_DIR).map(PathBuf::from);
+    let _folder = folder.as_deref().map(|folder| lock(folder, &mut diary));
+    let door = folder.and_then(|folder| open_door(kept, &folder, &contract, &poll, &mut diary));
+    let words = table.words();
+    let peers = peers(&settings, words, &table_fd, &mut diary)?;
+    let link = LinkWriter::new(words).map_err(strange)?;
+    let reader = Reader::new(words).map_err(strange)?;
+    let life = Life::begin(contract, poll.registry(), clock::boot())?;
+    let mut shell = Shell {
+        poll,
+        life,
+        link,
+        reader,
+        peers,
+        door,
+        diary,
+        requests: Vec::new(),
+        next_look: Duration::ZERO,
+    };
+    let mut events = Events::with_capacity(256);
+    while !shell.life.leaving() {
+        shell.turn(&mut events)?;
+    }
+    shell.life.notify().stopping();
+    Ok(())
+}
+
+fn strange(why: table::Foreign) -> Failure {
+    Failure { what: format!("the meter table is not what this version knows: {why}"), errno: 0 }
+}
+
+/// A link whose supervisor was killed lives on for milliseconds, and its seat is not that of the next cluster: but their
+/// folder is the same one. The lock (flock(2)) is let go with the descriptor.
+fn lock(folder: &Path, diary: &mut Diary) -> Option<Flock<File>> {
+    let locked = File::open(folder).and_then(|file| {
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| std::io::Error::from(e))
+    });
+    locked.inspect_err(|e| diary.note(true, format!("cannot lock {}: {e}", folder.display()))).ok()
+}
+
+/// Without it meters flow all the same.
+fn open_door(
+    kept: Option<OwnedFd>,
+    folder: &Path,
+    contract: &Contract,
+    poll: &Poll,
+    diary: &mut Diary,
+) -> Option<Door> {
+    match Door::open(kept, folder, &contract.notify, poll.registry()) {
+        Ok(door) => Some(door),
+        Err(e) => {
+            diary.note(true, format!("cannot take commands in {}: {e}", folder.display()));
+            None
+        }
+    }
+}
+
+/// One for each processor of the configuration.
+fn peers(
+    settings: &Settings,
+    words: &[std::sync::atomic::AtomicU64],
+    segment: &OwnedFd,
+    diary: &mut Diary,
+) -> Result<Vec<Peer>, Failure> {
+    let writer = Writer::new(words).map_err(strange)?;
+    let link = LinkWriter::new(words).map_err(strange)?;
+    let addresses: Vec<IpAddr> = settings.processors().iter().map(|one| one.address().ip()).collect();
+    let places = places::claim(&addresses, &writer, &link, segment.as_fd());
+    let listen = std::env::var(LISTEN).unwrap_or_default();
+    let now = clock::boot();
+    let make = |(index, (processor, place)): (usize, (&crate::settings::Processor, Option<Place>))| {
+        if place.is_none() {
+            diary.note(true, format!("{} has no place in the meter table: it is full", processor.name));
+        }
+        let address = processor.address();
+        let connection = Connection::new(now, random(), settings.reads_levels());
+        let source = tcp::source(&listen, address);
+        Peer::new(processor.name.clone(), address, place, source, Token(index), connection)
+    };
+    Ok(settings.processors().iter().zip(places).enumerate().map(make).collect())
+}
+
+/// A number that differs from process to process.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// A command that is under way: who asked, what it is about.
+struct Asked {
+    ticket: Ticket,
+    peer: usize,
+    param: String,
+}
+
+/// Everything that a turn works with.
+struct Shell<'a> {
+    // Dropped in this order: sockets first.
+    peers: Vec<Peer>,
+    door: Option<Door>,
+    poll: Poll,
+    life: Life,
+    link: LinkWriter<'a>,
+    reader: Reader<&'a [std::sync::atomic::AtomicU64]>,
+    diary: Diary,
+    requests: Vec<Asked>,
+    next_look: Duration,
+}
+
+impl Shell<'_> {
+    /// Waits, takes what came, and only then judges what did not come.
+    fn turn(&mut self, events: &mut Events) -> Result<(), Failure> {
+        let full = self.diary.flush(self.life.notify());
+        self.wait(events, full)?;
+        for event in events.iter() {
+            let Token(index) = event.token();
+            let ours = self.life.handle(event.token())
+                || self.door.as_mut().is_some_and(|door| door.note(event.token()));
+            if !ours && let Some(peer) = self.peers.get_mut(index) {
+                peer.note(event);
+            }
+        }
+        let mut answers = Vec::new();
+        self.with_peers(&mut answers, |peer, now, tools| peer.work(now, tools));
+        self.take_requests(&mut answers);
+        self.look(&mut answers);
+        self.with_peers(&mut answers, |peer, now, tools| {
+            if peer.deadline() <= now {
+                peer.tick(now, tools);
+            }
+        });
+        answers.into_iter().for_each(|(ticket, outcome)| self.answer(ticket, outcome));
+        Ok(())
+    }
+
+    fn wait(&mut self, events: &mut Events, full: bool) -> Result<(), Failure> {
+        let now = clock::boot();
+        let more = self.peers.iter().any(Peer::has_more) || self.door.as_ref().is_some_and(Door::has_more);
+        let due = self.peers.iter().map(Peer::deadline).fold(self.next_look, Duration::min);
+        let mut wait = if more { Duration::ZERO } else { due.saturating_sub(now) };
+        wait = self.life.poll_wait(now).map_or(wait, |ping| ping.min(wait));
+        if full {
+            wait = wait.min(diary::RETRY);
+        }
+        // Up to the next millisecond: epoll knows none between.
+        let wait = Duration::from_millis(u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX));
+        match self.poll.poll(events, Some(wait)) {
+            Err(e) if e.kind() != std::io::ErrorKind::Interrupted => Err(Failure::of("cannot wait", &e)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn with_peers(
+        &mut self,
+        answers: &mut Vec<(Ticket, Outcome)>,
+        mut work: impl FnMut(&mut Peer, Duration, &mut Tools<'_>),
+    ) {
+        let now = clock::boot();
+        let mut tools =
+            Tools { registry: self.poll.registry(), table: self.link, diary: &mut self.diary, answers };
+        self.peers.iter_mut().for_each(|peer| work(peer, now, &mut tools));
+    }
+
+    /// Tells each connection when its meters were heard.
+    fn look(&mut self, answers: &mut Vec<(Ticket, Outcome)>) {
+        let now = clock::boot();
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + LOOK;
+        let mut tools =
+            Tools { registry: self.poll.registry(), table: self.link, diary: &mut self.diary, answers };
+        for peer in &mut self.peers {
+            let Some(place) = peer.place else { continue };
+            let heard: Vec<(MeterId, Duration)> = self
+                .reader
+                .meters(place)
+                .filter_map(|meter| {
+                    let kind = *Kind::ALL.get(usize::from(meter.kind))?;
+                    Some((MeterId { kind, index: meter.index }, Duration::from_micros(meter.micros)))
+                })
+                .collect();
+            peer.heard(now, &heard, &mut tools);
+        }
+    }
+
+    fn take_requests(&mut self, answers: &mut Vec<(Ticket, Outcome)>) {
+        let Some(door) = &mut self.door else { return };
+        for (ticket, request) in door.poll_requests(self.poll.registry()) {
+            self.take_request(ticket, request, answers);
+        }
+    }
+
+    fn take_request(&mut self, ticket: Ticket, request: Request, answers: &mut Vec<(Ticket, Outcome)>) {
+        let address = request.processor.parse().ok();
+        let wanted = |peer: &Peer| peer.name == request.processor || Some(peer.address.ip()) == address;
+        let peer = self.peers.iter().position(wanted).ok_or_else(|| {
+            let known: Vec<&str> = self.peers.iter().map(|peer| peer.name.as_str()).collect();
+            reply::unknown_processor(&request.processor, &known)
+        });
+        match peer.and_then(|peer| Ok((peer, request.check()?))) {
+            Ok((peer, order)) => {
+                self.requests.push(Asked { ticket, peer, param: order.param.clone() });
+                let mut tools = Tools {
+                    registry: self.poll.registry(),
+                    table: self.link,
+                    diary: &mut self.diary,
+                    answers,
+                };
+                self.peers[peer].command(clock::boot(), ticket, &order, &mut tools);
+            }
+            Err(error) => {
+                let reply = atlas::order::Reply { error: Some(error), ..Default::default() };
+                self.door.iter_mut().for_each(|door| door.answer(ticket, &reply));
+            }
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, outcome: Outcome) {
+        let Some(at) = self.requests.iter().position(|asked| asked.ticket == ticket) else { return };
+        let asked = self.requests.swap_remove(at);
+        let reply = reply::of(outcome, &self.peers[asked.peer].name, &asked.param);
+        self.door.iter_mut().for_each(|door| door.answer(ticket, &reply));
+    }
+}
