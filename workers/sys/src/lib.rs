@@ -5,6 +5,7 @@
 //! given this process the descriptors it names, [`map`] on segments being sealed.
 
 pub mod batch;
+pub mod discard;
 pub mod fds;
 pub mod group;
 pub mod map;
