@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// Where the peers lie that are fetched, and the results
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     pub(crate) folder: PathBuf,
+    /// Where the samples lie [default: results.json in there, try.json of a run that only prints]
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
     /// Where the page and its plots lie
     #[arg(long, value_name = "DIR", default_value = "docs")]
     pub(crate) docs: PathBuf,
@@ -78,8 +81,10 @@ impl Args {
         !self.quick && self.only.is_empty()
     }
 
+    /// Where the samples go; those of a try never take the place of what the page shows.
     pub(crate) fn results(&self) -> PathBuf {
-        self.folder.join("results.json")
+        let name = if self.is_full() { "results.json" } else { "try.json" };
+        self.results.clone().unwrap_or_else(|| self.folder.join(name))
     }
 }
 
@@ -99,6 +104,8 @@ mod tests {
         assert_eq!((quick.rounds(), quick.is_full()), (1, false));
         assert_eq!(quick.groups(), [Group::Steady, Group::Latency]);
         assert_eq!(args(&["--quick", "--rounds", "3"]).rounds(), 3);
+        assert!(full.results().ends_with("results.json") && quick.results().ends_with("try.json"));
+        assert!(args(&["--report-only"]).results().ends_with("results.json"));
         assert!(args(&["null-sink", "127.0.0.1:9", "/tmp/x"]).role.is_some());
     }
 

@@ -44,12 +44,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Trouble> {
         samples: stage.samples,
     };
     print!("{}", report::text(&results));
-    // What the page shows is never written over by a try.
-    if args.is_full() {
-        save(args, &results)?;
-        report::write(&results, &args.docs)?;
-    }
-    Ok(())
+    save(args, &results)?;
+    if args.is_full() { report::write(&results, &args.docs) } else { Ok(()) }
 }
 
 /// The report of the last full run.

@@ -76,6 +76,12 @@ pub(crate) fn lives(pid: i32) -> bool {
     after_name(pid).is_some_and(|rest| !rest.trim_start().starts_with('Z'))
 }
 
+/// Whether it waits for something, under that name (/proc/PID/comm).
+pub(crate) fn sleeps(pid: i32, name: &str) -> bool {
+    let own = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    own.trim_end() == name && after_name(pid).is_some_and(|rest| rest.trim_start().starts_with('S'))
+}
+
 /// Sends a signal; one that is gone misses it.
 pub(crate) fn signal(pid: i32, signal: Signal) {
     if pid > 1 {

@@ -12,6 +12,9 @@ use crate::trouble::{Trouble, cannot};
 /// nginx's stream module, where Debian puts it.
 const STREAM_MODULE: &str = "usr/lib/nginx/modules/ngx_stream_module.so";
 
+/// A shell that becomes what its arguments say.
+const BECOME: &str = r#"read go; exec "$0" "$@" </dev/null"#;
+
 /// All that a run uses.
 pub(crate) struct Site {
     pub(crate) cluster: PathBuf,
@@ -68,10 +71,11 @@ impl Site {
         made.map_err(cannot(format_args!("make a folder in {}", self.folder.path().display())))
     }
 
-    /// A command that gets TERM when this process ends, however it ends.
+    /// A command for [`crate::subject::Guarded::launch`]: it is ready to become the program once it reads a line, so that
+    /// its start is measured from exec; and it gets TERM when this process ends, however it ends.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+        command.args(["--pdeathsig", "TERM", "--", "sh", "-c", BECOME]).arg(program);
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("ATLAS_CLUSTER_") || text.starts_with("LISTEN_") || text == "NOTIFY_SOCKET" {

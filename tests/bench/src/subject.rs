@@ -1,7 +1,8 @@
 //! What is measured: receivers of one kind each, started, asked and stopped in one way.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
-use std::process::{Child, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -20,7 +21,7 @@ pub(crate) trait Subject {
     fn roots(&self) -> Vec<i32>;
     /// Datagrams that it has received, and stored if it stores any, by its own account.
     fn received(&mut self) -> Result<u64, Trouble>;
-    /// How long it took to start: from the command until it was ready.
+    /// How long it took to start: from exec until it was ready.
     fn started_in(&self) -> Duration;
 
     /// Every process of it.
@@ -101,9 +102,19 @@ impl Entry {
 pub(crate) struct Guarded(Child);
 
 impl Guarded {
-    pub(crate) fn spawn(command: &mut std::process::Command) -> Result<Guarded, Trouble> {
+    pub(crate) fn spawn(command: &mut Command) -> Result<Guarded, Trouble> {
         let what = format!("run {}", command.get_program().display());
         command.spawn().map(Guarded).map_err(cannot(what))
+    }
+
+    /// Starts what [`Site::command`] made; answers when it was told to go, too.
+    pub(crate) fn launch(command: &mut Command) -> Result<(Guarded, Instant), Trouble> {
+        let mut child = Guarded::spawn(command.stdin(Stdio::piped()))?;
+        let (pid, line) = (child.pid(), child.0.stdin.take());
+        wait_for("a shell waits for its line", || Ok(process::sleeps(pid, "sh").then_some(())))?;
+        let began = Instant::now();
+        let told = line.map_or(Ok(()), |mut line| line.write_all(b"go\n"));
+        told.map_err(cannot("tell a shell to go")).map(|()| (child, began))
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -153,7 +164,6 @@ impl Drop for Guarded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
 
     #[test]
     fn names_are_unique_and_everybody_has_a_base() {

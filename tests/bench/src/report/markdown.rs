@@ -61,12 +61,14 @@ impl fmt::Display for Table {
     }
 }
 
-/// `1 234 (1 100 … 1 300)`: the median, and the spread.
+/// `1 234 (1 100 … 1 300)`: the median, and the spread where there is one.
 pub(super) fn spread(value: Option<Spread>, show: impl Fn(f64) -> String) -> String {
-    value.map_or_else(
-        || NONE.into(),
-        |of| format!("{} ({} … {})", show(of.median), show(of.least), show(of.most)),
-    )
+    let Some(of) = value else { return NONE.into() };
+    if of.least == of.most {
+        show(of.median)
+    } else {
+        format!("{} ({} … {})", show(of.median), show(of.least), show(of.most))
+    }
 }
 
 /// The median alone.
@@ -152,5 +154,6 @@ mod tests {
         assert_eq!(spread(None, whole), NONE);
         let of = Spread { median: 2.0, least: 1.0, most: 3000.0 };
         assert_eq!(spread(Some(of), whole), "2 (1 … 3 000)");
+        assert_eq!(spread(Some(Spread { least: 2.0, most: 2.0, ..of }), whole), "2");
     }
 }

@@ -23,6 +23,9 @@ use crate::wait::{PATIENCE, wait_for};
 /// A run of this length is stable, so its restart is at once: workers are killed one soon after another here.
 const MIN_UPTIME: &str = "worker.min_uptime=1ms";
 
+/// What the supervisor logs when every worker is online.
+const ONLINE: &str = "cluster online";
+
 /// The supervisor and its workers.
 pub(crate) struct Cluster {
     child: Guarded,
@@ -55,15 +58,16 @@ impl Cluster {
         let mut command = site.command(&site.cluster);
         command.args(["start", "--listen", &address.to_string(), "--workers", &workers.to_string()]);
         command.args(["--set", MIN_UPTIME, "--set", &format!("receive_buffer={}", port::room())]);
-        command.arg("--config").arg(&config).arg("--runtime-dir").arg(&runtime).stdin(Stdio::null());
+        command.arg("--config").arg(&config).arg("--runtime-dir").arg(&runtime);
         output_to(&mut command, &log)?;
-        let began = Instant::now();
-        let mut child = Guarded::spawn(&mut command)?;
-        let ready = || (state(&runtime).as_deref() == Some("online")).then(|| began.elapsed());
+        let (mut child, began) = Guarded::launch(&mut command)?;
+        // By its log: to be asked again and again would slow a start down.
         let said = || fs::read_to_string(&log).unwrap_or_default();
+        let ready = || said().contains(ONLINE).then(|| began.elapsed());
         let started_in = child.wait_for("atlas-cluster", ready, said)?;
         let binary = site.cluster.clone();
-        Ok(Cluster { child, binary, runtime, address, started_in, _folder: folder })
+        let cluster = Cluster { child, binary, runtime, address, started_in, _folder: folder };
+        cluster.wait_until_online().map(|()| cluster)
     }
 
     /// `reload`, from the command to its return.

@@ -5,8 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -41,10 +40,9 @@ impl Nginx {
             .replace("{room}", &port::room().to_string());
         fs::write(&config, text).map_err(cannot("write nginx.conf"))?;
         let mut command = site.command(&site.nginx);
-        command.arg("-p").arg(folder.path()).args(["-e", "stderr", "-c"]).arg(&config).stdin(Stdio::null());
+        command.arg("-p").arg(folder.path()).args(["-e", "stderr", "-c"]).arg(&config);
         output_to(&mut command, &log)?;
-        let began = Instant::now();
-        let mut child = Guarded::spawn(&mut command)?;
+        let (mut child, began) = Guarded::launch(&mut command)?;
         let (pid, status) = (child.pid(), folder.path().join("status"));
         let ready = || {
             let bound = port::queue(address).is_ok_and(|queue| queue.sockets == workers);

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::process::Stdio;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -52,8 +51,8 @@ impl Null {
                 file.and_then(|file| page(&file)).map_err(cannot(format_args!("map {}", path.display())))?,
             );
             let mut command = site.command(&own);
-            command.arg("null-sink").arg(address.to_string()).arg(&path).stdin(Stdio::null());
-            children.push(Guarded::spawn(&mut command)?);
+            command.arg("null-sink").arg(address.to_string()).arg(&path);
+            children.push(Guarded::launch(&mut command)?.0);
         }
         for (child, page) in children.iter_mut().zip(&pages) {
             let ready = || (page.words()[READY].load(Ordering::Acquire) == 1).then_some(());

@@ -3,8 +3,8 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -29,11 +29,10 @@ impl Script {
         let (folder, address) = (site.new_folder()?, port::free()?);
         let log = folder.path().join("log");
         let mut command = site.command(interpreter);
-        command.arg(site.peers.join(script)).stdin(Stdio::null());
+        command.arg(site.peers.join(script));
         tell(&mut command, folder.path(), address);
         output_to(&mut command, &log)?;
-        let began = Instant::now();
-        let mut child = Guarded::spawn(&mut command)?;
+        let (mut child, began) = Guarded::launch(&mut command)?;
         let tally = Tally::new(folder.path());
         let ready = || (!tally.ready().is_empty()).then_some(());
         child.wait_for(script, ready, || fs::read_to_string(&log).unwrap_or_default())?;
