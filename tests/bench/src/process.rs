@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -87,6 +89,19 @@ pub(crate) fn signal(pid: i32, signal: Signal) {
     if pid > 1 {
         let _ = kill(Pid::from_raw(pid), signal);
     }
+}
+
+/// SIGKILL to those of `pids` that have not ended within `patience`; none lives on the return, or the kernel holds it.
+pub(crate) fn end(pids: &[i32], patience: Duration) {
+    let gone = |patience| {
+        let deadline = Instant::now() + patience;
+        while pids.iter().any(|&pid| lives(pid)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(2));
+        }
+    };
+    gone(patience);
+    pids.iter().filter(|&&pid| lives(pid)).for_each(|&pid| signal(pid, Signal::SIGKILL));
+    gone(patience);
 }
 
 fn parent(pid: i32) -> Option<i32> {

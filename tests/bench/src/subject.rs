@@ -153,11 +153,9 @@ impl Drop for Guarded {
         while self.try_exit().is_none() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
         }
-        for &pid in all.iter().skip(1).filter(|&&pid| process::lives(pid)) {
-            process::signal(pid, Signal::SIGKILL);
-        }
         let _ = self.0.kill();
         let _ = self.0.wait();
+        process::end(all.get(1..).unwrap_or_default(), PATIENCE / 10);
     }
 }
 

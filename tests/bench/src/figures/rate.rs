@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use udp_load::{Plan, Speed};
+
 use super::steady::turned;
 use crate::samples::Figure;
 use crate::search::{Search, Verdict};
@@ -18,6 +20,7 @@ const HIGHEST: f64 = 1_500_000.0;
 /// 1 500 000 ÷ 4 000 to the power of 1 ÷ 2⁸ is 1.02: the last step.
 const TRIES: u32 = 8;
 const TIME: Duration = Duration::from_millis(350);
+const TICK: Duration = Duration::from_millis(1);
 /// What may wait at the end of the load, in seconds of it.
 const MAY_WAIT: f64 = 0.010;
 
@@ -27,7 +30,8 @@ pub(super) fn measure(stage: &mut Stage<'_>) -> Result<(), Trouble> {
         stage.warm_up(&mut *subject)?;
         let best = highest(stage, &mut *subject)?;
         stage.note(Figure::HighestRate, &entry.name(), 0, best);
-        let plan = stage.plan(&*subject, (2.0 * best).max(LOWEST), stage.time(3 * TIME));
+        let twice = (2.0 * best).max(LOWEST);
+        let plan = pushed(stage.plan(&*subject, twice, stage.time(3 * TIME)), twice);
         let shot = stage.fire(&mut *subject, &plan)?;
         stage.note(Figure::LostAtTwice, &entry.name(), 0, shot.lost());
         stage.note(Figure::TwiceRate, &entry.name(), 0, shot.sent.rate());
@@ -49,8 +53,14 @@ fn highest(stage: &Stage<'_>, subject: &mut dyn Subject) -> Result<f64, Trouble>
 }
 
 fn attempt(stage: &Stage<'_>, subject: &mut dyn Subject, rate: f64) -> Result<Verdict, Trouble> {
-    let plan = stage.plan(subject, rate, stage.time(TIME));
+    let plan = pushed(stage.plan(subject, rate, stage.time(TIME)), rate);
     Ok(judge(&stage.fire(subject, &plan)?))
+}
+
+/// A sender that the receivers have kept from the CPU catches up with more than usual.
+fn pushed(plan: Plan, rate: f64) -> Plan {
+    let burst = (rate * MAY_WAIT).ceil() as u64;
+    Plan { speed: Speed::Paced { rate, burst, tick: TICK }, ..plan }
 }
 
 fn judge(shot: &Shot) -> Verdict {

@@ -93,8 +93,8 @@ fn lines(file: &Path, results: &Results) -> Result<(), Trouble> {
     let area = SVGBackend::new(file, (WIDTH, 360)).into_drawing_area();
     area.fill(&WHITE).map_err(|e| failed(&e))?;
     let panels = area.split_evenly((1, 2));
-    let shown = [(Figure::ByWorkersNs, "workers"), (Figure::BySendersNs, "senders, 4 workers")];
-    for (panel, (figure, what)) in panels.iter().zip(shown) {
+    let shown = [(Figure::ByWorkersNs, "workers", 2.0), (Figure::BySendersNs, "senders, 4 workers", 10.0)];
+    for (panel, (figure, what, base)) in panels.iter().zip(shown) {
         let curves = [Kind::Null, Kind::Cluster].map(|kind| curve(results, figure, kind));
         let points = || curves.iter().flatten();
         let most = points().map(|point| point.1).fold(1.0, f64::max) * 1.1;
@@ -102,13 +102,15 @@ fn lines(file: &Path, results: &Results) -> Result<(), Trouble> {
         let mut chart = ChartBuilder::on(panel)
             .caption(what, (FONT, 16))
             .margin(12)
+            .margin_right(30)
             .x_label_area_size(30)
             .y_label_area_size(60)
-            .build_cartesian_2d((1.0..last).log_scale(), 0.0..most)
+            .build_cartesian_2d((1.0..last).log_scale().base(base), 0.0..most)
             .map_err(|e| failed(&e))?;
         let number = |value: &f64| whole(*value);
         let mut mesh = chart.configure_mesh();
-        let mesh = mesh.disable_x_mesh().x_label_formatter(&number).y_label_formatter(&number);
+        let mesh =
+            mesh.disable_x_mesh().max_light_lines(1).x_label_formatter(&number).y_label_formatter(&number);
         mesh.y_desc("ns").draw().map_err(|e| failed(&e))?;
         for (curve, (colour, name)) in curves.iter().zip([(SECOND, "null sink"), (FIRST, "atlas-cluster")]) {
             let drawn =

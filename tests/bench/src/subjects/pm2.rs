@@ -123,12 +123,6 @@ impl Drop for Pm2 {
     fn drop(&mut self) {
         let all = process::tree(self.daemon);
         let _ = self.words.run(&["kill"]);
-        let deadline = Instant::now() + PATIENCE / 10;
-        while all.iter().any(|&pid| process::lives(pid)) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        all.into_iter()
-            .filter(|&pid| process::lives(pid))
-            .for_each(|pid| process::signal(pid, Signal::SIGKILL));
+        process::end(&all, PATIENCE / 10);
     }
 }
