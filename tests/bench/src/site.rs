@@ -36,8 +36,10 @@ impl Site {
         let absolute = |path: &Path| path.canonicalize().ok();
         let cluster = absolute(cluster)
             .ok_or_else(|| missing(cluster.display(), "cargo build --release -p atlas-cluster"))?;
+        let fetch =
+            format!("npm install --no-save --prefix {} pm2 (as scripts/bench.sh does)", fetched.display());
         let pm2 = fetched.join("node_modules/pm2/bin/pm2");
-        let pm2 = absolute(&pm2).ok_or_else(|| missing("PM2", "scripts/bench.sh fetches it"))?;
+        let pm2 = absolute(&pm2).ok_or_else(|| missing("PM2", &fetch))?;
         let (nginx, nginx_stream) = nginx(fetched)?;
         let setpriv = on_path("setpriv");
         setpriv.ok_or_else(|| missing("setpriv", "apt-get install util-linux"))?;
