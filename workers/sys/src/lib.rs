@@ -5,6 +5,7 @@
 //! in this process opening a descriptor without CLOEXEC, [`map`] on segments being sealed.
 
 pub mod batch;
+pub mod discard;
 pub mod fds;
 pub mod group;
 pub mod map;
