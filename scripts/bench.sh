@@ -51,5 +51,5 @@ if [ ! -e "$peers/nginx/usr/sbin/nginx" ] && command -v apt-get >/dev/null; then
     rm -rf "$folder"
 fi
 
-cargo build --release --quiet -p atlas-cluster
+scripts/build.sh
 exec "$@"
