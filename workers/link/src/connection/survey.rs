@@ -55,14 +55,16 @@ impl Survey {
         survey
     }
 
-    /// Looks again for meters that were not there.
+    /// Looks again for meters that were not there, or of which nothing was ever seen.
     pub(super) fn begin_sweep(&mut self) {
         let all = Kind::ALL
             .into_iter()
             .flat_map(|kind| (0..INDICES as u8).map(move |index| MeterId { kind, index }));
         let all = all.map(|of| ParamId { of, aspect: Aspect::Meter });
-        let open =
-            |param: &ParamId| matches!(self.standing[param.ordinal()], Standing::Unasked | Standing::Absent);
+        let open = |param: &ParamId| {
+            let standing = self.standing[param.ordinal()];
+            matches!(standing, Standing::Unasked | Standing::Accepted | Standing::Absent)
+        };
         self.sweep = all.filter(open).collect();
     }
 

@@ -9,6 +9,7 @@ use table::Connection as State;
 use super::commands::{get, set};
 use super::processor::{Processor, STYLES, Style};
 use super::world::{Network, World};
+use crate::connection::limits::SWEEP_EVERY;
 
 #[derive(Clone, Copy, Debug)]
 enum Fate {
@@ -26,6 +27,8 @@ enum Fate {
     Dumb(bool),
 }
 
+/// The one of [`SAYINGS`] that denies a meter.
+const DENIAL: usize = 4;
 const SAYINGS: [&str; 8] = [
     "",
     "garbage",
@@ -81,9 +84,10 @@ fn live(style: Style, seed: u64, fates: &[Fate]) {
     world.network = Network::Open;
     world.latency = Duration::from_millis(2);
     (world.processor.locked, world.processor.all_dumb) = (false, false);
-    world.run_until(Duration::from_secs(400), |world| {
-        world.state() == Some(State::Connected) && world.fresh()
-    });
+    // Where subscriptions get no answer, and where a meter was denied that is there, the next sweep finds it.
+    let misled = style == Style::UpdatesOnly || fates.iter().any(|fate| matches!(fate, Fate::Say(DENIAL)));
+    let patience = Duration::from_secs(400) + if misled { SWEEP_EVERY } else { Duration::ZERO };
+    world.run_until(patience, |world| world.state() == Some(State::Connected) && world.fresh());
     world.run(Duration::from_secs(30));
     let ticket = world.order(&get("ZoneGain_1"));
     world.run_until(Duration::from_secs(10), |world| world.outcomes.contains_key(&ticket));
