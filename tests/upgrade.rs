@@ -1,6 +1,7 @@
 //! Upgrade: the supervisor becomes the binary on disk; same pid, same sockets, same counters, nothing lost.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -9,6 +10,8 @@ use harness::{
     Builder, Cluster, Faults, Ledger, Load, Place, cluster, heavy, install, next_binary, process, wait_until,
 };
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 const AT_ONCE: &str = "[worker]\nmin_uptime = \"0s\"\nexp_backoff_restart_delay = \"0s\"\n";
 
@@ -214,6 +217,18 @@ fn a_binary_that_cannot_take_over_changes_nothing_and_the_reason_is_told() {
     refused("the beginning of a program", "is it an atlas-cluster?");
     install(&here.binary, b"");
     refused("an empty file", "could not be executed");
+    install(&here.binary, b"#!/bin/sh\nexit 0\n");
+    refused("a script", "a script cannot be upgraded to");
+    fs::remove_file(&here.binary).expect("it is removed");
+    mkfifo(&here.binary, Mode::S_IRWXU).expect("a FIFO");
+    refused("a FIFO, which opens when somebody writes", "it is a FIFO");
+    fs::remove_file(&here.binary).expect("it is removed");
+    fs::create_dir(&here.binary).expect("a folder");
+    refused("a directory", "it is a directory");
+    fs::remove_dir(&here.binary).expect("it is removed");
+    here.install_next();
+    fs::set_permissions(&here.binary, Permissions::from_mode(0o644)).expect("a mode");
+    refused("one that may not be run", "permission denied (not executable)");
     here.install_next();
     here.order_fault("die");
     refused("one that crashes", "SIGABRT");

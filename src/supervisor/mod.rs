@@ -26,6 +26,7 @@ pub(crate) mod foreign;
 mod generations;
 mod handover;
 mod held;
+mod image;
 mod kept;
 pub(crate) mod launcher;
 mod limits;

@@ -20,9 +20,8 @@ use crossbeam_channel::{Receiver, bounded};
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::fcntl::{AtFlags, FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use super::children::Ending;
@@ -31,7 +30,7 @@ use super::handover::{self, FORMATS, VARIABLE};
 use super::held::Held;
 use super::log_writer::LAST_WORDS;
 use super::notify::{Line, Said};
-use super::{Shell, clock, desk};
+use super::{Shell, clock, desk, image};
 use crate::core::Tick;
 use crate::exit;
 use crate::wire::{Answer, LastReload, Trouble};
@@ -95,7 +94,7 @@ fn judge(reply: Option<Reply>, ending: Ending, late: bool) -> Result<u32, String
             Err(format!("cannot: {reason}"))
         }
         (None, Ending::Code(sys::process::EXIT_NO_EXEC)) => {
-            Err("could not be executed: it is no program for this machine".into())
+            Err("could not be executed: it is no program for this machine, or still being written".into())
         }
         (None, Ending::Code(_) | Ending::Signal(_)) => {
             Err(format!("{ending} without a word about it: is it an atlas-cluster?"))
@@ -117,14 +116,16 @@ impl Shell {
         }
         let binary = self.binary.display().to_string();
         log::info!("upgrade ordered: asking {binary} whether it can take over");
-        match self.begin_check() {
-            Ok((image, step)) => self.upgrade = Some(Upgrade { askers: vec![asker], image, step }),
-            Err(e) => self.tell_upgrade_failed(&[asker], &format!("cannot run {binary}: {e}")),
+        let begun = image::open(&self.binary)
+            .map_err(|unfit| unfit.to_string())
+            .and_then(|image| Ok((self.begin_check(&image).map_err(|e| e.to_string())?, image)));
+        match begun {
+            Ok((step, image)) => self.upgrade = Some(Upgrade { askers: vec![asker], image, step }),
+            Err(why) => self.tell_upgrade_failed(&[asker], &format!("cannot run {binary}: {why}")),
         }
     }
 
-    fn begin_check(&self) -> io::Result<(OwnedFd, Step)> {
-        let image = open(&self.binary, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    fn begin_check(&self, image: &OwnedFd) -> io::Result<Step> {
         let line = Line::open(self.children.notify_folder(), "takeover")?;
         let (state, _) = self.freeze(&[]);
         let offers: Vec<(String, OwnedFd)> = FORMATS
@@ -140,7 +141,7 @@ impl Shell {
         let fd = line.socket().as_raw_fd();
         self.poll.registry().register(&mut SourceFd(&fd), LINE, Interest::READABLE)?;
         let until = clock::now().after(PATIENCE);
-        Ok((image, Step::Checking { pid, line, until, late: false }))
+        Ok(Step::Checking { pid, line, until, late: false })
     }
 
     /// When there is something to be done without an event.
@@ -318,7 +319,12 @@ mod tests {
                 Err("exited with code 0 after it said that it can, in format 99"),
             ),
             (cannot, Ending::Code(1), false, Err("cannot: no")),
-            (None, Ending::Code(127), false, Err("could not be executed: it is no program for this machine")),
+            (
+                None,
+                Ending::Code(127),
+                false,
+                Err("could not be executed: it is no program for this machine, or still being written"),
+            ),
             (
                 None,
                 Ending::Code(0),
