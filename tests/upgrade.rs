@@ -246,6 +246,27 @@ fn a_binary_that_cannot_take_over_changes_nothing_and_the_reason_is_told() {
 }
 
 #[test]
+fn whoever_asks_for_a_newer_binary_does_not_get_the_answer_of_the_older_one() {
+    let here = Installed::new();
+    let cluster = asked_by_us(here.cluster().start());
+    here.install_next();
+    here.order_fault("hang");
+    thread::scope(|scope| {
+        let first = scope.spawn(|| cluster.command(["upgrade"]));
+        let hung = harness::wait_for("it is being checked", || {
+            process::children(cluster.pid()).into_iter().find(|one| one.title.contains("--takeover-check"))
+        });
+        here.install_old();
+        let second = scope.spawn(|| cluster.command(["upgrade"]));
+        cluster.expect_log("upgrade ordered while one is under way");
+        process::signal(hung.pid, Signal::SIGKILL);
+        first.join().expect("the command ends").expect_code(1).expect_said(&["killed by SIGKILL"]);
+        second.join().expect("the command ends").expect_code(0);
+    });
+    assert_eq!(cluster.expect_state("online").cluster.upgrades, 1);
+}
+
+#[test]
 fn a_state_that_the_binary_does_not_understand_is_refused_by_it() {
     let here = Installed::new();
     let cluster = asked_by_us(here.cluster().arg("--demo").start());

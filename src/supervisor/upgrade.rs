@@ -45,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// An upgrade on its way.
 pub(super) struct Upgrade {
     askers: Vec<Asker>,
+    /// Who asked after the binary was opened, perhaps for another one: its failure is none of theirs.
+    later: Vec<Asker>,
     image: OwnedFd,
     step: Step,
 }
@@ -56,6 +58,13 @@ enum Step {
     Checked(u32),
     /// The same, once the log's last lines are written, or `until` then: they would go with this image.
     Telling { format: u32, written: Receiver<()>, until: Tick },
+}
+
+impl Upgrade {
+    /// Who hears of it when it is done, or overtaken by a stop.
+    fn everybody(&self) -> Vec<Asker> {
+        self.askers.iter().chain(&self.later).cloned().collect()
+    }
 }
 
 /// What the new binary says of it.
@@ -106,22 +115,34 @@ fn judge(reply: Option<Reply>, ending: Ending, late: bool) -> Result<u32, String
 }
 
 impl Shell {
-    /// Begins an upgrade, or lets one more hear of the one on its way.
+    /// Begins an upgrade, or lets one more wait for the one on its way.
     pub(super) fn order_upgrade(&mut self, asker: Asker) {
-        if let Some(upgrade) = &mut self.upgrade {
-            if !desk::join(&mut upgrade.askers, &asker) {
-                self.refuse_to_wait(&asker, "an upgrade");
-            }
-            return;
+        let Some(upgrade) = &mut self.upgrade else { return self.begin_upgrade(vec![asker]) };
+        if desk::join(&mut upgrade.later, &asker) {
+            log::info!("upgrade ordered while one is under way: another one follows if that fails");
+        } else {
+            self.refuse_to_wait(&asker, "an upgrade");
         }
+    }
+
+    fn begin_upgrade(&mut self, askers: Vec<Asker>) {
         let binary = self.binary.display().to_string();
         log::info!("upgrade ordered: asking {binary} whether it can take over");
         let begun = image::open(&self.binary)
             .map_err(|unfit| unfit.to_string())
             .and_then(|image| Ok((self.begin_check(&image).map_err(|e| e.to_string())?, image)));
         match begun {
-            Ok((step, image)) => self.upgrade = Some(Upgrade { askers: vec![asker], image, step }),
-            Err(why) => self.tell_upgrade_failed(&[asker], &format!("cannot run {binary}: {why}")),
+            Ok((step, image)) => self.upgrade = Some(Upgrade { askers, later: Vec::new(), image, step }),
+            Err(why) => self.tell_upgrade_failed(&askers, &format!("cannot run {binary}: {why}")),
+        }
+    }
+
+    /// It is over; who asked later gets an upgrade of his own, of what lies there now.
+    fn give_up(&mut self, upgrade: Upgrade, why: &str) {
+        let Upgrade { askers, later, .. } = upgrade;
+        self.tell_upgrade_failed(&askers, why);
+        if !later.is_empty() {
+            self.begin_upgrade(later);
         }
     }
 
@@ -172,7 +193,7 @@ impl Shell {
             }
             Err(why) => {
                 let what = format!("{} was asked whether it can take over, and {why}", self.binary.display());
-                self.tell_upgrade_failed(&upgrade.askers, &what);
+                self.give_up(upgrade, &what);
             }
         }
     }
@@ -230,7 +251,7 @@ impl Shell {
             if let Step::Checking { pid, .. } = upgrade.step {
                 let _ = killpg(pid, Signal::SIGKILL);
             }
-            self.tell_upgrade_failed(&upgrade.askers, "the cluster is stopping");
+            self.tell_upgrade_failed(&upgrade.everybody(), "the cluster is stopping");
         }
     }
 
@@ -249,13 +270,14 @@ impl Shell {
             Err(e) => e,
         };
         let what = format!("cannot execute {}: {error}", self.binary.display());
-        self.tell_upgrade_failed(&upgrade.askers, &what);
+        self.give_up(upgrade, &what);
         self.reap(); // whoever died since this turn's reaping: his signal was taken above
     }
 
     /// Becomes the new image; what comes back is why not, and then everything is as before. Signals are held back.
     fn replace(&self, upgrade: &Upgrade, format: u32) -> io::Result<std::convert::Infallible> {
-        let (state, packing) = self.freeze(&upgrade.askers);
+        let askers = upgrade.everybody();
+        let (state, packing) = self.freeze(&askers);
         let text = handover::sealed(&state.write(format)?)?;
         let variable =
             (OsString::from(VARIABLE), format!("{}:{}", std::process::id(), text.as_raw_fd()).into());
