@@ -156,7 +156,7 @@ pub struct Cluster {
 }
 
 /// How the last reload went.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastReload {
     /// `running`, `done`, `failed` or `refused`.
     pub result: String,

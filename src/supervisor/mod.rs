@@ -157,6 +157,8 @@ struct Shell {
     blames: Blames,
     news: news::Reporter,
     last_reload: Option<LastReload>,
+    /// What `scale` had set when a supervisor before us died, until it is reached again.
+    scaled_before: Option<u8>,
     next_memory_look: Instant,
     started: Tick,
     /// The same by the wall clock: RFC 3339, UTC.

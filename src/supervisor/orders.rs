@@ -97,9 +97,9 @@ impl Shell {
         });
         match prepared {
             Ok((generation, plan)) => {
-                self.remember();
                 self.last_reload =
                     Some(LastReload { result: "running".into(), generation: generation.0, error: None });
+                self.remember();
                 let ticket = self.desk.open(Errand::Reload(generation), askers);
                 self.events.push_back(Event::Order(ticket, Order::Reload { generation, plan }));
             }
@@ -118,8 +118,9 @@ impl Shell {
 
     fn finish_reload(&mut self, askers: &[Asker], report: LastReload, error: Option<&Trouble>) {
         let answer = Answer { reload: Some(report.clone()), error: error.cloned(), ..Answer::default() };
-        self.tell_askers(askers, &answer);
         self.last_reload = Some(report);
+        self.remember();
+        self.tell_askers(askers, &answer);
     }
 
     fn order_restart(&mut self, client: Client, ids: &[String]) {
@@ -146,6 +147,15 @@ impl Shell {
         }
         let ticket = self.desk.open(Errand::Scale, vec![asker]);
         self.events.push_back(Event::Order(ticket, Order::Scale(scale)));
+    }
+
+    /// An order like any other: should the workers that it adds not come up, the others are there.
+    pub(super) fn scale_as_before(&mut self) {
+        if let Some(workers) = self.scaled_before {
+            log::info!("scaling to {}, as before", news::workers(workers));
+            let ticket = self.desk.open(Errand::Scale, Vec::new());
+            self.events.push_back(Event::Order(ticket, Order::Scale(Scale::To(workers))));
+        }
     }
 
     fn slot_named(&self, id: &str) -> Option<Slot> {
@@ -222,6 +232,8 @@ impl Shell {
             // Overtaken by a harder one: it is the same end that they wait for.
             Errand::Stop if outcome == Outcome::Superseded && self.desk.join_stop(&askers) => {}
             Errand::Scale => {
+                self.scaled_before = None;
+                self.remember();
                 let (number, named) = (self.fleet.wanted(), news::workers(self.fleet.wanted()));
                 let error = trouble.map(|trouble| match outcome {
                     Outcome::Failed(_) => {
