@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
-use harness::{Cluster, Faults, Ledger, Load, Place, cluster, install, process, wait_for, wait_until};
+use harness::{Builder, Cluster, Faults, Ledger, Load, Place, cluster, install, process, wait_for, wait_until};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -93,6 +93,46 @@ fn successors_in_every_state_do_not_outlive_their_supervisor() {
     });
     cluster.signal(Signal::SIGKILL);
     assert_eq!(cluster.wait_for_end(), -1);
+}
+
+/// One that holds signals back and has no handlers yet. That moment may pass unseen: so many are tried.
+fn in_its_first_moment(builder: &Builder) -> Cluster {
+    let has = |status: &str, mask: &str| {
+        let bits = status.lines().find_map(|line| line.strip_prefix(mask)).expect("a line about signals");
+        u64::from_str_radix(bits.trim(), 16).expect("a mask") & 1 << (Signal::SIGHUP as u32 - 1) != 0
+    };
+    for _ in 0..100 {
+        let cluster = builder.clone().spawn();
+        let status = || fs::read_to_string(format!("/proc/{}/status", cluster.pid())).unwrap_or_default();
+        // Without a pause: the moment is shorter than that.
+        loop {
+            let status = status();
+            match (has(&status, "SigBlk:"), has(&status, "SigCgt:")) {
+                (true, false) => return cluster,
+                (_, true) => break,
+                (false, false) => {}
+            }
+        }
+    }
+    panic!("no supervisor held signals back before its handlers were there");
+}
+
+#[test]
+fn signals_in_the_first_moment_are_heard() {
+    let place = Place::new();
+    let builder = cluster!().place(&place).workers(1);
+    let cluster = in_its_first_moment(&builder);
+    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGTTIN] {
+        cluster.signal(signal);
+    }
+    cluster.expect("it was upgraded, reloaded and scaled", |list| {
+        let done = list.cluster.last_reload.as_ref().is_some_and(|last| last.result == "done");
+        (list.cluster.upgrades, list.workers.len(), done) == (1, 2, true)
+    });
+    drop(cluster);
+    let cluster = in_its_first_moment(&builder);
+    cluster.signal(Signal::SIGTERM);
+    assert_eq!(cluster.wait_for_end(), 0);
 }
 
 #[test]

@@ -25,7 +25,7 @@ mod ears;
 pub(crate) mod foreign;
 mod generations;
 mod handover;
-mod held;
+pub(crate) mod held;
 mod image;
 mod kept;
 pub(crate) mod launcher;
@@ -326,7 +326,7 @@ fn signals(registry: &Registry) -> io::Result<Signals> {
     let mut signals =
         Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2])?;
     registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
-    // Whoever started us may have had some blocked; before an exec we blocked them all.
+    // Blocked since our first moment (`main`), and before an exec.
     SigSet::empty().thread_set_mask()?;
     Ok(signals)
 }
