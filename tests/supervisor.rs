@@ -3,8 +3,11 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::process::Command;
 
-use harness::{Builder, Cluster, Faults, Ledger, Load, Place, cluster, install, process, wait_for, wait_until};
+use harness::{
+    Builder, Cluster, Faults, Ledger, Load, Place, cluster, install, process, wait_for, wait_until,
+};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -132,6 +135,30 @@ fn signals_in_the_first_moment_are_heard() {
     drop(cluster);
     let cluster = in_its_first_moment(&builder);
     cluster.signal(Signal::SIGTERM);
+    assert_eq!(cluster.wait_for_end(), 0);
+}
+
+#[test]
+fn a_log_file_at_its_limit_costs_lines_alone() {
+    let place = Place::new();
+    let file = place.folder().join("log");
+    let script = format!("exec \"$@\" 2>>{}", file.display());
+    let cluster = cluster!().place(&place).wrapped_in(&["sh", "-c", &script, "sh"]).start();
+    let limit = |bytes: &str| {
+        let mut prlimit = Command::new("prlimit");
+        prlimit.arg(format!("--pid={}", cluster.pid())).arg(format!("--fsize={bytes}:"));
+        assert!(prlimit.status().expect("prlimit (Debian: util-linux) runs").success());
+    };
+    limit("0");
+    for slot in [0, 1] {
+        cluster.kill_worker(slot).expect_replaced_after("SIGKILL");
+    }
+    limit("unlimited");
+    cluster.signal(Signal::SIGUSR1);
+    wait_until("what was left out is told", || {
+        fs::read_to_string(&file).expect("the log").contains(" log lines were left out")
+    });
+    cluster.command(["stop"]).expect_code(0);
     assert_eq!(cluster.wait_for_end(), 0);
 }
 

@@ -40,6 +40,7 @@ fn main(mut contract: Contract) -> Result<(), Failure> {
     if !config.worker.wait_ready {
         contract.notify.ready();
     }
+    sys::process::die_of_file_limit();
     // What exec does not touch is right already: LISTEN_PID (the pid stays), NOTIFY_SOCKET, NODE_APP_INSTANCE, the
     // parent-death signal.
     let own = |name: &OsString| name.to_string_lossy().starts_with(contract::OWN);

@@ -94,6 +94,7 @@ pub(crate) struct Start {
 /// # Errors
 /// Why it could not be started, for the user.
 pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
+    sys::process::outlive_file_limit(); // log lines may go to a file
     let mut shell = match resume::state() {
         None => Shell::begin(start, roles)?,
         Some(state) => Shell::resume(state, start, roles)?,
