@@ -53,7 +53,7 @@ enum Order {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Memo {
     /// Of two, the higher one is in force.
-    serial: u64,
+    pub(super) serial: u64,
     /// The last number that was given to a generation.
     pub(super) generation: u32,
     /// What the kernel threw away in sockets that are closed.
