@@ -369,7 +369,11 @@ fn a_stop_overtakes_an_upgrade() {
         let upgrade = scope.spawn(|| cluster.command(["upgrade"]));
         wait_until("it is being checked", || process::children(cluster.pid()).len() == 3);
         cluster.command(["stop"]).expect_code(0);
-        upgrade.join().expect("the command ends").expect_code(1).expect_said(&["stopping"]);
+        upgrade
+            .join()
+            .expect("the command ends")
+            .expect_code(1)
+            .expect_said(&["stopping", "hint: start it again"]);
     });
     assert_eq!(cluster.wait_for_end(), 0);
 }

@@ -248,6 +248,8 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
         ("simulate --fault lockup@1", "--fault: `lockup@1` has a time or a duration that is none", FAULT),
         ("simulate --fault rename+1s", "--fault: `rename+1s` takes no duration", FAULT),
         ("simulate azm8", "unexpected argument 'azm8'", "see 'atlas-cluster simulate --help'"),
+        ("--", "there is no program behind `--`", NO_PROGRAM),
+        ("start --workers 2 --", "there is no program behind `--`", NO_PROGRAM),
         ("describe 3", "`describe` is not in version NOW yet", VERBS),
         ("--log-level debug logs --json", "`logs` is not in version NOW yet", VERBS),
         ("--daemon", "`--daemon` is not in version NOW yet", "leave it out, and let a service manager keep it in the background"),
@@ -294,4 +296,5 @@ const INACTIVITY: &str =
     "allowed: a duration of more than 0s up to a year, with its unit; for example `--inactivity 5m`";
 const FAULT: &str = "allowed: lockup, slow, half-open, garbage, reboot, rename, control-off, split, glued, crlf, each with \
                      @TIME and +DURATION; for example `--fault lockup@30s`";
+const NO_PROGRAM: &str = "name it: `atlas-cluster -- PROGRAM ARGS…`; without `--` the built-in worker runs";
 const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, simulate, version";

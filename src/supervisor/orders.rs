@@ -46,8 +46,7 @@ impl Shell {
             "stop" => self.order_stop(Asker::Client(client), request.now),
             verb => {
                 let message = format!("`{verb}` is unsupported by version {}", env!("CARGO_PKG_VERSION"));
-                let hint =
-                    "this cluster is older than your atlas-cluster command: restart it with the new one";
+                let hint = "this cluster is older than your command: `atlas-cluster upgrade` makes it the binary on disk";
                 self.refuse(client, message, Some(hint.into()), exit::FAILED);
             }
         }
@@ -146,6 +145,9 @@ impl Shell {
             Asker::Client(_) => log::info!("scale ordered: {scale}"),
         }
         let ticket = self.desk.open(Errand::Scale, vec![asker]);
+        if amount::is_cut(scale, self.fleet.wanted()) {
+            self.desk.note_cut(ticket);
+        }
         self.events.push_back(Event::Order(ticket, Order::Scale(scale)));
     }
 
@@ -199,6 +201,7 @@ impl Shell {
 
     /// The core has answered an order.
     pub(super) fn answer(&mut self, ticket: Ticket, outcome: Outcome) {
+        let cut = self.desk.was_cut(ticket);
         let Some((errand, askers)) = self.desk.close(ticket) else {
             panic!("the core answered a ticket that is not open: {ticket:?}")
         };
@@ -235,6 +238,7 @@ impl Shell {
                 self.scaled_before = None;
                 self.remember();
                 let (number, named) = (self.fleet.wanted(), news::workers(self.fleet.wanted()));
+                let bound = amount::bound(number).filter(|_| cut);
                 let error = trouble.map(|trouble| match outcome {
                     Outcome::Failed(_) => {
                         Trouble { message: format!("scaling to {named}: {}", trouble.message), ..trouble }
@@ -242,14 +246,15 @@ impl Shell {
                     Outcome::Done | Outcome::Refused(_) | Outcome::Superseded => trouble,
                 });
                 match &error {
-                    None => log::info!("scale done: {named}"),
+                    None => log::info!("scale done: {named}{}", bound.unwrap_or_default()),
                     Some(trouble) if outcome == Outcome::Superseded => {
                         log::info!("scale: {}", trouble.message)
                     }
                     Some(trouble) => log::warn!("scale not done: {}", trouble.message),
                 }
                 let workers = error.is_none().then_some(number);
-                self.tell_askers(&askers, &Answer { error, workers, ..Answer::default() });
+                let cut = bound.is_some() && workers.is_some();
+                self.tell_askers(&askers, &Answer { error, workers, cut, ..Answer::default() });
             }
             Errand::Restart | Errand::Stop => {
                 self.tell_askers(&askers, &Answer { error: trouble, ..Answer::default() });

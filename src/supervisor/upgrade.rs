@@ -31,7 +31,7 @@ use super::held::Held;
 use super::log_writer::LAST_WORDS;
 use super::notify::{Line, Said};
 use super::{Shell, clock, desk, image};
-use crate::core::Tick;
+use crate::core::{ClusterState, Tick};
 use crate::exit;
 use crate::wire::{Answer, LastReload, Trouble};
 
@@ -41,6 +41,11 @@ pub(crate) const CHECK: &str = "--takeover-check";
 pub(super) const LINE: Token = Token(3);
 /// What a binary may take to say that it could take over.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The way out of an upgrade that failed.
+const TRY_AGAIN: &str = "the cluster runs on as it was; put a working binary there and try again";
+/// Why there is no upgrade during a stop, and the way out.
+const STOPPING: &str = "the cluster is stopping";
+const START_AGAIN: &str = "start it again once it has stopped: it begins as the binary on disk";
 
 /// An upgrade on its way.
 pub(super) struct Upgrade {
@@ -126,6 +131,9 @@ impl Shell {
     }
 
     fn begin_upgrade(&mut self, askers: Vec<Asker>) {
+        if self.fleet.state() == ClusterState::Stopping {
+            return self.tell_upgrade_failed(&askers, STOPPING, START_AGAIN);
+        }
         let binary = self.binary.display().to_string();
         log::info!("upgrade ordered: asking {binary} whether it can take over");
         let begun = image::open(&self.binary)
@@ -133,14 +141,14 @@ impl Shell {
             .and_then(|image| Ok((self.begin_check(&image).map_err(|e| e.to_string())?, image)));
         match begun {
             Ok((step, image)) => self.upgrade = Some(Upgrade { askers, later: Vec::new(), image, step }),
-            Err(why) => self.tell_upgrade_failed(&askers, &format!("cannot run {binary}: {why}")),
+            Err(why) => self.tell_upgrade_failed(&askers, &format!("cannot run {binary}: {why}"), TRY_AGAIN),
         }
     }
 
     /// It is over; who asked later gets an upgrade of his own, of what lies there now.
     fn give_up(&mut self, upgrade: Upgrade, why: &str) {
         let Upgrade { askers, later, .. } = upgrade;
-        self.tell_upgrade_failed(&askers, why);
+        self.tell_upgrade_failed(&askers, why, TRY_AGAIN);
         if !later.is_empty() {
             self.begin_upgrade(later);
         }
@@ -251,7 +259,7 @@ impl Shell {
             if let Step::Checking { pid, .. } = upgrade.step {
                 let _ = killpg(pid, Signal::SIGKILL);
             }
-            self.tell_upgrade_failed(&upgrade.everybody(), "the cluster is stopping");
+            self.tell_upgrade_failed(&upgrade.everybody(), STOPPING, START_AGAIN);
         }
     }
 
@@ -298,15 +306,14 @@ impl Shell {
         result.map_err(io::Error::from)
     }
 
-    pub(super) fn tell_upgrade_failed(&mut self, askers: &[Asker], why: &str) {
+    fn tell_upgrade_failed(&mut self, askers: &[Asker], why: &str, hint: &str) {
         log::error!("upgrade failed, nothing was changed: {why}");
         let report = LastReload {
             result: "failed".into(),
             generation: self.fleet.generation().0,
             error: Some(why.to_owned()),
         };
-        let hint = Some("the cluster runs on as it was; put a working binary there and try again".into());
-        let error = Trouble { message: why.to_owned(), hint, exit: exit::FAILED };
+        let error = Trouble { message: why.to_owned(), hint: Some(hint.to_owned()), exit: exit::FAILED };
         for asker in askers {
             if let Asker::Client(client) = *asker {
                 let answer =
