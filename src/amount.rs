@@ -10,6 +10,24 @@ pub use crate::core::Scale;
 /// What is allowed, for a hint.
 pub const ALLOWED: &str = "allowed: a number from 1 to 64, or +N or -N for so many more or fewer";
 
+/// Whether that is more, or fewer, than there can be, from `workers` on.
+pub(crate) fn is_cut(scale: Scale, workers: u8) -> bool {
+    match scale {
+        Scale::To(_) => false,
+        Scale::Up(more) => workers.saturating_add(more) > MAX_WORKERS,
+        Scale::Down(fewer) => workers <= fewer,
+    }
+}
+
+/// What is said of a number at which a scaling was cut.
+pub(crate) fn bound(workers: u8) -> Option<&'static str> {
+    match workers {
+        1 => Some(" (1 is the least)"),
+        MAX_WORKERS => Some(" (64 is the most)"),
+        _ => None,
+    }
+}
+
 /// Why a text is no amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
@@ -52,6 +70,21 @@ impl fmt::Display for Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn relative_amounts_are_cut_at_the_bounds() {
+        for (scale, workers, cut) in [
+            (Scale::Down(1), 1, true),
+            (Scale::Down(5), 4, true),
+            (Scale::Down(3), 4, false),
+            (Scale::Up(1), 64, true),
+            (Scale::Up(60), 4, false),
+            (Scale::To(1), 1, false),
+        ] {
+            assert_eq!(is_cut(scale, workers), cut, "{scale} at {workers}");
+        }
+        assert_eq!(bound(MAX_WORKERS), Some(" (64 is the most)"));
+    }
 
     #[test]
     fn amounts_are_read_as_they_are_written() {

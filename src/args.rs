@@ -129,6 +129,9 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
 
 fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation, UsageError> {
     let (argv, verb) = with_verb(argv)?;
+    if verb == "start" && argv.last().is_some_and(|last| last == "--") {
+        return Err(usage::no_program());
+    }
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
         Err(error) => {

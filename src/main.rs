@@ -14,9 +14,9 @@ pub mod wire;
 
 use std::process::ExitCode;
 
-use args::Command;
+use args::{Command, Invocation};
 use roles::ROLES;
-use supervisor::{launcher, resume, upgrade};
+use supervisor::{held::Held, launcher, resume, upgrade};
 use wire::Trouble;
 
 fn main() -> ExitCode {
@@ -26,13 +26,18 @@ fn main() -> ExitCode {
 }
 
 fn run_command() -> u8 {
+    // A supervisor hears every signal from its first moment on: it waits until the handlers are there.
+    let held = Held::back();
     let mut arguments: Vec<_> = std::env::args_os().collect();
     // A supervisor asks whether we could take over from it, with the arguments that it was given.
     let check = arguments.get(1).is_some_and(|argument| argument == upgrade::CHECK);
     if check {
         arguments.remove(1);
     }
-    let invocation = match args::parse(arguments) {
+    let parsed = args::parse(arguments);
+    let starts = !check && matches!(&parsed, Ok(Invocation { command: Command::Start(..), .. }));
+    let held = held.ok().filter(|_| starts);
+    let invocation = match parsed {
         Ok(invocation) => invocation,
         Err(e) => {
             eprint!("{}", e.render());
@@ -41,6 +46,7 @@ fn run_command() -> u8 {
     };
     let length = invocation.runtime_dir.as_os_str().len();
     if length > wire::MAX_RUNTIME_DIR {
+        drop(held); // whom nobody reads can still be told to end
         let message = format!("--runtime-dir: a path of {length} bytes is too long for the sockets below it");
         let hint = Some(format!("choose one of at most {} bytes", wire::MAX_RUNTIME_DIR));
         return report(&Trouble { message, hint, exit: exit::USAGE });
@@ -54,7 +60,9 @@ fn run_command() -> u8 {
                 overrides,
                 file,
             };
-            supervisor::run(start, &ROLES).unwrap_or_else(|trouble| report(&trouble))
+            let ended = supervisor::run(start, &ROLES);
+            drop(held);
+            ended.unwrap_or_else(|trouble| report(&trouble))
         }
         command => cli::run(&command, &invocation.runtime_dir),
     }

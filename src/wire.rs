@@ -59,6 +59,9 @@ pub struct Answer {
     /// Answer to `scale`: how many workers there are now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<u8>,
+    /// Beside it: fewer, or more, were asked for than there can be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// Answer to `ping`: pid of the supervisor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -159,7 +162,7 @@ pub struct Cluster {
 }
 
 /// How the last reload went.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastReload {
     /// `running`, `done`, `failed` or `refused`.
     pub result: String,
@@ -225,9 +228,9 @@ pub struct Worker {
     pub counts: Counts,
     /// Bytes waiting in the slot's receive buffers.
     pub queue_bytes: Option<u64>,
-    /// Malformed datagrams by reason.
+    /// Malformed datagrams by reason. In a `view` it is empty, and not null: older versions want a map.
     #[serde(default)]
-    pub malformed_by_reason: std::collections::BTreeMap<String, u64>,
+    pub malformed_by_reason: Option<std::collections::BTreeMap<String, u64>>,
 }
 
 /// How a process ended.

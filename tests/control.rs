@@ -111,6 +111,8 @@ fn an_unknown_verb_is_answered_and_the_connection_goes_on() {
     assert_eq!(refused["error"]["exit"], 1);
     let said = refused["error"]["message"].as_str().expect("a message");
     assert!(said.contains("dance") && said.contains("unsupported by version"), "{said}");
+    let hint = refused["error"]["hint"].as_str().expect("a hint");
+    assert!(hint.contains("`atlas-cluster upgrade`"), "{hint}");
     client.write_all(PING).expect("sent");
     assert!(answer(&client).expect("an answer")["pid"].is_i64());
 }

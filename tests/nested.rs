@@ -91,6 +91,32 @@ fn a_start_with_fewer_workers_empties_and_closes_the_surplus() {
 }
 
 #[test]
+fn what_was_scaled_upgraded_and_reloaded_is_known_to_the_next_supervisor() {
+    let two = format!("workers = 2\n{AT_ONCE}");
+    let nested = cluster!().workers_as_configured().config(two).start_nested();
+    nested.inner.command(["upgrade"]).expect_code(0);
+    let known = |workers: usize| {
+        let list = nested.inner.expect(&format!("{workers} are online"), |list| {
+            list.cluster.state == "online" && list.workers.len() == workers
+        });
+        (list.cluster.upgrades, list.cluster.last_reload.map(|last| (last.result, last.generation)))
+    };
+    let mut supervisor = nested.inner.list().cluster.pid;
+    for workers in [5, 1, 3] {
+        nested.inner.command(["scale", &workers.to_string()]).expect_code(0);
+        for _ in 0..2 {
+            process::signal(supervisor, Signal::SIGKILL);
+            supervisor = expect_taken_up(&nested, supervisor);
+            assert_eq!(known(workers), (1, Some(("done".into(), 2))));
+        }
+    }
+    nested.inner.place().write_config(&format!("workers = 4\n{AT_ONCE}"));
+    process::signal(supervisor, Signal::SIGKILL);
+    expect_taken_up(&nested, supervisor);
+    known(4);
+}
+
+#[test]
 fn a_stop_of_the_outer_one_leaves_nobody_behind() {
     let nested = cluster!().workers(2).start_nested();
     nested.outer.command(["stop"]).expect_code(0);

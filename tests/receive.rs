@@ -102,7 +102,7 @@ fn every_form_of_datagram_is_counted_in_its_class_and_by_its_reason() {
     assert_eq!((totals.malformed, totals.unknown_sender, totals.dropped), (Some(11), Some(0), Some(0)));
     assert_eq!((totals.readings, totals.classes()), (Some(3), forms.len() as u64));
     for reason in ["empty", "too_long", "json", "depth", "number", "no_level", "bad_level"] {
-        let found: u64 = list.workers.iter().map(|worker| worker.malformed_by_reason[reason]).sum();
+        let found: u64 = list.workers.iter().map(|worker| worker.malformed_as(reason)).sum();
         assert_eq!(Some(found), expected(reason), "{reason}");
     }
     let bytes: usize = forms.iter().map(|(payload, _)| payload.len()).sum();

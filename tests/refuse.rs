@@ -188,7 +188,11 @@ fn a_cluster_does_not_grow_behind_somebody_in_its_group_and_loses_nothing_to_him
         let stranger = shares.bind(cluster.addresses()[0]).expect("our own user may join");
         for _ in 0..2 {
             let output = cluster.command(["scale", "4"]).expect_code(1);
-            output.expect_said(&["another reader", &format!("pid {}", std::process::id()), "\nhint: "]);
+            output.expect_said(&["another reader", &format!("pid {}", std::process::id())]).expect_said(&[
+                "\nhint: end that process",
+                "--share",
+                "a user of its own",
+            ]);
         }
         stranger.set_nonblocking(true).expect("a socket");
         assert!(stranger.recv(&mut [0; 512]).is_err(), "he gets nothing");

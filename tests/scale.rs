@@ -56,10 +56,10 @@ fn scale_sets_adds_and_takes_away_and_tells_how_many_there_are() {
         ("5", "scale done: 5 workers\n", 5),
         ("+2", "scale done: 7 workers\n", 7),
         ("-3", "scale done: 4 workers\n", 4),
-        ("+64", "scale done: 64 workers\n", 64),
-        ("+1", "scale done: 64 workers\n", 64),
-        ("-64", "scale done: 1 worker\n", 1),
-        ("-1", "scale done: 1 worker\n", 1),
+        ("+64", "scale done: 64 workers (64 is the most)\n", 64),
+        ("+1", "scale done: 64 workers (64 is the most)\n", 64),
+        ("-64", "scale done: 1 worker (1 is the least)\n", 1),
+        ("-1", "scale done: 1 worker (1 is the least)\n", 1),
         ("2", "scale done: 2 workers\n", 2),
     ] {
         assert_eq!(scaled(&cluster, amount), said);
@@ -223,7 +223,7 @@ fn more_workers_than_descriptors_are_refused_and_nothing_is_changed() {
     let limited = ["sh", "-c", "ulimit -n 156; exec \"$@\"", "sh"];
     let cluster = cluster!().workers_as_configured().config("workers = 2\n").wrapped_in(&limited).start();
     let before = cluster.list();
-    let said = ["6 workers on 1 addresses need 167 descriptors, and the limit is 156", "hint: raise it"];
+    let said = ["6 workers on 1 address need 167 descriptors, and the limit is 156", "hint: raise it"];
     scale(&cluster, "6").expect_code(1).expect_said(&said);
     scale(&cluster, "+4").expect_code(1).expect_said(&said);
     cluster.place().write_config("workers = 6\n");
@@ -232,7 +232,7 @@ fn more_workers_than_descriptors_are_refused_and_nothing_is_changed() {
     let after = cluster.list();
     assert_eq!((after.pids(), after.cluster.generation, after.cluster.workers_wanted), (before.pids(), 1, 2));
     scaled(&cluster, "5");
-    cluster.signal(Signal::SIGTTIN).expect_log("scale not done: 6 workers on 1 addresses");
+    cluster.signal(Signal::SIGTTIN).expect_log("scale not done: 6 workers on 1 address");
     cluster.place().write_config("workers = 2\nstale_after = \"7s\"\n");
     cluster.command(["reload"]).expect_code(0);
     expect_workers(&cluster, 5);

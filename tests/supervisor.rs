@@ -3,8 +3,11 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::process::Command;
 
-use harness::{Cluster, Faults, Ledger, Load, Place, cluster, install, process, wait_for, wait_until};
+use harness::{
+    Builder, Cluster, Faults, Ledger, Load, Place, cluster, install, process, wait_for, wait_until,
+};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -93,6 +96,70 @@ fn successors_in_every_state_do_not_outlive_their_supervisor() {
     });
     cluster.signal(Signal::SIGKILL);
     assert_eq!(cluster.wait_for_end(), -1);
+}
+
+/// One that holds signals back and has no handlers yet. That moment may pass unseen: so many are tried.
+fn in_its_first_moment(builder: &Builder) -> Cluster {
+    let has = |status: &str, mask: &str| {
+        let bits = status.lines().find_map(|line| line.strip_prefix(mask)).expect("a line about signals");
+        u64::from_str_radix(bits.trim(), 16).expect("a mask") & 1 << (Signal::SIGHUP as u32 - 1) != 0
+    };
+    for _ in 0..100 {
+        let cluster = builder.clone().spawn();
+        let status = || fs::read_to_string(format!("/proc/{}/status", cluster.pid())).unwrap_or_default();
+        // Without a pause: the moment is shorter than that.
+        loop {
+            let status = status();
+            match (has(&status, "SigBlk:"), has(&status, "SigCgt:")) {
+                (true, false) => return cluster,
+                (_, true) => break,
+                (false, false) => {}
+            }
+        }
+    }
+    panic!("no supervisor held signals back before its handlers were there");
+}
+
+#[test]
+fn signals_in_the_first_moment_are_heard() {
+    let place = Place::new();
+    let builder = cluster!().place(&place).workers(1);
+    let cluster = in_its_first_moment(&builder);
+    for signal in [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGTTIN] {
+        cluster.signal(signal);
+    }
+    cluster.expect("it was upgraded, reloaded and scaled", |list| {
+        let done = list.cluster.last_reload.as_ref().is_some_and(|last| last.result == "done");
+        (list.cluster.upgrades, list.workers.len(), done) == (1, 2, true)
+    });
+    drop(cluster);
+    let cluster = in_its_first_moment(&builder);
+    cluster.signal(Signal::SIGTERM);
+    assert_eq!(cluster.wait_for_end(), 0);
+}
+
+#[test]
+fn a_log_file_at_its_limit_costs_lines_alone() {
+    let place = Place::new();
+    let file = place.folder().join("log");
+    let script = format!("exec \"$@\" 2>>{}", file.display());
+    let cluster = cluster!().place(&place).wrapped_in(&["sh", "-c", &script, "sh"]).start();
+    let limit = |bytes: &str| {
+        let mut prlimit = Command::new("prlimit");
+        prlimit.arg(format!("--pid={}", cluster.pid())).arg(format!("--fsize={bytes}:"));
+        assert!(prlimit.status().expect("prlimit (Debian: util-linux) runs").success());
+    };
+    limit("0");
+    for slot in [0, 1] {
+        cluster.kill_worker(slot).expect_replaced_after("SIGKILL");
+    }
+    limit("unlimited");
+    cluster.signal(Signal::SIGUSR1);
+    wait_until("what was left out is told", || {
+        fs::read_to_string(&file).expect("the log").contains(" log lines were left out")
+    });
+    cluster.command(["stop"]).expect_code(0);
+    assert_eq!(cluster.wait_for_end(), 0);
 }
 
 #[test]
@@ -185,7 +252,7 @@ fn inner(cluster: &Cluster) -> i32 {
 #[test]
 fn as_pid_1_it_starts_reaps_orphans_restarts_and_stops() {
     harness::need_root();
-    let unshare = std::process::Command::new("unshare").arg("--version").output();
+    let unshare = Command::new("unshare").arg("--version").output();
     assert!(unshare.is_ok(), "this test needs unshare: apt-get install util-linux");
     // The shell leaves an orphan behind and becomes the supervisor.
     let script = "(sleep 1000 &); exec \"$@\"";

@@ -77,7 +77,7 @@ fn two_thousand_kills_at_a_hundred_thousand_datagrams_a_second_lose_and_double_n
     let expected = [sent.numbered, sent.empty, sent.numbered + sent.empty, sent.bytes, sent.numbered];
     assert_eq!(counted, expected.map(Some), "{totals:?}");
     assert_eq!(verdict.sent, sent.numbered);
-    let empty: u64 = cluster.list().workers.iter().map(|row| row.malformed_by_reason["empty"]).sum();
+    let empty: u64 = cluster.list().workers.iter().map(|row| row.malformed_as("empty")).sum();
     assert_eq!(empty, sent.empty);
     say(&format!(
         "seed {seed}: {kills} kills in {:.1} s at {:.0} datagrams a second: {} sent, {} of them empty, 0 lost, 0 doubled",

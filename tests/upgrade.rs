@@ -1,6 +1,7 @@
 //! Upgrade: the supervisor becomes the binary on disk; same pid, same sockets, same counters, nothing lost.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -9,6 +10,8 @@ use harness::{
     Builder, Cluster, Faults, Ledger, Load, Place, cluster, heavy, install, next_binary, process, wait_until,
 };
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 const AT_ONCE: &str = "[worker]\nmin_uptime = \"0s\"\nexp_backoff_restart_delay = \"0s\"\n";
 
@@ -214,6 +217,18 @@ fn a_binary_that_cannot_take_over_changes_nothing_and_the_reason_is_told() {
     refused("the beginning of a program", "is it an atlas-cluster?");
     install(&here.binary, b"");
     refused("an empty file", "could not be executed");
+    install(&here.binary, b"#!/bin/sh\nexit 0\n");
+    refused("a script", "a script cannot be upgraded to");
+    fs::remove_file(&here.binary).expect("it is removed");
+    mkfifo(&here.binary, Mode::S_IRWXU).expect("a FIFO");
+    refused("a FIFO, which opens when somebody writes", "it is a FIFO");
+    fs::remove_file(&here.binary).expect("it is removed");
+    fs::create_dir(&here.binary).expect("a folder");
+    refused("a directory", "it is a directory");
+    fs::remove_dir(&here.binary).expect("it is removed");
+    here.install_next();
+    fs::set_permissions(&here.binary, Permissions::from_mode(0o644)).expect("a mode");
+    refused("one that may not be run", "permission denied (not executable)");
     here.install_next();
     here.order_fault("die");
     refused("one that crashes", "SIGABRT");
@@ -228,6 +243,27 @@ fn a_binary_that_cannot_take_over_changes_nothing_and_the_reason_is_told() {
     load.stop();
     ledger.settle(&cluster);
     wait_until("no check is left", || process::children(cluster.pid()).len() == 2);
+}
+
+#[test]
+fn whoever_asks_for_a_newer_binary_does_not_get_the_answer_of_the_older_one() {
+    let here = Installed::new();
+    let cluster = asked_by_us(here.cluster().start());
+    here.install_next();
+    here.order_fault("hang");
+    thread::scope(|scope| {
+        let first = scope.spawn(|| cluster.command(["upgrade"]));
+        let hung = harness::wait_for("it is being checked", || {
+            process::children(cluster.pid()).into_iter().find(|one| one.title.contains("--takeover-check"))
+        });
+        here.install_old();
+        let second = scope.spawn(|| cluster.command(["upgrade"]));
+        cluster.expect_log("upgrade ordered while one is under way");
+        process::signal(hung.pid, Signal::SIGKILL);
+        first.join().expect("the command ends").expect_code(1).expect_said(&["killed by SIGKILL"]);
+        second.join().expect("the command ends").expect_code(0);
+    });
+    assert_eq!(cluster.expect_state("online").cluster.upgrades, 1);
 }
 
 #[test]
@@ -333,7 +369,11 @@ fn a_stop_overtakes_an_upgrade() {
         let upgrade = scope.spawn(|| cluster.command(["upgrade"]));
         wait_until("it is being checked", || process::children(cluster.pid()).len() == 3);
         cluster.command(["stop"]).expect_code(0);
-        upgrade.join().expect("the command ends").expect_code(1).expect_said(&["stopping"]);
+        upgrade
+            .join()
+            .expect("the command ends")
+            .expect_code(1)
+            .expect_said(&["stopping", "hint: start it again"]);
     });
     assert_eq!(cluster.wait_for_end(), 0);
 }

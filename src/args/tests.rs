@@ -251,6 +251,22 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
         ("scale -1.5", "scale: `-1.5` is not a number of workers", AMOUNT),
         ("scale -abc", "unexpected argument '-a'", "see 'atlas-cluster scale --help'"),
         ("scale 1 2", "unexpected argument '2'", "see 'atlas-cluster scale --help'"),
+        ("--", "there is no program behind `--`", NO_PROGRAM),
+        ("start --workers 2 --", "there is no program behind `--`", NO_PROGRAM),
+        ("describe 3", "`describe` is not in version NOW yet", VERBS),
+        ("--log-level debug logs --json", "`logs` is not in version NOW yet", VERBS),
+        ("--daemon", "`--daemon` is not in version NOW yet", "leave it out, and let a service manager keep it in the background"),
+        ("--share=2", "'--share' takes no value, but got '2'", "see 'atlas-cluster start --help'"),
+        ("--balance fast", "--balance: `fast` is unknown", "allowed: \"flow\" or \"spread\"; for example `--balance flow`"),
+    ];
+    are_refused(&table);
+    assert!(parsed("--balance spread").is_ok() && parsed("start --share").is_ok());
+}
+
+#[test]
+fn each_bad_line_about_processors_is_answered_with_what_is_wrong_and_the_way_out() {
+    #[rustfmt::skip]
+    let table = [
         ("simulate --model azm9", "--model: `azm9` is no model", "allowed: azm4, azm8, azmp4, azmp8; for example `--model azm8`"),
         ("simulate --address here", "--address: `here` is not an IP address", "for example `--address 127.0.0.3`"),
         ("simulate --tcp-port 65536", "--tcp-port: `65536` is out of range",
@@ -265,20 +281,20 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
         ("simulate azm8", "unexpected argument 'azm8'", "see 'atlas-cluster simulate --help'"),
         ("get bar ZoneGain_0 --format db", "--format: `db` is unknown", "allowed: val, pct, str"),
         ("get bar", "'get' needs <PARAM>", "see 'atlas-cluster get --help'"),
-        ("describe 3", "`describe` is not in version NOW yet", VERBS),
-        ("--log-level debug logs --json", "`logs` is not in version NOW yet", VERBS),
-        ("--daemon", "`--daemon` is not in version NOW yet", "leave it out, and let a service manager keep it in the background"),
-        ("--share=2", "'--share' takes no value, but got '2'", "see 'atlas-cluster start --help'"),
-        ("--balance fast", "--balance: `fast` is unknown", "allowed: \"flow\" or \"spread\"; for example `--balance flow`"),
     ];
-    for (line, said, hint) in table {
+    are_refused(&table);
+}
+
+/// Each line, with what is said of it and the way out.
+#[track_caller]
+fn are_refused(table: &[(&str, &str, &str)]) {
+    for &(line, said, hint) in table {
         let error = match parsed(line) {
             Ok(invocation) => panic!("`{line}` is accepted: {invocation:?}"),
             Err(error) => error.render().replace(NOW, "version NOW"),
         };
         assert_eq!(error, format!("atlas-cluster: {said}\nhint: {hint}\n"), "{line}");
     }
-    assert!(parsed("--balance spread").is_ok() && parsed("start --share").is_ok());
 }
 
 #[test]
@@ -311,4 +327,5 @@ const INACTIVITY: &str =
     "allowed: a duration of more than 0s up to a year, with its unit; for example `--inactivity 5m`";
 const FAULT: &str = "allowed: lockup, slow, half-open, garbage, reboot, rename, control-off, split, glued, crlf, each with \
                      @TIME and +DURATION; for example `--fault lockup@30s`";
+const NO_PROGRAM: &str = "name it: `atlas-cluster -- PROGRAM ARGS…`; without `--` the built-in worker runs";
 const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, get, set, bump, simulate, version";

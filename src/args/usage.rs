@@ -52,6 +52,12 @@ impl UsageError {
     }
 }
 
+/// `--` promises a program: without one, the built-in worker would be a surprise.
+pub(super) fn no_program() -> UsageError {
+    let hint = "name it: `atlas-cluster -- PROGRAM ARGS…`; without `--` the built-in worker runs";
+    UsageError::new("there is no program behind `--`", hint.to_owned())
+}
+
 /// A verb that this version does not know; another one may.
 pub(super) fn unknown_verb(verb: &str) -> UsageError {
     let verbs = verbs();

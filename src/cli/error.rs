@@ -70,6 +70,9 @@ pub(super) enum Error {
     /// The cluster is there, but what was waited for did not come.
     #[error("{0}")]
     NotReached(String),
+    /// A cluster was waited for, and none is there.
+    #[error("{0}")]
+    NotThere(String),
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -79,7 +82,7 @@ impl Error {
     /// The way out, where there is one.
     pub(super) fn hint(&self) -> Option<String> {
         match self {
-            Error::NotRunning { .. } => {
+            Error::NotRunning { .. } | Error::NotThere(_) => {
                 Some("start one with `atlas-cluster`, or name its directory with --runtime-dir DIR".into())
             }
             Error::Denied { .. } => Some(

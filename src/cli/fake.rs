@@ -161,7 +161,7 @@ pub(super) fn view() -> View {
         cpu_percent: None,
         counts: Counts { dropped: Some(0), ..Counts::default() },
         queue_bytes: Some(0),
-        malformed_by_reason: Default::default(),
+        malformed_by_reason: Some(Default::default()),
     };
     let killed = LastExit { code: None, signal: Some("SIGSEGV".into()), at: "2026-01-31T18:30:00Z".into() };
     let exited = LastExit { code: Some(1), ..LastExit { signal: None, ..killed.clone() } };

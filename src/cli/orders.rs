@@ -12,7 +12,7 @@ use super::snapshot::Snapshot;
 use super::terminal::print;
 use super::text::{clean, clean_lines};
 use super::{complain, json};
-use crate::amount::Scale;
+use crate::amount::{self, Scale};
 use crate::args::Goal;
 use crate::exit::{DONE, FAILED, USAGE};
 use crate::wire::{LastReload, List, Request};
@@ -43,7 +43,8 @@ pub(super) fn scale(client: &Client, amount: Scale) -> Result<(), Error> {
     let reply = client.order(request).map_err(|refusal| refusal.error)?;
     let workers = reply.answer.workers;
     let workers = workers.ok_or_else(|| client.garbage("scale", "there is no number of workers in it"))?;
-    print(&format!("scale done: {workers} worker{}\n", if workers == 1 { "" } else { "s" }))
+    let bound = amount::bound(workers).filter(|_| reply.answer.cut).unwrap_or_default();
+    print(&format!("scale done: {workers} worker{}{bound}\n", if workers == 1 { "" } else { "s" }))
 }
 
 /// `reload --json`.
@@ -91,8 +92,9 @@ pub(super) fn reload(client: &Client, verb: &str, as_json: bool) -> Result<u8, E
 pub(super) fn wait(client: &Client, goal: Goal, timeout: Duration) -> Result<(), Error> {
     let deadline = Instant::now().checked_add(timeout);
     let mut processes: Vec<Identity> = Vec::new();
-    let mut last;
+    let (mut last, mut absent);
     loop {
+        absent = false;
         // At least one look, however short the time.
         let left = deadline.map_or(PATIENCE, |deadline| deadline.saturating_duration_since(Instant::now()));
         match Snapshot::take(client, left.clamp(EVERY, PATIENCE)) {
@@ -107,6 +109,7 @@ pub(super) fn wait(client: &Client, goal: Goal, timeout: Duration) -> Result<(),
                 if goal == Goal::Stopped && !processes.iter().any(|process| process.lives()) {
                     return Ok(());
                 }
+                absent = goal == Goal::Online;
                 last = error.to_string();
             }
             Err(error @ (Error::Silent { .. } | Error::Closed { .. })) => last = error.to_string(),
@@ -115,9 +118,8 @@ pub(super) fn wait(client: &Client, goal: Goal, timeout: Duration) -> Result<(),
         if left.is_zero() {
             let (goal, timeout) = (goal_name(goal), humantime::format_duration(timeout));
             let dir = client.dir().display();
-            return Err(Error::NotReached(format!(
-                "the cluster in {dir} is not {goal} after {timeout}: {last}"
-            )));
+            let why = format!("the cluster in {dir} is not {goal} after {timeout}: {last}");
+            return Err(if absent { Error::NotThere(why) } else { Error::NotReached(why) });
         }
         thread::sleep(EVERY.min(left));
     }

@@ -101,7 +101,7 @@ pub(super) fn fill_counts(list: &mut List, rings: &BTreeMap<u8, Option<Counters>
     for worker in &mut list.workers {
         let counted = rings.get(&worker.id).copied().flatten();
         worker.counts = Counts { dropped: worker.counts.dropped, ..counts(counted) };
-        worker.malformed_by_reason = counted.as_ref().map(by_reason).unwrap_or_default();
+        worker.malformed_by_reason = counted.as_ref().map(by_reason);
     }
     let without_ring = list.workers.iter().any(|worker| !rings.contains_key(&worker.id));
     let sum: Option<Counters> = rings.values().copied().sum();

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use super::client::Client;
 use super::error::Error;
 use super::fake::{self, Fake, Say};
-use super::run;
 use super::snapshot::Snapshot;
+use super::{orders, run};
 use crate::amount::Scale;
 use crate::args::{Command, Goal};
 use crate::exit::FAILED;
@@ -164,7 +164,7 @@ fn counters_are_read_from_the_rings_and_summed_over_retired_slots_too() {
     let totals = &list.cluster.totals;
     assert_eq!((totals.datagrams, totals.malformed, totals.dropped), (Some(1307), Some(3), Some(1234)));
     assert_eq!(
-        (list.workers[2].counts.dropped, list.workers[0].malformed_by_reason["json"]),
+        (list.workers[2].counts.dropped, list.workers[0].malformed_by_reason.as_ref().unwrap()["json"]),
         (Some(1234), 1)
     );
     assert_eq!(list.workers[0].memory_bytes, None, "there is no such process");
@@ -181,6 +181,8 @@ fn what_cannot_be_read_is_null_and_so_is_its_sum() {
     let list = Snapshot::take(&Client::new(fake.dir()), SOON).unwrap().list();
     let datagrams: Vec<_> = list.workers.iter().map(|worker| worker.counts.datagrams).collect();
     assert_eq!(datagrams, [Some(5), None, None, Some(6)]);
+    let reasons: Vec<_> = list.workers.iter().map(|worker| worker.malformed_by_reason.is_some()).collect();
+    assert_eq!(reasons, [true, false, false, true]);
     assert_eq!((list.cluster.totals.datagrams, list.cluster.totals.dropped), (None, Some(1234)));
 }
 
@@ -216,6 +218,10 @@ fn wait_waits_for_the_state_and_not_longer_than_it_may() {
     assert_eq!(run(&wait(Goal::Stopped, 120), fake.dir()), 1);
     let empty = tempfile::tempdir().unwrap();
     assert_eq!(run(&wait(Goal::Online, 120), empty.path()), 1, "none appeared");
+    let error = orders::wait(&Client::new(empty.path()), Goal::Online, Duration::ZERO).unwrap_err();
+    expect_report(&error, 1, "no cluster is running in", "start one with `atlas-cluster`");
+    let error = orders::wait(&Client::new(fake.dir()), Goal::Stopped, Duration::ZERO).unwrap_err();
+    expect_report(&error, 1, "it is online", "`atlas-cluster list`");
     assert_eq!(run(&wait(Goal::Stopped, 120), empty.path()), 0);
     assert_eq!(
         run(&wait(Goal::Online, 60_000), Fake::new(|_| Say::trouble("no", None, 1)).dir()),

@@ -17,7 +17,8 @@ use contract::{Lent, Notify};
 use serde::{Deserialize, Serialize};
 
 use super::clock;
-use crate::core::{Generation, Slot, Tick};
+use crate::core::{Slot, Tick};
+use crate::wire::LastReload;
 
 /// How long a store that has no room is left alone.
 const RETRY: Duration = Duration::from_millis(5);
@@ -52,11 +53,27 @@ enum Order {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Memo {
     /// Of two, the higher one is in force.
-    serial: u64,
+    pub(super) serial: u64,
     /// The last number that was given to a generation.
     pub(super) generation: u32,
     /// What the kernel threw away in sockets that are closed.
     pub(super) dropped: Vec<(Slot, u64)>,
+    /// Of what follows, an older version wrote nothing.
+    #[serde(default)]
+    pub(super) upgrades: u32,
+    #[serde(default)]
+    pub(super) last_reload: Option<LastReload>,
+    #[serde(default)]
+    pub(super) scaled: Option<Scaled>,
+}
+
+/// A number of workers that is not the file's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Scaled {
+    /// What `scale` set.
+    pub(super) workers: u8,
+    /// What the file said: it lasts until that changes.
+    pub(super) configured: u8,
 }
 
 impl Above {
@@ -125,15 +142,12 @@ impl Above {
     }
 
     /// Keeps a memo in place of the one before.
-    pub(super) fn remember(&mut self, generation: Generation, dropped: Vec<(Slot, u64)>) -> io::Result<()> {
-        if !self.line.is_heard() {
-            return Ok(());
-        }
-        let memo = Memo { serial: self.memo.serial + 1, generation: generation.0, dropped };
+    pub(super) fn remember(&mut self, memo: Memo) -> io::Result<()> {
         let last = self.next_memo.as_ref().map_or(&self.memo, |(next, _)| next);
-        if (last.generation, &last.dropped) == (memo.generation, &memo.dropped) {
+        if !self.line.is_heard() || *last == (Memo { serial: last.serial, ..memo.clone() }) {
             return Ok(());
         }
+        let memo = Memo { serial: self.memo.serial + 1, ..memo };
         let text = serde_json::to_vec(&memo)?;
         let segment = sys::map::segment("memo", &text, text.len(), true)?;
         self.next_memo = Some((memo, segment));
@@ -205,6 +219,21 @@ impl Above {
 }
 
 impl Memo {
+    /// One that was under way went with the supervisor.
+    pub(super) fn last_reload(&self) -> Option<LastReload> {
+        let mut last = self.last_reload.clone()?;
+        if last.result == "running" {
+            last.result = "failed".into();
+            last.error = Some("the supervisor died".into());
+        }
+        Some(last)
+    }
+
+    /// What `scale` set, unless the file's number is another one by now.
+    pub(super) fn scaled(&self, configured: u8) -> Option<u8> {
+        self.scaled.filter(|scaled| scaled.configured == configured).map(|scaled| scaled.workers)
+    }
+
     fn name(&self) -> String {
         format!("memo{}", self.serial % 2)
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Shell;
+use super::above::{Memo, Scaled};
 use super::children::Birth;
 use super::kept::Loan;
 use super::{clock, view};
@@ -91,10 +92,23 @@ impl Shell {
 
     /// Leaves a memo in the store above us.
     pub(super) fn remember(&mut self) {
-        let (last, dropped) = (self.generations.last(), self.kept.dropped_before());
-        if let Err(e) = self.kept.above.remember(last, dropped) {
+        let memo = Memo {
+            generation: self.generations.last().0,
+            dropped: self.kept.dropped_before(),
+            upgrades: self.upgrades,
+            last_reload: self.last_reload.clone(),
+            scaled: self.scaled(),
+            ..Memo::default()
+        };
+        if let Err(e) = self.kept.above.remember(memo) {
             log::warn!("cannot leave a memo in the store: {e}");
         }
+    }
+
+    fn scaled(&self) -> Option<Scaled> {
+        let configured = self.generations.get(self.fleet.generation())?.config.workers;
+        let workers = self.scaled_before.unwrap_or(self.fleet.wanted());
+        (workers != configured).then_some(Scaled { workers, configured })
     }
 
     fn spawn(&mut self, slot: Slot, run: Run, generation: Generation, heir: bool) {

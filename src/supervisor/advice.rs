@@ -1,14 +1,31 @@
 //! The way out of a start that failed, where more is known than that it failed.
 
-use nix::libc::{EACCES, ENOENT};
+use nix::libc::{EACCES, EADDRINUSE, ENOENT};
 
 use super::{Shell, foreign};
 use crate::config::Config;
 use crate::core::{Failure, Slot};
 
 impl Shell {
-    /// What to do about a program that did not come up as a worker of `config`.
+    /// What to do about a worker of `config` that did not come up.
     pub(super) fn advice(&self, failure: Failure, config: &Config) -> Option<&'static str> {
+        if self.is_not_alone(failure) && !config.share {
+            return Some(
+                "end that process, or stop the cluster and start it with --share; a user of its own for the cluster \
+                 keeps others out",
+            );
+        }
+        self.advice_on_program(failure, config)
+    }
+
+    /// Somebody else was on the port when a new slot came there (`place`).
+    fn is_not_alone(&self, failure: Failure) -> bool {
+        let Failure::Died { run, .. } = failure else { return false };
+        let refused = self.news.death(run).and_then(|death| death.refused_to_bind());
+        refused.is_some_and(|(_, errno)| *errno == EADDRINUSE)
+    }
+
+    fn advice_on_program(&self, failure: Failure, config: &Config) -> Option<&'static str> {
         config.worker.program.as_ref()?;
         match failure {
             Failure::Died { slot: Slot::Role(_), .. } | Failure::TooLate { slot: Slot::Role(_), .. } => None,

@@ -38,7 +38,11 @@ impl Shell {
         room.refuse(loaded.config.workers).map_or(Ok(()), Err)?;
         let runtime = RuntimeDir::claim(&start.runtime_dir)?;
         let log = log_writer::init(start.log_level, 0).map_err(|e| cannot_start(&e))?;
-        Shell::new(runtime, log, source, loaded.config, roles, room, found).map_err(|e| cannot_start(&e))
+        let mut shell = Shell::new(runtime, log, source, loaded.config, roles, room, found)
+            .map_err(|e| cannot_start(&e))?;
+        shell.remember();
+        shell.scale_as_before();
+        Ok(shell)
     }
 
     fn new(
@@ -59,8 +63,8 @@ impl Shell {
         kept.recall_dropped(&memo.dropped);
         kept.above.go_on_from(&memo);
         found.leftovers().into_iter().for_each(|name| kept.above.forget(name));
+        let scaled_before = memo.scaled(config.workers);
         let generations = Generations::new(config, memo.generation)?;
-        kept.above.remember(generations.last(), kept.dropped_before())?;
         let bound = kept.bound_slots();
         if bound > 0 {
             log::warn!(
@@ -96,13 +100,14 @@ impl Shell {
             last_exits: BTreeMap::new(),
             blames: Blames::default(),
             news: news::Reporter::default(),
-            last_reload: None,
+            last_reload: memo.last_reload(),
+            scaled_before,
             next_memory_look: Instant::now(),
             started: clock::now(),
             started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             binary: std::env::current_exe()?,
             upgrade: None,
-            upgrades: 0,
+            upgrades: memo.upgrades,
             log,
             runtime,
         })

@@ -1,7 +1,7 @@
 //! Who asked for what, until it is answered.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,9 @@ pub(super) struct Desk {
     last: u64,
     /// Who wants one more reload once the one under way is over: they share it.
     again: Vec<Asker>,
+    /// Open tickets of scalings that ask for more, or fewer, than there can be.
+    #[serde(default)]
+    cut: BTreeSet<Ticket>,
 }
 
 impl Asker {
@@ -50,7 +53,16 @@ impl Desk {
         Ticket(self.last)
     }
 
+    pub(super) fn note_cut(&mut self, ticket: Ticket) {
+        self.cut.insert(ticket);
+    }
+
+    pub(super) fn was_cut(&self, ticket: Ticket) -> bool {
+        self.cut.contains(&ticket)
+    }
+
     pub(super) fn close(&mut self, ticket: Ticket) -> Option<(Errand, Vec<Asker>)> {
+        self.cut.remove(&ticket);
         self.open.remove(&ticket)
     }
 

@@ -36,6 +36,7 @@ fn main(mut contract: Contract) -> Result<(), Failure> {
     let sockets = sockets.map(|(i, socket)| (format!("{SOCKET}{i}"), socket));
     let (names, descriptors): (Vec<String>, Vec<OwnedFd>) = sockets.chain(contract.take_stored()).unzip();
     pass_on(&descriptors)?;
+    sys::process::die_of_file_limit();
     // What exec does not touch is right already: LISTEN_PID (the pid stays), NOTIFY_SOCKET, NODE_APP_INSTANCE, the
     // parent-death signal.
     let own = |name: &OsString| name.to_string_lossy().starts_with(contract::OWN);

@@ -6,10 +6,10 @@ use std::thread::{Builder, JoinHandle};
 use nix::sys::signal::{SigSet, SigmaskHow};
 
 /// While it is there, no handler runs in this thread, nor ever in one that is started meanwhile.
-pub(super) struct Held(SigSet);
+pub(crate) struct Held(SigSet);
 
 impl Held {
-    pub(super) fn back() -> io::Result<Held> {
+    pub(crate) fn back() -> io::Result<Held> {
         Ok(Held(SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?))
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn role_of(title: &str) -> Option<&str> {
 pub(crate) fn run(role: &Role) -> u8 {
     sys::process::set_name(c"atlas-cluster");
     sys::process::die_of_faults();
+    sys::process::outlive_file_limit();
     let contract = match Contract::from_environment() {
         Ok(contract) => contract,
         Err(failure) => {

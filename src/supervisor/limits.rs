@@ -61,8 +61,11 @@ impl Room {
     pub(super) fn refuse(self, workers: u8) -> Option<Trouble> {
         (workers > self.workers()).then(|| Trouble {
             message: format!(
-                "{workers} workers on {} addresses need {} descriptors, and the limit is {}",
+                "{} on {} address{} need{} {} descriptors, and the limit is {}",
+                super::news::workers(workers),
                 self.addresses,
+                if self.addresses == 1 { "" } else { "es" },
+                if workers == 1 { "s" } else { "" },
                 self.needed(workers),
                 self.limit
             ),
@@ -104,6 +107,13 @@ mod tests {
             assert!(room.refuse(workers).is_none());
             assert!(room.refuse(workers + 1).is_some(), "{room:?}");
         }
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_told_in_good_english() {
+        let said = |limit, addresses, workers| Room { limit, addresses }.refuse(workers).unwrap().message;
+        assert_eq!(said(111, 1, 1), "1 worker on 1 address needs 112 descriptors, and the limit is 111");
+        assert!(said(111, 2, 4).starts_with("4 workers on 2 addresses need "));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Log lines: formatted where they arise, written by a thread of their own.
 //!
 //! Even standard error can block (a stopped terminal, a full pipe), and the supervisor must not. So lines go through
-//! a bounded channel to the one helper thread; what does not fit is counted, and said once there is room again.
+//! a bounded channel to the one helper thread; what does not fit, or cannot be written, is counted, and said once it can be.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
@@ -110,18 +110,22 @@ impl Write for Channel {
 }
 
 fn write(waiting: &Receiver<Message>, lost: &AtomicU64) {
-    // A standard error that is closed or full costs lines, never the service.
     for message in waiting {
         match message {
-            Message::Line(line) => {
-                let lost = lost.swap(0, Ordering::Relaxed);
-                if lost > 0 {
-                    let _ =
-                        writeln!(io::stderr(), "{lost} log lines were left out: standard error was too slow");
-                }
-                let _ = io::stderr().write_all(&line);
-            }
+            Message::Line(line) => write_line(&line, lost),
             Message::Written(tell) => tell(),
         }
     }
+}
+
+/// A standard error that is closed or full costs lines, never the service.
+fn write_line(line: &[u8], lost: &AtomicU64) {
+    let before = lost.swap(0, Ordering::Relaxed);
+    let told = match before {
+        0 => Ok(()),
+        _ => writeln!(io::stderr(), "{before} log lines were left out: standard error did not take them"),
+    };
+    let unsaid = if told.is_err() { before } else { 0 };
+    let unwritten = told.and_then(|()| io::stderr().write_all(line)).is_err();
+    lost.fetch_add(unsaid + u64::from(unwritten), Ordering::Relaxed);
 }

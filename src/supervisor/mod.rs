@@ -25,7 +25,8 @@ mod ears;
 pub(crate) mod foreign;
 mod generations;
 mod handover;
-mod held;
+pub(crate) mod held;
+mod image;
 mod kept;
 pub(crate) mod launcher;
 mod limits;
@@ -93,6 +94,7 @@ pub(crate) struct Start {
 /// # Errors
 /// Why it could not be started, for the user.
 pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
+    sys::process::outlive_file_limit(); // log lines may go to a file
     let mut shell = match resume::state() {
         None => Shell::begin(start, roles)?,
         Some(state) => Shell::resume(state, start, roles)?,
@@ -156,6 +158,8 @@ struct Shell {
     blames: Blames,
     news: news::Reporter,
     last_reload: Option<LastReload>,
+    /// What `scale` had set when a supervisor before us died, until it is reached again.
+    scaled_before: Option<u8>,
     next_memory_look: Instant,
     started: Tick,
     /// The same by the wall clock: RFC 3339, UTC.
@@ -323,7 +327,7 @@ fn signals(registry: &Registry) -> io::Result<Signals> {
     let mut signals =
         Signals::new([SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2])?;
     registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
-    // Whoever started us may have had some blocked; before an exec we blocked them all.
+    // Blocked since our first moment (`main`), and before an exec.
     SigSet::empty().thread_set_mask()?;
     Ok(signals)
 }

@@ -46,8 +46,7 @@ impl Shell {
             "stop" => self.order_stop(Asker::Client(client), request.now),
             verb => {
                 let message = format!("`{verb}` is unsupported by version {}", env!("CARGO_PKG_VERSION"));
-                let hint =
-                    "this cluster is older than your atlas-cluster command: restart it with the new one";
+                let hint = "this cluster is older than your command: `atlas-cluster upgrade` makes it the binary on disk";
                 self.refuse(client, message, Some(hint.into()), exit::FAILED);
             }
         }
@@ -97,9 +96,9 @@ impl Shell {
         });
         match prepared {
             Ok((generation, plan)) => {
-                self.remember();
                 self.last_reload =
                     Some(LastReload { result: "running".into(), generation: generation.0, error: None });
+                self.remember();
                 let ticket = self.desk.open(Errand::Reload(generation), askers);
                 self.events.push_back(Event::Order(ticket, Order::Reload { generation, plan }));
             }
@@ -118,8 +117,9 @@ impl Shell {
 
     fn finish_reload(&mut self, askers: &[Asker], report: LastReload, error: Option<&Trouble>) {
         let answer = Answer { reload: Some(report.clone()), error: error.cloned(), ..Answer::default() };
-        self.tell_askers(askers, &answer);
         self.last_reload = Some(report);
+        self.remember();
+        self.tell_askers(askers, &answer);
     }
 
     fn order_restart(&mut self, client: Client, ids: &[String]) {
@@ -145,7 +145,19 @@ impl Shell {
             Asker::Client(_) => log::info!("scale ordered: {scale}"),
         }
         let ticket = self.desk.open(Errand::Scale, vec![asker]);
+        if amount::is_cut(scale, self.fleet.wanted()) {
+            self.desk.note_cut(ticket);
+        }
         self.events.push_back(Event::Order(ticket, Order::Scale(scale)));
+    }
+
+    /// An order like any other: should the workers that it adds not come up, the others are there.
+    pub(super) fn scale_as_before(&mut self) {
+        if let Some(workers) = self.scaled_before {
+            log::info!("scaling to {}, as before", news::workers(workers));
+            let ticket = self.desk.open(Errand::Scale, Vec::new());
+            self.events.push_back(Event::Order(ticket, Order::Scale(Scale::To(workers))));
+        }
     }
 
     fn slot_named(&self, id: &str) -> Option<Slot> {
@@ -189,6 +201,7 @@ impl Shell {
 
     /// The core has answered an order.
     pub(super) fn answer(&mut self, ticket: Ticket, outcome: Outcome) {
+        let cut = self.desk.was_cut(ticket);
         let Some((errand, askers)) = self.desk.close(ticket) else {
             panic!("the core answered a ticket that is not open: {ticket:?}")
         };
@@ -225,7 +238,10 @@ impl Shell {
             // Overtaken by a harder one: it is the same end that they wait for.
             Errand::Stop if outcome == Outcome::Superseded && self.desk.join_stop(&askers) => {}
             Errand::Scale => {
+                self.scaled_before = None;
+                self.remember();
                 let (number, named) = (self.fleet.wanted(), news::workers(self.fleet.wanted()));
+                let bound = amount::bound(number).filter(|_| cut);
                 let error = trouble.map(|trouble| match outcome {
                     Outcome::Failed(_) => {
                         Trouble { message: format!("scaling to {named}: {}", trouble.message), ..trouble }
@@ -233,14 +249,15 @@ impl Shell {
                     Outcome::Done | Outcome::Refused(_) | Outcome::Superseded => trouble,
                 });
                 match &error {
-                    None => log::info!("scale done: {named}"),
+                    None => log::info!("scale done: {named}{}", bound.unwrap_or_default()),
                     Some(trouble) if outcome == Outcome::Superseded => {
                         log::info!("scale: {}", trouble.message)
                     }
                     Some(trouble) => log::warn!("scale not done: {}", trouble.message),
                 }
                 let workers = error.is_none().then_some(number);
-                self.tell_askers(&askers, &Answer { error, workers, ..Answer::default() });
+                let cut = bound.is_some() && workers.is_some();
+                self.tell_askers(&askers, &Answer { error, workers, cut, ..Answer::default() });
             }
             Errand::Restart | Errand::Stop => {
                 self.tell_askers(&askers, &Answer { error: trouble, ..Answer::default() });

@@ -116,6 +116,7 @@ impl Shell {
             last_exits: frozen.last_exits.into_iter().collect(),
             news: news::Reporter::default(),
             last_reload: frozen.last_reload,
+            scaled_before: None, // we are replaced at a steady moment: it is reached
             next_memory_look: std::time::Instant::now(),
             started: frozen.started,
             started_at: frozen.started_at,

@@ -20,9 +20,8 @@ use crossbeam_channel::{Receiver, bounded};
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FcntlArg, FdFlag, OFlag, fcntl, open};
+use nix::fcntl::{AtFlags, FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use super::children::Ending;
@@ -31,8 +30,8 @@ use super::handover::{self, FORMATS, VARIABLE};
 use super::held::Held;
 use super::log_writer::LAST_WORDS;
 use super::notify::{Line, Said};
-use super::{Shell, clock, desk};
-use crate::core::Tick;
+use super::{Shell, clock, desk, image};
+use crate::core::{ClusterState, Tick};
 use crate::exit;
 use crate::wire::{Answer, LastReload, Trouble};
 
@@ -42,10 +41,17 @@ pub(crate) const CHECK: &str = "--takeover-check";
 pub(super) const LINE: Token = Token(3);
 /// What a binary may take to say that it could take over.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The way out of an upgrade that failed.
+const TRY_AGAIN: &str = "the cluster runs on as it was; put a working binary there and try again";
+/// Why there is no upgrade during a stop, and the way out.
+const STOPPING: &str = "the cluster is stopping";
+const START_AGAIN: &str = "start it again once it has stopped: it begins as the binary on disk";
 
 /// An upgrade on its way.
 pub(super) struct Upgrade {
     askers: Vec<Asker>,
+    /// Who asked after the binary was opened, perhaps for another one: its failure is none of theirs.
+    later: Vec<Asker>,
     image: OwnedFd,
     step: Step,
 }
@@ -57,6 +63,13 @@ enum Step {
     Checked(u32),
     /// The same, once the log's last lines are written, or `until` then: they would go with this image.
     Telling { format: u32, written: Receiver<()>, until: Tick },
+}
+
+impl Upgrade {
+    /// Who hears of it when it is done, or overtaken by a stop.
+    fn everybody(&self) -> Vec<Asker> {
+        self.askers.iter().chain(&self.later).cloned().collect()
+    }
 }
 
 /// What the new binary says of it.
@@ -95,7 +108,7 @@ fn judge(reply: Option<Reply>, ending: Ending, late: bool) -> Result<u32, String
             Err(format!("cannot: {reason}"))
         }
         (None, Ending::Code(sys::process::EXIT_NO_EXEC)) => {
-            Err("could not be executed: it is no program for this machine".into())
+            Err("could not be executed: it is no program for this machine, or still being written".into())
         }
         (None, Ending::Code(_) | Ending::Signal(_)) => {
             Err(format!("{ending} without a word about it: is it an atlas-cluster?"))
@@ -107,24 +120,41 @@ fn judge(reply: Option<Reply>, ending: Ending, late: bool) -> Result<u32, String
 }
 
 impl Shell {
-    /// Begins an upgrade, or lets one more hear of the one on its way.
+    /// Begins an upgrade, or lets one more wait for the one on its way.
     pub(super) fn order_upgrade(&mut self, asker: Asker) {
-        if let Some(upgrade) = &mut self.upgrade {
-            if !desk::join(&mut upgrade.askers, &asker) {
-                self.refuse_to_wait(&asker, "an upgrade");
-            }
-            return;
-        }
-        let binary = self.binary.display().to_string();
-        log::info!("upgrade ordered: asking {binary} whether it can take over");
-        match self.begin_check() {
-            Ok((image, step)) => self.upgrade = Some(Upgrade { askers: vec![asker], image, step }),
-            Err(e) => self.tell_upgrade_failed(&[asker], &format!("cannot run {binary}: {e}")),
+        let Some(upgrade) = &mut self.upgrade else { return self.begin_upgrade(vec![asker]) };
+        if desk::join(&mut upgrade.later, &asker) {
+            log::info!("upgrade ordered while one is under way: another one follows if that fails");
+        } else {
+            self.refuse_to_wait(&asker, "an upgrade");
         }
     }
 
-    fn begin_check(&self) -> io::Result<(OwnedFd, Step)> {
-        let image = open(&self.binary, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    fn begin_upgrade(&mut self, askers: Vec<Asker>) {
+        if self.fleet.state() == ClusterState::Stopping {
+            return self.tell_upgrade_failed(&askers, STOPPING, START_AGAIN);
+        }
+        let binary = self.binary.display().to_string();
+        log::info!("upgrade ordered: asking {binary} whether it can take over");
+        let begun = image::open(&self.binary)
+            .map_err(|unfit| unfit.to_string())
+            .and_then(|image| Ok((self.begin_check(&image).map_err(|e| e.to_string())?, image)));
+        match begun {
+            Ok((step, image)) => self.upgrade = Some(Upgrade { askers, later: Vec::new(), image, step }),
+            Err(why) => self.tell_upgrade_failed(&askers, &format!("cannot run {binary}: {why}"), TRY_AGAIN),
+        }
+    }
+
+    /// It is over; who asked later gets an upgrade of his own, of what lies there now.
+    fn give_up(&mut self, upgrade: Upgrade, why: &str) {
+        let Upgrade { askers, later, .. } = upgrade;
+        self.tell_upgrade_failed(&askers, why, TRY_AGAIN);
+        if !later.is_empty() {
+            self.begin_upgrade(later);
+        }
+    }
+
+    fn begin_check(&self, image: &OwnedFd) -> io::Result<Step> {
         let line = Line::open(self.children.notify_folder(), "takeover")?;
         let (state, _) = self.freeze(&[]);
         let offers: Vec<(String, OwnedFd)> = FORMATS
@@ -140,7 +170,7 @@ impl Shell {
         let fd = line.socket().as_raw_fd();
         self.poll.registry().register(&mut SourceFd(&fd), LINE, Interest::READABLE)?;
         let until = clock::now().after(PATIENCE);
-        Ok((image, Step::Checking { pid, line, until, late: false }))
+        Ok(Step::Checking { pid, line, until, late: false })
     }
 
     /// When there is something to be done without an event.
@@ -171,7 +201,7 @@ impl Shell {
             }
             Err(why) => {
                 let what = format!("{} was asked whether it can take over, and {why}", self.binary.display());
-                self.tell_upgrade_failed(&upgrade.askers, &what);
+                self.give_up(upgrade, &what);
             }
         }
     }
@@ -229,7 +259,7 @@ impl Shell {
             if let Step::Checking { pid, .. } = upgrade.step {
                 let _ = killpg(pid, Signal::SIGKILL);
             }
-            self.tell_upgrade_failed(&upgrade.askers, "the cluster is stopping");
+            self.tell_upgrade_failed(&upgrade.everybody(), STOPPING, START_AGAIN);
         }
     }
 
@@ -248,13 +278,14 @@ impl Shell {
             Err(e) => e,
         };
         let what = format!("cannot execute {}: {error}", self.binary.display());
-        self.tell_upgrade_failed(&upgrade.askers, &what);
+        self.give_up(upgrade, &what);
         self.reap(); // whoever died since this turn's reaping: his signal was taken above
     }
 
     /// Becomes the new image; what comes back is why not, and then everything is as before. Signals are held back.
     fn replace(&self, upgrade: &Upgrade, format: u32) -> io::Result<std::convert::Infallible> {
-        let (state, packing) = self.freeze(&upgrade.askers);
+        let askers = upgrade.everybody();
+        let (state, packing) = self.freeze(&askers);
         let text = handover::sealed(&state.write(format)?)?;
         let variable =
             (OsString::from(VARIABLE), format!("{}:{}", std::process::id(), text.as_raw_fd()).into());
@@ -275,15 +306,14 @@ impl Shell {
         result.map_err(io::Error::from)
     }
 
-    pub(super) fn tell_upgrade_failed(&mut self, askers: &[Asker], why: &str) {
+    fn tell_upgrade_failed(&mut self, askers: &[Asker], why: &str, hint: &str) {
         log::error!("upgrade failed, nothing was changed: {why}");
         let report = LastReload {
             result: "failed".into(),
             generation: self.fleet.generation().0,
             error: Some(why.to_owned()),
         };
-        let hint = Some("the cluster runs on as it was; put a working binary there and try again".into());
-        let error = Trouble { message: why.to_owned(), hint, exit: exit::FAILED };
+        let error = Trouble { message: why.to_owned(), hint: Some(hint.to_owned()), exit: exit::FAILED };
         for asker in askers {
             if let Asker::Client(client) = *asker {
                 let answer =
@@ -318,7 +348,12 @@ mod tests {
                 Err("exited with code 0 after it said that it can, in format 99"),
             ),
             (cannot, Ending::Code(1), false, Err("cannot: no")),
-            (None, Ending::Code(127), false, Err("could not be executed: it is no program for this machine")),
+            (
+                None,
+                Ending::Code(127),
+                false,
+                Err("could not be executed: it is no program for this machine, or still being written"),
+            ),
             (
                 None,
                 Ending::Code(0),

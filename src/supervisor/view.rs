@@ -103,7 +103,7 @@ impl Shell {
             cpu_percent: None,
             counts: Counts { dropped: queue.map(|queue| queue.1), ..Counts::default() },
             queue_bytes: queue.map(|queue| queue.0),
-            malformed_by_reason: Default::default(),
+            malformed_by_reason: Some(Default::default()),
         }
     }
 

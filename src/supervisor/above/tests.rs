@@ -33,6 +33,10 @@ fn said(above: &mut Above, starter: &UnixDatagram) -> Vec<String> {
     }
 }
 
+fn memo(generation: u32) -> Memo {
+    Memo { generation, ..Memo::default() }
+}
+
 fn memfd() -> OwnedFd {
     sys::map::segment("test", &[], 1, false).unwrap()
 }
@@ -43,7 +47,7 @@ fn a_slot_lacks_what_was_made_for_it_and_not_what_was_made_for_others() {
     fill(&mut above);
     above.keep(name(SLOTS[1], "udp0"), memfd().as_fd()).unwrap();
     above.forget(name(SLOTS[0], "udp0"));
-    above.remember(Generation(1), Vec::new()).unwrap();
+    above.remember(memo(1)).unwrap();
     assert_eq!(SLOTS.map(|slot| above.lacks(slot)), [false, true]);
     said(&mut above, &starter);
     assert_eq!(SLOTS.map(|slot| above.lacks(slot)), [false, false]);
@@ -55,7 +59,7 @@ fn a_hundred_memos_for_a_store_that_does_not_read_are_one() {
     let (mut above, starter) = line();
     fill(&mut above);
     for generation in 1..=100 {
-        above.remember(Generation(generation), Vec::new()).unwrap();
+        above.remember(memo(generation)).unwrap();
     }
     assert!(above.waiting.is_empty(), "{:?}", above.waiting);
     let before = above.memo().name();
@@ -66,25 +70,48 @@ fn a_hundred_memos_for_a_store_that_does_not_read_are_one() {
 
 #[test]
 fn the_newest_memo_is_in_force_wherever_it_lies_and_the_other_name_is_left_over() {
-    let memo = |serial, generation| {
-        let text = serde_json::to_vec(&Memo { serial, generation, dropped: Vec::new() }).unwrap();
+    let memo_of = |serial, generation| {
+        let text = serde_json::to_vec(&Memo { serial, ..memo(generation) }).unwrap();
         sys::map::segment("memo", &text, text.len(), true).unwrap()
     };
     let mut found = Found::nothing();
-    found.0.insert("memo1".into(), vec![memo(5, 50), memo(7, 70), memfd()]);
-    found.0.insert("memo0".into(), vec![memo(4, 40), memo(6, 60)]);
+    found.0.insert("memo1".into(), vec![memo_of(5, 50), memo_of(7, 70), memfd()]);
+    found.0.insert("memo0".into(), vec![memo_of(4, 40), memo_of(6, 60)]);
     let newest = found.take_memo().unwrap();
     assert_eq!((newest.generation, found.leftovers()), (70, vec!["memo0".to_owned()]));
     // The next one takes that name only when it is free, and the one in force goes after that, whole.
     let (mut above, starter) = line();
     above.go_on_from(&newest);
     found.leftovers().into_iter().for_each(|name| above.forget(name));
-    above.remember(Generation(71), Vec::new()).unwrap();
+    above.remember(memo(71)).unwrap();
     let expected =
         ["FDSTOREREMOVE=1 FDNAME=memo0", "FDSTORE=1 FDNAME=memo0 FDPOLL=0", "FDSTOREREMOVE=1 FDNAME=memo1"];
     assert_eq!(said(&mut above, &starter), expected);
-    above.remember(Generation(71), Vec::new()).unwrap();
+    above.remember(memo(71)).unwrap();
     assert!(said(&mut above, &starter).is_empty(), "nothing has changed");
+}
+
+#[test]
+fn a_memo_of_an_older_version_reads_and_each_part_is_news() {
+    let older: Memo = serde_json::from_str(r#"{"serial":3,"generation":4,"dropped":[]}"#).unwrap();
+    assert_eq!(older, Memo { serial: 3, ..memo(4) });
+    assert_eq!((older.last_reload(), older.scaled(2)), (None, None));
+    let running = LastReload { result: "running".into(), generation: 5, error: None };
+    let (mut above, starter) = line();
+    above.go_on_from(&older);
+    for news in [
+        Memo { upgrades: 1, ..older.clone() },
+        Memo { last_reload: Some(running), ..older.clone() },
+        Memo { scaled: Some(Scaled { workers: 5, configured: 2 }), ..older.clone() },
+    ] {
+        above.remember(news.clone()).unwrap();
+        assert!(said(&mut above, &starter).iter().any(|text| text.contains("FDSTORE=1")), "{news:?}");
+        assert_eq!(above.memo(), Memo { serial: above.memo().serial, ..news });
+    }
+    assert_eq!([2, 3].map(|configured| above.memo().scaled(configured)), [Some(5), None]);
+    let running = LastReload { result: "running".into(), generation: 5, error: None };
+    let cut_off = Memo { last_reload: Some(running), ..older }.last_reload().unwrap();
+    assert_eq!((cut_off.result.as_str(), cut_off.generation), ("failed", 5));
 }
 
 #[test]

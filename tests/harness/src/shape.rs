@@ -50,6 +50,18 @@ pub struct Counts {
     pub dropped: Option<u64>,
 }
 
+impl Worker {
+    /// How many datagrams were malformed in that way.
+    ///
+    /// # Panics
+    /// When it does not count them.
+    #[track_caller]
+    #[must_use]
+    pub fn malformed_as(&self, reason: &str) -> u64 {
+        self.malformed_by_reason.as_ref().expect("a built-in worker counts by reason")[reason]
+    }
+}
+
 impl Counts {
     /// The six classes, null taken for 0: they add up to `datagrams`.
     #[must_use]
@@ -84,7 +96,7 @@ pub struct Worker {
     pub counts: Counts,
     pub queue_bytes: Option<u64>,
     #[serde(default)]
-    pub malformed_by_reason: std::collections::BTreeMap<String, u64>,
+    pub malformed_by_reason: Option<std::collections::BTreeMap<String, u64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -196,6 +196,18 @@ pub fn die_of_faults() {
     }
 }
 
+/// Lets a write beyond RLIMIT_FSIZE fail with EFBIG, in place of SIGXFSZ ending the process.
+pub fn outlive_file_limit() {
+    // SAFETY: SIG_IGN is no handler that could run, and nobody's handler is relied on.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
+/// The opposite, for whoever comes after an exec: a signal that is ignored stays so.
+pub fn die_of_file_limit() {
+    // SAFETY: as above, with SIG_DFL.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
+}
+
 /// The name that `ps -e`, `top` and /proc/PID/comm show (at most 15 bytes).
 pub fn set_name(name: &CStr) {
     let _ = nix::sys::prctl::set_name(name);
