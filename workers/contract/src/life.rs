@@ -35,6 +35,21 @@ impl Life {
     /// When the parent pipe was not given, or a handler or the poll refuses.
     pub fn begin(mut contract: Contract, registry: &Registry, now: Duration) -> Result<Life, Failure> {
         let parent = contract.take(PARENT)?;
+        Life::of(parent, contract.notify, contract.watchdog, registry, now)
+    }
+
+    /// As [`Life::begin`], from its parts: the pipe that hangs up with the parent, the line to the supervisor, and the
+    /// watchdog's time.
+    ///
+    /// # Errors
+    /// When a handler or the poll refuses.
+    pub fn of(
+        parent: OwnedFd,
+        notify: Notify,
+        watchdog: Option<Duration>,
+        registry: &Registry,
+        now: Duration,
+    ) -> Result<Life, Failure> {
         let begin = || {
             let mut signals = Signals::new([SIGTERM])?;
             registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
@@ -42,9 +57,8 @@ impl Life {
             io::Result::Ok(signals)
         };
         let signals = begin().map_err(|e| Failure::of("cannot watch for signals", &e))?;
-        let interval = contract.watchdog.map(|watchdog| watchdog / 2);
-        let mut life =
-            Life { signals, parent, notify: contract.notify, interval, next_ping: now, leaving: false };
+        let interval = watchdog.map(|watchdog| watchdog / 2);
+        let mut life = Life { signals, parent, notify, interval, next_ping: now, leaving: false };
         life.notify.alive();
         life.poll_wait(now);
         Ok(life)
