@@ -22,6 +22,7 @@ mod meter;
 mod number;
 mod param;
 mod parser;
+mod plain;
 mod text;
 
 pub use level::CentiDb;
