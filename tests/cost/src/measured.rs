@@ -10,7 +10,7 @@ use table::counters::Counter;
 use crate::cases::Case;
 
 /// Turns before the measured ones: places are claimed, memory is warm.
-const WARM_UP: usize = 20;
+pub(crate) const WARM_UP: usize = 20;
 /// Turns that are measured.
 pub(crate) const TURNS: usize = 200;
 /// Room for the datagrams of one turn.
@@ -33,8 +33,6 @@ pub(crate) fn run(case: &Case) -> Result<(), Failure> {
 
 fn drive(mut worker: Worker<'_>, case: &Case, senders: &[UdpSocket], to: SocketAddr) -> Result<(), Failure> {
     let mut due = case.datagrams.iter().cycle().zip(senders.iter().cycle());
-    // The first turn of a worker is one without news: what was queued before it came.
-    worker.turn()?;
     for turn in 0..WARM_UP + TURNS {
         for (datagram, sender) in due.by_ref().take(case.at_once) {
             sender.send_to(datagram, to).map_err(|e| Failure::of("cannot send to ourselves", &e))?;
