@@ -69,7 +69,8 @@ pub fn with<T>(
     let (intake, ring) = (Intake::new(senders, writer), Ring::new(&mut seat).map_err(foreign)?);
     let sockets = Sockets::register(vec![socket])?;
     let (parent, _alive) = std::io::pipe().map_err(failed)?;
-    let life =
+    let mut life =
         Life::of(parent.into(), Notify::nobody(), Some(WATCHDOG), sockets.poll.registry(), clock::boot())?;
+    life.ping_by_timer(sockets.poll.registry())?;
     use_it(Worker(Reader { sockets, ring, intake, life }))
 }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use atlas::{Class, Malformed, Parser};
-use contract::clock::Moment;
+use contract::clock::{self, Moment};
 use sys::batch::Entry;
 use table::counters::{Counter, Counters};
 
@@ -37,8 +37,8 @@ impl<S: Sink> Intake<S> {
     }
 
     /// What a person should hear about the datagrams since the last call.
-    pub(crate) fn poll_remark(&mut self, now: Duration) -> Option<String> {
-        self.remarks.poll(now)
+    pub(crate) fn poll_remark(&mut self) -> Option<String> {
+        if self.remarks.is_empty() { None } else { self.remarks.poll(clock::boot()) }
     }
 
     fn class(&mut self, entry: &Entry<'_>, sender: IpAddr, counters: &mut Counters) -> Counter {
@@ -102,6 +102,11 @@ struct Remarks {
 }
 
 impl Remarks {
+    /// Whether there is nothing to say, now or later.
+    fn is_empty(&self) -> bool {
+        self.last.is_none() && (self.said[0] || !self.index_over) && (self.said[1] || !self.table_full)
+    }
+
     fn malformed(&mut self, sender: Option<SocketAddr>, why: Malformed) {
         self.malformed += 1;
         self.last = Some((sender, why));

@@ -56,7 +56,8 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     if let Some(line) = judge(&mut ring, contract.run, contract.blame.take(), file, contract.instance) {
         contract.notify.status(&line);
     }
-    let life = Life::begin(contract, sockets.poll.registry(), clock::boot())?;
+    let mut life = Life::begin(contract, sockets.poll.registry(), clock::boot())?;
+    life.ping_by_timer(sockets.poll.registry())?;
     let replayed = ring.replay(&mut intake);
     if replayed > 0 {
         life.notify().status(&format!("finished {replayed} datagrams that the predecessor had taken"));
@@ -78,15 +79,14 @@ pub(crate) struct Reader<'m, S> {
 }
 
 impl<S: Sink> Reader<'_, S> {
-    /// Waits until there is something to read, or to say, and does it.
+    /// Waits until there is something to read, reads it, and says what is to be said of it.
     pub(crate) fn turn(&mut self) -> Result<(), Failure> {
-        let now = clock::boot();
-        if let Some(remark) = self.intake.poll_remark(now) {
+        self.sockets.wait(&mut self.life)?;
+        self.sockets.read_some(&mut self.ring, &mut self.intake, BATCHES_PER_LOOK)?;
+        if let Some(remark) = self.intake.poll_remark() {
             self.life.notify().status(&remark);
         }
-        let wait = self.life.poll_wait(now);
-        self.sockets.wait(&mut self.life, wait)?;
-        self.sockets.read_some(&mut self.ring, &mut self.intake, BATCHES_PER_LOOK).map(drop)
+        Ok(())
     }
 
     /// Empties the queue, within [`DRAIN`].
@@ -179,10 +179,9 @@ impl Sockets {
         Ok(self.sockets.iter().any(|socket| socket.readable))
     }
 
-    /// Waits for an event, at most `wait`, not at all while something may be there to read.
-    fn wait(&mut self, life: &mut Life, wait: Option<Duration>) -> Result<(), Failure> {
-        let wait =
-            if self.sockets.iter().any(|socket| socket.readable) { Some(Duration::ZERO) } else { wait };
+    /// Waits for an event, not at all while something may be there to read.
+    fn wait(&mut self, life: &mut Life) -> Result<(), Failure> {
+        let wait = self.sockets.iter().any(|socket| socket.readable).then_some(Duration::ZERO);
         match self.poll.poll(&mut self.events, wait) {
             Err(e) if e.kind() != std::io::ErrorKind::Interrupted => {
                 return Err(Failure::of("cannot wait", &e));
