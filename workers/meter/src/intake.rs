@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use atlas::{Class, Malformed, Parser};
-use contract::clock::{self, Moment};
+use contract::clock::{self, Arrivals};
 use sys::batch::Entry;
 use table::counters::{Counter, Counters};
 
@@ -20,20 +20,20 @@ pub(crate) struct Intake<S> {
     parser: Parser,
     senders: Senders,
     sink: S,
-    moment: Moment,
+    arrivals: Arrivals,
     batch: u64,
     remarks: Remarks,
 }
 
 impl<S: Sink> Intake<S> {
     pub(crate) fn new(senders: Senders, sink: S) -> Intake<S> {
-        let moment = Moment::now();
-        Intake { parser: Parser::new(), senders, sink, moment, batch: 0, remarks: Remarks::default() }
+        let (parser, arrivals) = (Parser::new(), Arrivals::begin());
+        Intake { parser, senders, sink, arrivals, batch: 0, remarks: Remarks::default() }
     }
 
     /// Time since boot, as of the last batch.
     pub(crate) fn now(&self) -> Duration {
-        self.moment.boot
+        self.arrivals.now()
     }
 
     /// What a person should hear about the datagrams since the last call.
@@ -46,7 +46,7 @@ impl<S: Sink> Intake<S> {
             return Counter::UnknownSender;
         }
         let parsed = if entry.truncated { Err(Malformed::TooLong) } else { self.parser.parse(entry.payload) };
-        let micros = self.moment.boot_time_of(entry.stamp).as_micros() as u64;
+        let micros = self.arrivals.micros_of(entry.stamp);
         match parsed {
             Err(why) => {
                 counters.add_reason(why as usize);
@@ -76,7 +76,7 @@ impl<S: Sink> Intake<S> {
 
 impl<S: Sink> Taker for Intake<S> {
     fn begin(&mut self, batch: u64) {
-        self.moment = Moment::now();
+        self.arrivals.batch();
         self.batch = batch;
     }
 
