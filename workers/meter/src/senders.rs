@@ -1,6 +1,6 @@
 //! Who may send, and which place in the table is his.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 
 use contract::Seat;
@@ -11,21 +11,44 @@ use crate::settings::Settings;
 /// Lines of the memory of places. More senders than this still get theirs, only slower.
 const LINES: usize = 256;
 
-/// What a sender is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Sender {
-    /// Has, or gets at his first level, a place in the table.
-    Welcome,
-    /// No processor of the configuration, and others are not wanted.
-    Unknown,
+/// One who sends, and what is known of him.
+#[derive(Clone, Copy)]
+pub(crate) struct Sender {
+    /// His address, an IPv4 one in its mapped form.
+    bits: u128,
+    /// Has, or gets at his first level, a place in the table; else he is no processor of the configuration, and others
+    /// are not wanted.
+    welcome: bool,
+    /// His place, once he has one, and the claim that stood on it.
+    place: Option<(Place, u64)>,
 }
 
-/// A sender whose place was looked up, and the claim that stood on it.
-#[derive(Clone, Copy)]
-struct Remembered {
-    address: IpAddr,
-    place: Place,
-    claim: u64,
+impl Sender {
+    /// On a line that nobody had yet: a datagram never comes from `::`.
+    const NOBODY: Sender = Sender { bits: 0, welcome: false, place: None };
+
+    /// Whether what he says is wanted.
+    pub(crate) fn is_welcome(&self) -> bool {
+        self.welcome
+    }
+
+    /// His place, claimed if need be; None if the table is full.
+    pub(crate) fn place(&mut self, table: &Writer<'_>) -> Option<Place> {
+        let known = self.known_place(table);
+        if known.is_some() {
+            return known;
+        }
+        let place = table.place(Ipv6Addr::from_bits(self.bits).into())?;
+        self.place = Some((place, table.claim_on(place)));
+        Some(place)
+    }
+
+    /// His place if this worker has given him one before.
+    pub(crate) fn known_place(&self, table: &Writer<'_>) -> Option<Place> {
+        let (place, claim) = self.place?;
+        // After a reload a place may have passed to a processor of the new configuration.
+        (table.claim_on(place) == claim).then_some(place)
+    }
 }
 
 /// The door, with a memory of who came through it.
@@ -33,8 +56,8 @@ pub(crate) struct Senders {
     /// Configured addresses, sorted; consulted unless anybody may come.
     configured: Vec<IpAddr>,
     anybody: bool,
-    /// Places by a hash of the address, one sender on each line: the last one remembered.
-    places: Box<[Option<Remembered>; LINES]>,
+    /// Senders by a hash of their address, one on each line: the last one that came.
+    lines: Box<[Sender; LINES]>,
 }
 
 impl Senders {
@@ -51,42 +74,27 @@ impl Senders {
                 let _ = turn.map(|_turn| table.place_by_right(address, keep));
             }
         }
-        let places = Box::new([None; LINES]);
-        Senders { configured, anybody: settings.anybody(), places }
+        let lines = Box::new([Sender::NOBODY; LINES]);
+        Senders { configured, anybody: settings.anybody(), lines }
     }
 
-    /// What `address` is.
-    pub(crate) fn judge(&self, address: IpAddr) -> Sender {
-        if self.anybody || self.configured.binary_search(&address).is_ok() {
-            Sender::Welcome
-        } else {
-            Sender::Unknown
+    /// The one with this address.
+    pub(crate) fn get(&mut self, address: IpAddr) -> &mut Sender {
+        let bits = match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        let sender = &mut self.lines[line(bits)];
+        if sender.bits != bits {
+            let welcome = self.anybody || self.configured.binary_search(&address.to_canonical()).is_ok();
+            *sender = Sender { bits, welcome, place: None };
         }
-    }
-
-    /// The place of `address`, claimed if need be; None if the table is full.
-    pub(crate) fn place(&mut self, address: IpAddr, table: &Writer<'_>) -> Option<Place> {
-        if let Some(place) = self.known_place(address, table) {
-            return Some(place);
-        }
-        let place = table.place(address)?;
-        self.places[line(address)] = Some(Remembered { address, place, claim: table.claim_on(place) });
-        Some(place)
-    }
-
-    /// The place of `address` if this worker has given him one before.
-    pub(crate) fn known_place(&self, address: IpAddr, table: &Writer<'_>) -> Option<Place> {
-        let Remembered { address: known, place, claim } = self.places[line(address)]?;
-        // After a reload a place may have passed to a processor of the new configuration.
-        (known == address && table.claim_on(place) == claim).then_some(place)
+        sender
     }
 }
 
-fn line(address: IpAddr) -> usize {
-    let bits = match address {
-        IpAddr::V4(v4) => u64::from(v4.to_bits()),
-        IpAddr::V6(v6) => (v6.to_bits() as u64) ^ ((v6.to_bits() >> 64) as u64),
-    };
+fn line(bits: u128) -> usize {
+    let bits = bits as u64 ^ (bits >> 64) as u64;
     (bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize % LINES
 }
 
@@ -111,14 +119,16 @@ mod tests {
         let (a, b): (IpAddr, IpAddr) = ("192.168.5.101".parse().unwrap(), "192.168.5.102".parse().unwrap());
         let one = r#""processor": [{"name": "bar", "address": "192.168.5.101", "tcp_port": 5321}]"#;
         for (json, expected) in [
-            ("{}".to_owned(), [Sender::Welcome, Sender::Welcome]),
-            (format!("{{{one}}}"), [Sender::Welcome, Sender::Unknown]),
-            (format!("{{{one}, \"accept_unknown\": true}}"), [Sender::Welcome, Sender::Welcome]),
+            ("{}".to_owned(), [true, true]),
+            (format!("{{{one}}}"), [true, false]),
+            (format!("{{{one}, \"accept_unknown\": true}}"), [true, true]),
         ] {
             let (segment, table) = table();
-            let senders =
+            let mut senders =
                 Senders::new(&settings(&json), &Writer::new(table.words()).unwrap(), segment.as_fd());
-            assert_eq!([a, b].map(|address| senders.judge(address)), expected, "{json}");
+            for _ in 0..2 {
+                assert_eq!([a, b].map(|address| senders.get(address).is_welcome()), expected, "{json}");
+            }
         }
     }
 
@@ -130,16 +140,16 @@ mod tests {
         let addresses: [IpAddr; 64] = std::array::from_fn(|i| IpAddr::V4((0x0a00_0001 + i as u32).into()));
         for round in 0..2 {
             for address in addresses {
-                assert_eq!(senders.place(address, &writer), writer.place(address), "round {round}");
+                assert_eq!(senders.get(address).place(&writer), writer.place(address), "round {round}");
             }
         }
-        assert_eq!(senders.place("10.9.9.9".parse().unwrap(), &writer), None, "the 65th");
-        assert_eq!(senders.known_place("10.9.9.9".parse().unwrap(), &writer), None);
+        assert_eq!(senders.get("10.9.9.9".parse().unwrap()).place(&writer), None, "the 65th");
+        assert_eq!(senders.get("10.9.9.9".parse().unwrap()).known_place(&writer), None);
         let configured = settings(r#"{"processor":[{"address":"10.9.9.9"},{"address":"10.0.0.1"}]}"#);
-        let old = addresses.map(|address| (address, senders.known_place(address, &writer)));
+        let old = addresses.map(|address| (address, senders.get(address).known_place(&writer)));
         let mut successor = Senders::new(&configured, &writer, segment.as_fd());
-        let place = successor.place("10.9.9.9".parse().unwrap(), &writer).unwrap();
+        let place = successor.get("10.9.9.9".parse().unwrap()).place(&writer).unwrap();
         let evicted = old.into_iter().find(|&(_, known)| known == Some(place)).unwrap().0;
-        assert_eq!(senders.known_place(evicted, &writer), None, "and the one before finds out");
+        assert_eq!(senders.get(evicted).known_place(&writer), None, "and the one before finds out");
     }
 }
