@@ -43,7 +43,7 @@ impl<S: Sink> Intake<S> {
 
     fn class(&mut self, entry: &Entry<'_>, address: IpAddr, counters: &mut Counters) -> Counter {
         let sender = self.senders.get(address);
-        if !sender.is_welcome() {
+        if !sender.is_welcome {
             return Counter::UnknownSender;
         }
         let parsed = if entry.truncated { Err(Malformed::TooLong) } else { self.parser.parse(entry.payload) };
@@ -57,7 +57,7 @@ impl<S: Sink> Intake<S> {
             Ok(parsed) => {
                 self.remarks.index_over |= parsed.index_out_of_range;
                 match parsed.class {
-                    Class::Meter if self.sink.store(sender, micros, parsed.readings) => {
+                    Class::Meter if self.sink.store(&mut self.senders, sender, micros, parsed.readings) => {
                         counters.add(Counter::Readings, parsed.readings.len() as u64);
                         Counter::Meter
                     }
@@ -159,14 +159,14 @@ mod tests {
     }
 
     impl Sink for &mut Notes {
-        fn store(&mut self, _: &mut Sender, _: u64, readings: &[Reading]) -> bool {
+        fn store(&mut self, _: &mut Senders, _: Sender, _: u64, readings: &[Reading]) -> bool {
             let room = self.stored.iter().sum::<usize>() + readings.len() <= 3;
             if room {
                 self.stored.push(readings.len());
             }
             room
         }
-        fn heard(&mut self, _: &Sender, _: u64) {
+        fn heard(&mut self, _: Sender, _: u64) {
             self.heard += 1;
         }
         fn mark(&mut self, _: u64, _: &[u8]) {

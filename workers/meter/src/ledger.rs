@@ -18,7 +18,7 @@ use contract::Failure;
 use sys::map::Mapping;
 use table::Writer;
 
-use crate::senders::Sender;
+use crate::senders::{Sender, Senders};
 use crate::sink::Sink;
 
 /// Set beside a mark that a second batch met.
@@ -66,11 +66,11 @@ impl<'t> Ledger<'t> {
 }
 
 impl Sink for Ledger<'_> {
-    fn store(&mut self, sender: &mut Sender, micros: u64, readings: &[Reading]) -> bool {
-        Sink::store(&mut self.table, sender, micros, readings)
+    fn store(&mut self, senders: &mut Senders, sender: Sender, micros: u64, readings: &[Reading]) -> bool {
+        Sink::store(&mut self.table, senders, sender, micros, readings)
     }
 
-    fn heard(&mut self, sender: &Sender, micros: u64) {
+    fn heard(&mut self, sender: Sender, micros: u64) {
         Sink::heard(&mut self.table, sender, micros);
     }
 
