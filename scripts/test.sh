@@ -1,5 +1,5 @@
 #!/bin/sh
-# The whole gate: formatting, lints, all tests, documentation, a short soak. Installs what it needs on Debian.
+# The whole gate: formatting, lints, all tests, documentation, what a datagram costs, a short soak. Installs what it needs on Debian.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -7,7 +7,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 # What the build and the tests call, and the Debian package that brings it.
 need=""
-for pair in cc:gcc ps:procps unshare:util-linux setpriv:util-linux prlimit:util-linux strace:strace node:nodejs python3:python3; do
+for pair in cc:gcc ps:procps unshare:util-linux setpriv:util-linux prlimit:util-linux strace:strace valgrind:valgrind node:nodejs python3:python3; do
     command -v "${pair%%:*}" >/dev/null || need="$need ${pair##*:}"
 done
 [ -e /usr/include/stdlib.h ] || need="$need libc6-dev"
@@ -39,6 +39,8 @@ say "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 say "tests"
 cargo test --workspace --features ledger
+say "cost"
+cargo run --release --quiet -p cost -- --check
 say "soak"
 scripts/soak.sh --seconds 30 --seed 1
 say "all is well"

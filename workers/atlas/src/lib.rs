@@ -28,6 +28,7 @@ pub mod order;
 mod param;
 pub mod params;
 mod parser;
+mod plain;
 mod text;
 
 pub use level::CentiDb;

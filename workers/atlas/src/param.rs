@@ -1,6 +1,7 @@
 //! Names of parameters, as far as datagrams bring any that matter.
 
 use crate::cursor::Cursor;
+use crate::plain;
 use crate::text::{Text, Units};
 use crate::{INDICES, Kind, Malformed, MeterId};
 
@@ -31,30 +32,9 @@ impl Param {
 /// Steps over a meter's name as processors write it, or over nothing: no end is searched for, nothing is decoded.
 #[inline(always)]
 fn scan_plain(cursor: &mut Cursor<'_>) -> Option<MeterId> {
-    let rest = cursor.rest;
-    let (kind, index) = if let Some(index) = rest.strip_prefix(b"\"ZoneMeter_") {
-        (Kind::Zone, index)
-    } else if let Some(index) = rest.strip_prefix(b"\"SourceMeter_") {
-        (Kind::Source, index)
-    } else if let Some(index) = rest.strip_prefix(b"\"MixMeter_") {
-        (Kind::Mix, index)
-    } else if let Some(index) = rest.strip_prefix(b"\"GroupMeter_") {
-        (Kind::Group, index)
-    } else {
-        return None;
-    };
-    let (index, rest) = match *index {
-        [ones @ b'0'..=b'9', b'"', ref rest @ ..] => (ones - b'0', rest),
-        [tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'"', ref rest @ ..] => {
-            (10 * (tens - b'0') + ones - b'0', rest)
-        }
-        _ => return None,
-    };
-    if usize::from(index) >= INDICES {
-        return None;
-    }
+    let (meter, rest) = plain::scan_meter(cursor.rest)?;
     cursor.rest = rest;
-    Some(MeterId { kind, index })
+    Some(meter)
 }
 
 /// What any string names, however it is written.

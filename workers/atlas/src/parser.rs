@@ -3,6 +3,7 @@
 use crate::cursor::{Cursor, Name};
 use crate::number;
 use crate::param::Param;
+use crate::plain;
 use crate::{CentiDb, Kind, Malformed, MeterId, Reading};
 
 /// The longest datagram that is parsed, in bytes.
@@ -40,7 +41,7 @@ pub struct Parsed<'r> {
 /// A parser with its scratch space: made once, then it never allocates. About 1 kB.
 #[derive(Clone, Debug)]
 pub struct Parser {
-    readings: [Reading; MAX_READINGS],
+    pub(crate) readings: [Reading; MAX_READINGS],
     /// How many of `readings` the datagram has so far, those of the object under way included.
     len: usize,
     /// Where in `readings` a meter stands; means something only for meters already seen.
@@ -67,6 +68,17 @@ impl Parser {
         if datagram.len() > MAX_DATAGRAM {
             return Err(Malformed::TooLong);
         }
+        match plain::scan(datagram, &mut self.readings) {
+            Some(len) => {
+                let readings = &self.readings[..len];
+                Ok(Parsed { class: Class::Meter, readings, index_out_of_range: false })
+            }
+            None => self.parse_any(datagram),
+        }
+    }
+
+    /// As [`Parser::parse`], in the form that JSON allows.
+    pub(crate) fn parse_any(&mut self, datagram: &[u8]) -> Result<Parsed<'_>, Malformed> {
         self.len = 0;
         let mut found = Findings::default();
         let mut cursor = Cursor::new(datagram);

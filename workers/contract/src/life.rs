@@ -1,11 +1,12 @@
 //! A worker's life between taking its seat and leaving it: signals, the parent, the watchdog.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use signal_hook::consts::SIGTERM;
 use signal_hook_mio::v1_0::Signals;
 
@@ -15,6 +16,8 @@ use crate::{Contract, Failure, Notify, PARENT};
 const SIGNALS: Token = Token(usize::MAX - 1);
 /// Token of the parent pipe, in the caller's poll.
 const PARENT_PIPE: Token = Token(usize::MAX - 2);
+/// Token of the timer, in the caller's poll.
+const TIMER: Token = Token(usize::MAX - 3);
 
 /// Knows when to leave, and says often enough that we are alive.
 pub struct Life {
@@ -24,6 +27,7 @@ pub struct Life {
     /// Half of the watchdog's time, as sd_watchdog_enabled(3) advises.
     interval: Option<Duration>,
     next_ping: Duration,
+    timer: Option<TimerFd>,
     leaving: bool,
 }
 
@@ -35,6 +39,21 @@ impl Life {
     /// When the parent pipe was not given, or a handler or the poll refuses.
     pub fn begin(mut contract: Contract, registry: &Registry, now: Duration) -> Result<Life, Failure> {
         let parent = contract.take(PARENT)?;
+        Life::of(parent, contract.notify, contract.watchdog, registry, now)
+    }
+
+    /// As [`Life::begin`], from its parts: the pipe that hangs up with the parent, the line to the supervisor, and the
+    /// watchdog's time.
+    ///
+    /// # Errors
+    /// When a handler or the poll refuses.
+    pub fn of(
+        parent: OwnedFd,
+        notify: Notify,
+        watchdog: Option<Duration>,
+        registry: &Registry,
+        now: Duration,
+    ) -> Result<Life, Failure> {
         let begin = || {
             let mut signals = Signals::new([SIGTERM])?;
             registry.register(&mut signals, SIGNALS, Interest::READABLE)?;
@@ -42,20 +61,48 @@ impl Life {
             io::Result::Ok(signals)
         };
         let signals = begin().map_err(|e| Failure::of("cannot watch for signals", &e))?;
-        let interval = contract.watchdog.map(|watchdog| watchdog / 2);
-        contract.notify.alive();
+        let interval = watchdog.map(|watchdog| watchdog / 2);
+        notify.alive();
         let next_ping = now + interval.unwrap_or_default();
-        Ok(Life { signals, parent, notify: contract.notify, interval, next_ping, leaving: false })
+        Ok(Life { signals, parent, notify, interval, next_ping, timer: None, leaving: false })
     }
 
     /// Looks at one event of the poll; answers whether it was ours.
     pub fn handle(&mut self, token: Token) -> bool {
         match token {
             SIGNALS => self.leaving |= self.signals.pending().count() > 0,
-            PARENT_PIPE => self.leaving |= sys::process::hung_up(std::os::fd::AsFd::as_fd(&self.parent)),
+            PARENT_PIPE => self.leaving |= sys::process::hung_up(self.parent.as_fd()),
+            TIMER => self.ping(),
             _ => return false,
         }
         true
+    }
+
+    /// From now on a timer in the caller's poll gives the signs of life, so that waiting needs no time limit and
+    /// [`Life::poll_wait`] need not be called. A limit costs the kernel a timer at each wait: for one that wakes up for
+    /// every datagram, 430 ns of 5 800.
+    ///
+    /// # Errors
+    /// When there is no timer to be had.
+    pub fn ping_by_timer(&mut self, registry: &Registry) -> Result<(), Failure> {
+        let Some(interval) = self.interval else { return Ok(()) };
+        let start = || {
+            let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+            let timer = TimerFd::new(ClockId::CLOCK_BOOTTIME, flags)?;
+            timer.set(Expiration::Interval(interval.into()), TimerSetTimeFlags::empty())?;
+            registry.register(&mut SourceFd(&timer.as_fd().as_raw_fd()), TIMER, Interest::READABLE)?;
+            io::Result::Ok(timer)
+        };
+        self.timer = Some(start().map_err(|e| Failure::of("cannot start a timer", &e))?);
+        Ok(())
+    }
+
+    /// The timer says that a sign of life is due.
+    fn ping(&self) {
+        if let Some(timer) = &self.timer {
+            let _ = timer.wait(); // read, or it stays readable
+            self.notify.alive();
+        }
     }
 
     /// Whether to finish what is under way and go.

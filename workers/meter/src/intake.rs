@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use atlas::{Class, Malformed, Parser};
-use contract::clock::Moment;
+use contract::clock::{self, Arrivals};
 use sys::batch::Entry;
 use table::counters::{Counter, Counters};
 
 use crate::ring::Taker;
-use crate::senders::{Sender, Senders};
+use crate::senders::Senders;
 use crate::sink::Sink;
 
 /// At most one line in this time about datagrams that are not what they should be.
@@ -20,33 +20,34 @@ pub(crate) struct Intake<S> {
     parser: Parser,
     senders: Senders,
     sink: S,
-    moment: Moment,
+    arrivals: Arrivals,
     batch: u64,
     remarks: Remarks,
 }
 
 impl<S: Sink> Intake<S> {
     pub(crate) fn new(senders: Senders, sink: S) -> Intake<S> {
-        let moment = Moment::now();
-        Intake { parser: Parser::new(), senders, sink, moment, batch: 0, remarks: Remarks::default() }
+        let (parser, arrivals) = (Parser::new(), Arrivals::begin());
+        Intake { parser, senders, sink, arrivals, batch: 0, remarks: Remarks::default() }
     }
 
     /// Time since boot, as of the last batch.
     pub(crate) fn now(&self) -> Duration {
-        self.moment.boot
+        self.arrivals.now()
     }
 
     /// What a person should hear about the datagrams since the last call.
-    pub(crate) fn poll_remark(&mut self, now: Duration) -> Option<String> {
-        self.remarks.poll(now)
+    pub(crate) fn poll_remark(&mut self) -> Option<String> {
+        if self.remarks.is_empty() { None } else { self.remarks.poll(clock::boot()) }
     }
 
-    fn class(&mut self, entry: &Entry<'_>, sender: IpAddr, counters: &mut Counters) -> Counter {
-        if self.senders.judge(sender) == Sender::Unknown {
+    fn class(&mut self, entry: &Entry<'_>, address: IpAddr, counters: &mut Counters) -> Counter {
+        let sender = self.senders.get(address);
+        if !sender.is_welcome {
             return Counter::UnknownSender;
         }
         let parsed = if entry.truncated { Err(Malformed::TooLong) } else { self.parser.parse(entry.payload) };
-        let micros = self.moment.boot_time_of(entry.stamp).as_micros() as u64;
+        let micros = self.arrivals.micros_of(entry.stamp);
         match parsed {
             Err(why) => {
                 counters.add_reason(why as usize);
@@ -65,7 +66,7 @@ impl<S: Sink> Intake<S> {
                         Counter::Other
                     }
                     Class::KeepAlive | Class::Other => {
-                        self.sink.heard(&self.senders, sender, micros);
+                        self.sink.heard(sender, micros);
                         if parsed.class == Class::KeepAlive { Counter::KeepAlive } else { Counter::Other }
                     }
                 }
@@ -76,7 +77,7 @@ impl<S: Sink> Intake<S> {
 
 impl<S: Sink> Taker for Intake<S> {
     fn begin(&mut self, batch: u64) {
-        self.moment = Moment::now();
+        self.arrivals.batch();
         self.batch = batch;
     }
 
@@ -102,6 +103,11 @@ struct Remarks {
 }
 
 impl Remarks {
+    /// Whether there is nothing to say, now or later.
+    fn is_empty(&self) -> bool {
+        self.last.is_none() && (self.said[0] || !self.index_over) && (self.said[1] || !self.table_full)
+    }
+
     fn malformed(&mut self, sender: Option<SocketAddr>, why: Malformed) {
         self.malformed += 1;
         self.last = Some((sender, why));
@@ -137,29 +143,30 @@ impl Remarks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::senders::Sender;
     use crate::settings::Settings;
     use atlas::Reading;
     use std::os::fd::AsFd;
     use sys::map::Mapping;
     use table::Writer;
 
-    /// Has room for everybody but 10.0.0.9.
+    /// Has room for three levels.
     #[derive(Default)]
     struct Notes {
-        stored: Vec<(IpAddr, usize)>,
+        stored: Vec<usize>,
         heard: usize,
         marked: usize,
     }
 
     impl Sink for &mut Notes {
-        fn store(&mut self, _: &mut Senders, sender: IpAddr, _: u64, readings: &[Reading]) -> bool {
-            let room = sender.to_string() != "10.0.0.9";
+        fn store(&mut self, _: &mut Senders, _: Sender, _: u64, readings: &[Reading]) -> bool {
+            let room = self.stored.iter().sum::<usize>() + readings.len() <= 3;
             if room {
-                self.stored.push((sender, readings.len()));
+                self.stored.push(readings.len());
             }
             room
         }
-        fn heard(&mut self, _: &Senders, _: IpAddr, _: u64) {
+        fn heard(&mut self, _: Sender, _: u64) {
             self.heard += 1;
         }
         fn mark(&mut self, _: u64, _: &[u8]) {

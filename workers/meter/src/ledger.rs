@@ -9,7 +9,6 @@
 //! `"poison-exit"` it does that to him, each time and before its mark: one that is marked was processed. `ATLAS_CLUSTER_FAULTS` names a folder; a file `SLOT.before-ready` or
 //! `SLOT.after-ready` in it makes the next process of that slot `exit` or `hang` at that point of its preparation.
 
-use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use contract::Failure;
 use sys::map::Mapping;
 use table::Writer;
 
-use crate::senders::Senders;
+use crate::senders::{Sender, Senders};
 use crate::sink::Sink;
 
 /// Set beside a mark that a second batch met.
@@ -67,12 +66,12 @@ impl<'t> Ledger<'t> {
 }
 
 impl Sink for Ledger<'_> {
-    fn store(&mut self, senders: &mut Senders, sender: IpAddr, micros: u64, readings: &[Reading]) -> bool {
+    fn store(&mut self, senders: &mut Senders, sender: Sender, micros: u64, readings: &[Reading]) -> bool {
         Sink::store(&mut self.table, senders, sender, micros, readings)
     }
 
-    fn heard(&mut self, senders: &Senders, sender: IpAddr, micros: u64) {
-        Sink::heard(&mut self.table, senders, sender, micros);
+    fn heard(&mut self, sender: Sender, micros: u64) {
+        Sink::heard(&mut self.table, sender, micros);
     }
 
     fn mark(&mut self, batch: u64, payload: &[u8]) {

@@ -8,6 +8,8 @@
 //! `ring` owns the slot's segment and the order of its stores; `intake` decides what a datagram is; `sink` is
 //! where levels go; `quarantine` keeps what killed workers; `worker` is the loop around them.
 
+#[cfg(feature = "cost")]
+pub mod cost;
 mod intake;
 #[cfg(feature = "ledger")]
 mod ledger;

@@ -72,6 +72,12 @@ impl<'m> Ring<'m> {
         kept
     }
 
+    /// What is counted so far.
+    #[cfg(feature = "cost")]
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
     /// Finishes what the predecessor left unfinished; answers how many datagrams that were.
     pub(crate) fn replay(&mut self, taker: &mut impl Taker) -> u64 {
         if !self.faces.must_replay() {

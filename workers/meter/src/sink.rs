@@ -1,41 +1,32 @@
 //! Where levels go.
 
-use std::net::IpAddr;
-
 use atlas::Reading;
 use table::Writer;
 
-use crate::senders::Senders;
+use crate::senders::{Sender, Senders};
 
 /// Takes what a datagram said. Everything here may happen twice for one datagram (replay) and must not mind.
 pub(crate) trait Sink {
     /// Levels of one datagram, received `micros` after boot; false if there is no room for this sender.
-    fn store(&mut self, senders: &mut Senders, sender: IpAddr, micros: u64, readings: &[Reading]) -> bool;
+    fn store(&mut self, senders: &mut Senders, sender: Sender, micros: u64, readings: &[Reading]) -> bool;
     /// A sign of life without a level.
-    fn heard(&mut self, senders: &Senders, sender: IpAddr, micros: u64);
+    fn heard(&mut self, sender: Sender, micros: u64);
     /// Every datagram, whatever it was, before its batch is committed.
     fn mark(&mut self, batch: u64, payload: &[u8]);
 }
 
 impl Sink for Writer<'_> {
-    fn store(&mut self, senders: &mut Senders, sender: IpAddr, micros: u64, readings: &[Reading]) -> bool {
+    fn store(&mut self, senders: &mut Senders, sender: Sender, micros: u64, readings: &[Reading]) -> bool {
         let Some(place) = senders.place(sender, self) else { return false };
-        for reading in readings {
-            Writer::store(
-                self,
-                place,
-                reading.meter.kind as u8,
-                reading.meter.index,
-                micros,
-                reading.level.0,
-            );
+        for Reading { meter, level } in readings {
+            Writer::store(self, place, meter.kind as u8, meter.index, micros, level.0);
         }
         Writer::heard(self, place, micros);
         true
     }
 
-    fn heard(&mut self, senders: &Senders, sender: IpAddr, micros: u64) {
-        if let Some(place) = senders.known_place(sender, self) {
+    fn heard(&mut self, sender: Sender, micros: u64) {
+        if let Some(place) = sender.known_place(self) {
             Writer::heard(self, place, micros);
         }
     }

@@ -35,7 +35,7 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     let sink = crate::ledger::Ledger::open(writer, contract.instance)?;
     #[cfg(not(feature = "ledger"))]
     let sink = writer;
-    let mut sockets = Sockets::register(contract.take_sockets())?;
+    let sockets = Sockets::register(contract.take_sockets())?;
     // Where the limit does not allow it, the supervisor has said so.
     let _ = segment.lock_pages();
     #[cfg(feature = "ledger")]
@@ -57,23 +57,46 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
         contract.notify.status(&line);
     }
     let mut life = Life::begin(contract, sockets.poll.registry(), clock::boot())?;
+    life.ping_by_timer(sockets.poll.registry())?;
     let replayed = ring.replay(&mut intake);
     if replayed > 0 {
         life.notify().status(&format!("finished {replayed} datagrams that the predecessor had taken"));
     }
-    while !life.leaving() {
-        sockets.read_some(&mut ring, &mut intake, BATCHES_PER_LOOK)?;
-        let now = clock::boot();
-        if let Some(remark) = intake.poll_remark(now) {
-            life.notify().status(&remark);
-        }
-        let wait = life.poll_wait(now);
-        sockets.wait(&mut life, wait)?;
+    let mut reader = Reader { sockets, ring, intake, life };
+    while !reader.life.leaving() {
+        reader.turn()?;
     }
-    life.notify().stopping();
-    let end = clock::boot() + DRAIN;
-    while sockets.read_some(&mut ring, &mut intake, BATCHES_PER_LOOK)? && intake.now() < end {}
-    Ok(())
+    reader.life.notify().stopping();
+    reader.drain()
+}
+
+/// A worker that holds the seat.
+pub(crate) struct Reader<'m, S> {
+    pub(crate) sockets: Sockets,
+    pub(crate) ring: Ring<'m>,
+    pub(crate) intake: Intake<S>,
+    pub(crate) life: Life,
+}
+
+impl<S: Sink> Reader<'_, S> {
+    /// Waits until there is something to read, reads it, and says what is to be said of it.
+    pub(crate) fn turn(&mut self) -> Result<(), Failure> {
+        self.sockets.wait(&mut self.life)?;
+        self.sockets.read_some(&mut self.ring, &mut self.intake, BATCHES_PER_LOOK)?;
+        if let Some(remark) = self.intake.poll_remark() {
+            self.life.notify().status(&remark);
+        }
+        Ok(())
+    }
+
+    /// Empties the queue, within [`DRAIN`].
+    fn drain(&mut self) -> Result<(), Failure> {
+        let end = clock::boot() + DRAIN;
+        while self.sockets.read_some(&mut self.ring, &mut self.intake, BATCHES_PER_LOOK)?
+            && self.intake.now() < end
+        {}
+        Ok(())
+    }
 }
 
 /// Done first, with the seat in hand: decides whether the predecessor died of the datagram it was at; at the second such
@@ -101,8 +124,8 @@ fn strange(what: &str, why: table::Foreign) -> Failure {
 }
 
 /// The slot's sockets, with what epoll's edges said of them.
-struct Sockets {
-    poll: Poll,
+pub(crate) struct Sockets {
+    pub(crate) poll: Poll,
     events: Events,
     sockets: Vec<Socket>,
 }
@@ -115,7 +138,7 @@ struct Socket {
 }
 
 impl Sockets {
-    fn register(fds: Vec<OwnedFd>) -> Result<Sockets, Failure> {
+    pub(crate) fn register(fds: Vec<OwnedFd>) -> Result<Sockets, Failure> {
         let prepare = || {
             let poll = Poll::new()?;
             for (i, fd) in fds.iter().enumerate() {
@@ -156,10 +179,9 @@ impl Sockets {
         Ok(self.sockets.iter().any(|socket| socket.readable))
     }
 
-    /// Waits for an event, at most `wait`, not at all while something may be there to read.
-    fn wait(&mut self, life: &mut Life, wait: Option<Duration>) -> Result<(), Failure> {
-        let wait =
-            if self.sockets.iter().any(|socket| socket.readable) { Some(Duration::ZERO) } else { wait };
+    /// Waits for an event, not at all while something may be there to read.
+    fn wait(&mut self, life: &mut Life) -> Result<(), Failure> {
+        let wait = self.sockets.iter().any(|socket| socket.readable).then_some(Duration::ZERO);
         match self.poll.poll(&mut self.events, wait) {
             Err(e) if e.kind() != std::io::ErrorKind::Interrupted => {
                 return Err(Failure::of("cannot wait", &e));

@@ -144,6 +144,7 @@ impl<'m> Batch<'m> {
     }
 
     /// Entry `i`, if it was received. Every length is clamped: the segment is input, not truth.
+    #[inline]
     #[must_use]
     pub fn entry(&self, i: usize) -> Option<Entry<'_>> {
         // SAFETY: inside the mapping (`header` asserts it), aligned; the fields are plain numbers, valid whatever
@@ -153,11 +154,15 @@ impl<'m> Batch<'m> {
             return None;
         }
         let payload = self.bytes(PAYLOADS + i * PAYLOAD, (header.msg_len as usize).min(PAYLOAD));
-        let name = self.bytes(NAMES + i * NAME, (header.msg_hdr.msg_namelen as usize).min(NAME));
-        let control = self.bytes(CONTROLS + i * CONTROL, header.msg_hdr.msg_controllen.min(CONTROL));
-        let truncated = header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0;
-        let bytes = header.msg_len as usize;
-        Some(Entry { payload, bytes, sender: sender(name), stamp: stamp(control), truncated })
+        let name = self.bytes(NAMES + i * NAME, NAME).first_chunk()?;
+        let control = self.bytes(CONTROLS + i * CONTROL, CONTROL).first_chunk()?;
+        Some(Entry {
+            payload,
+            bytes: header.msg_len as usize,
+            sender: sender(name, header.msg_hdr.msg_namelen as usize),
+            stamp: stamp(control, header.msg_hdr.msg_controllen),
+            truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
+        })
     }
 
     fn bytes(&self, part: usize, len: usize) -> &[u8] {
@@ -168,34 +173,34 @@ impl<'m> Batch<'m> {
     }
 }
 
-/// A sockaddr_in or sockaddr_in6 as the kernel writes it (ip(7), ipv6(7)): family, port, [flow label,] address.
-fn sender(name: &[u8]) -> Option<SocketAddr> {
-    let family = i32::from(u16::from_ne_bytes(*name.first_chunk()?));
-    let port = u16::from_be_bytes(*name.get(2..)?.first_chunk()?);
-    let address = match family {
-        libc::AF_INET => IpAddr::V4(Ipv4Addr::from(*name.get(4..)?.first_chunk::<4>()?)),
-        libc::AF_INET6 => IpAddr::V6(Ipv6Addr::from(*name.get(8..)?.first_chunk::<16>()?)).to_canonical(),
+/// A sockaddr_in or sockaddr_in6 of `len` bytes as the kernel writes it (ip(7), ipv6(7)): family, port, [flow label,]
+/// address.
+#[inline]
+fn sender(name: &[u8; NAME], len: usize) -> Option<SocketAddr> {
+    let [f0, f1, p0, p1, a, b, c, d, ..] = *name;
+    let (address, needed) = match i32::from(u16::from_ne_bytes([f0, f1])) {
+        libc::AF_INET => (IpAddr::V4(Ipv4Addr::new(a, b, c, d)), 8),
+        libc::AF_INET6 => {
+            let address: [u8; 16] = *name[8..].first_chunk()?;
+            (Ipv6Addr::from(address).to_canonical(), 24)
+        }
         _ => return None,
     };
-    Some(SocketAddr::new(address, port))
+    (len >= needed).then(|| SocketAddr::new(address, u16::from_be_bytes([p0, p1])))
 }
 
-/// The SCM_TIMESTAMPNS among the control messages: a cmsghdr (length, level, type), then a timespec.
-fn stamp(mut control: &[u8]) -> Option<Duration> {
-    const HEADER: usize = size_of::<libc::cmsghdr>();
-    loop {
-        let len = usize::from_ne_bytes(*control.first_chunk()?);
-        let level = i32::from_ne_bytes(*control.get(8..)?.first_chunk()?);
-        let kind = i32::from_ne_bytes(*control.get(12..)?.first_chunk()?);
-        if (level, kind) == (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) {
-            let data = control.get(HEADER..)?;
-            let seconds = i64::from_ne_bytes(*data.first_chunk()?);
-            let nanos = i64::from_ne_bytes(*data.get(8..)?.first_chunk()?);
-            let nanos = u32::try_from(nanos).ok().filter(|&nanos| nanos < 1_000_000_000)?;
-            return Some(Duration::new(u64::try_from(seconds).ok()?, nanos));
-        }
-        control = control.get(len.max(HEADER).next_multiple_of(8)..)?;
-    }
+/// The SCM_TIMESTAMPNS, if it is the first of the control messages, of `len` bytes in all: a cmsghdr (length, level,
+/// type), then a timespec. Nothing else is asked for, so nothing else comes.
+#[inline]
+fn stamp(control: &[u8; CONTROL], len: usize) -> Option<Duration> {
+    const WHOLE: usize = size_of::<libc::cmsghdr>() + size_of::<libc::timespec>();
+    let words = control.as_chunks::<8>().0;
+    let word = |i: usize| u64::from_ne_bytes(words[i]);
+    let halves = words[1].as_chunks::<4>().0;
+    let (level, kind) = (i32::from_ne_bytes(halves[0]), i32::from_ne_bytes(halves[1]));
+    let nanos = u32::try_from(word(3)).ok().filter(|&nanos| nanos < 1_000_000_000)?;
+    let ours = (level, kind) == (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) && word(0) == WHOLE as u64;
+    (ours && len >= WHOLE && i64::try_from(word(2)).is_ok()).then(|| Duration::new(word(2), nanos))
 }
 
 #[cfg(test)]

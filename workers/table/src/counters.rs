@@ -267,8 +267,10 @@ impl<'a> Faces<'a> {
         let next = self.0[page::BATCH].load(Ordering::Relaxed).wrapping_add(1);
         let face = face(next);
         fence(Ordering::Release);
-        for (cell, value) in self.0[face..face + COUNTERS].iter().zip(counters.0) {
-            cell.store(value, Ordering::Relaxed);
+        if let Some(cells) = self.0[face..].first_chunk::<COUNTERS>() {
+            for (cell, value) in cells.iter().zip(&counters.0) {
+                cell.store(*value, Ordering::Relaxed);
+            }
         }
         self.0[page::BATCH].store(next, Ordering::Release);
     }
