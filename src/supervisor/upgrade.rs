@@ -147,7 +147,8 @@ impl Shell {
 
     /// It is over; who asked later gets an upgrade of his own, of what lies there now.
     fn give_up(&mut self, upgrade: Upgrade, why: &str) {
-        let Upgrade { askers, later, .. } = upgrade;
+        let Upgrade { askers, later, step, .. } = upgrade;
+        drop(step); // the next check has a line of the same name
         self.tell_upgrade_failed(&askers, why, TRY_AGAIN);
         if !later.is_empty() {
             self.begin_upgrade(later);
