@@ -18,7 +18,6 @@ struct Shared {
     has: Mutex<BTreeMap<String, Value>>,
     /// What was subscribed, on all connections that are open.
     subscribed: Mutex<Vec<(usize, String)>>,
-    open: AtomicUsize,
     most: AtomicUsize,
     ever: AtomicUsize,
     locked: AtomicBool,
@@ -56,6 +55,7 @@ impl Processor {
                 if accepting.over.load(Ordering::Relaxed) {
                     return;
                 }
+                accepting.most.fetch_max(established(address), Ordering::SeqCst);
                 let shared = Arc::clone(&accepting);
                 thread::spawn(move || serve(&stream, &shared, meter_port));
             }
@@ -74,7 +74,7 @@ impl Processor {
     #[must_use]
     pub fn connections(&self) -> (usize, usize, usize) {
         let count = |number: &AtomicUsize| number.load(Ordering::SeqCst);
-        (count(&self.shared.open), count(&self.shared.most), count(&self.shared.ever))
+        (established(self.address), count(&self.shared.most), count(&self.shared.ever))
     }
 
     /// How often a parameter is subscribed on the connections that are open.
@@ -97,10 +97,21 @@ impl Drop for Processor {
     }
 }
 
+/// Connections to `address` of which neither side has closed (proc_pid_net(5)): what a thread would count here is late
+/// by as long as it was not scheduled.
+fn established(address: SocketAddr) -> usize {
+    let SocketAddr::V4(address) = address else { panic!("{address} is no IPv4 address") };
+    let local = format!("{:08X}:{:04X}", u32::from_le_bytes(address.ip().octets()), address.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table of connections");
+    let is_ours = |line: &&str| {
+        let mut words = line.split_whitespace().skip(1);
+        words.next() == Some(&local) && words.nth(1) == Some("01")
+    };
+    table.lines().filter(is_ours).count()
+}
+
 fn serve(stream: &TcpStream, shared: &Arc<Shared>, meter_port: u16) {
     let number = shared.ever.fetch_add(1, Ordering::SeqCst);
-    let open = shared.open.fetch_add(1, Ordering::SeqCst) + 1;
-    shared.most.fetch_max(open, Ordering::SeqCst);
     let over = Arc::new(AtomicBool::new(false));
     let sender = send_levels(stream, shared, meter_port, number, &over);
     let mut lines = BufReader::new(stream).lines();
@@ -118,7 +129,6 @@ fn serve(stream: &TcpStream, shared: &Arc<Shared>, meter_port: u16) {
     subscribed.retain(|(connection, _)| *connection != number);
     drop(subscribed);
     over.store(true, Ordering::Relaxed);
-    shared.open.fetch_sub(1, Ordering::SeqCst);
     let _ = sender.join();
 }
 
