@@ -53,12 +53,14 @@ fn senders(count: u8) -> Vec<Ipv4Addr> {
 pub(crate) fn all() -> Vec<Case> {
     let many: Vec<_> = (0..32).zip(levels().cycle()).map(|(index, db)| (id(index), db)).collect();
     let spaced = br#"{ "jsonrpc": "2.0", "method": "update", "params": [ { "param": "ZoneMeter_0", "val": -23.5 } ] }"#;
+    let object = br#"{"jsonrpc":"2.0","method":"update","params":{"param":"ZoneMeter_0","val":-23.5}}"#;
     let cut = br#"{"jsonrpc":"2.0","method":"update","params":[{"param":"ZoneMeter_0","val":-23.5}]"#;
     vec![
         meter(),
         Case { name: "one meter, alone", at_once: 1, ..meter() },
         Case { name: "one meter, 64 senders", senders: senders(64), settings: "{}", ..meter() },
         Case { name: "32 meters", datagrams: vec![message::update(&many).into_bytes()], ..meter() },
+        Case { name: "one meter, no array", datagrams: vec![object.to_vec()], ..meter() },
         Case { name: "one meter, spaced", datagrams: vec![spaced.to_vec()], ..meter() },
         Case {
             name: "keep-alive",

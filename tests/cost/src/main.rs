@@ -40,8 +40,14 @@ struct Args {
     measured: Option<String>,
 }
 
+/// Nothing was measured.
+const USAGE: u8 = 2;
+
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => return answer(&e),
+    };
     let done = match &args.measured {
         Some(name) => be_measured(name),
         None => measure_all().and_then(|costs| tell(&args, &costs)),
@@ -53,6 +59,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The answer to a question, or what is wrong with the arguments.
+fn answer(e: &clap::Error) -> ExitCode {
+    if !e.use_stderr() {
+        print!("{e}");
+        return ExitCode::SUCCESS;
+    }
+    let text = e.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    eprintln!("cost: {}\nhint: cargo run --release -p cost -- --help", first.trim_start_matches("error: "));
+    ExitCode::from(USAGE)
 }
 
 fn be_measured(name: &str) -> Result<ExitCode, String> {
@@ -74,14 +92,16 @@ fn tell(args: &Args, costs: &[(&str, Cost)]) -> Result<ExitCode, String> {
     }
     let baseline = Baseline::read().map_err(|e| {
         format!(
-            "cannot read the baseline {}: {e}\nhint: cargo run --release -p cost -- --accept",
+            "cannot read the baseline {}: {e}\nhint: cargo run --release -p cost -- --accept makes one",
             path.display()
         )
     })?;
     print!("{}", report::table(&baseline, costs));
     let faults = report::faults(&baseline, costs);
     if let Some(warning) = baseline.warning() {
-        eprintln!("cost: {warning}\nhint: {}", report::ACCEPT);
+        eprintln!(
+            "cost: {warning}\nhint: with the code of the last baseline: cargo run --release -p cost -- --accept"
+        );
     }
     if args.check && !faults.is_empty() {
         faults.iter().for_each(|fault| eprintln!("cost: {fault}"));

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! {"jsonrpc":"2.0","method":"update","params":[{"param":"ZoneMeter_0","val":-23.5},{"param":…,"val":…}]}
+//! {"jsonrpc":"2.0","method":"update","params":{"param":"ZoneMeter_0","val":-23.5}}
 //! ```
 //! As good as every datagram of a processor is one. Of any other this says nothing, and the general parser decides; what
 //! this takes, that one would take for the same (tests hold the two together).
@@ -10,12 +11,17 @@ use crate::cursor::Cursor;
 use crate::number;
 use crate::{CentiDb, Kind, MeterId, Reading};
 
-const HEAD: &[u8] = br#"{"jsonrpc":"2.0","method":"update","params":["#;
+const HEAD: &[u8] = br#"{"jsonrpc":"2.0","method":"update","params":"#;
 
 /// Reads `datagram` into `readings`, and says how many there are; None, and nonsense in `readings`, if it is not of that
 /// form, or names a meter twice.
 pub(crate) fn scan(datagram: &[u8], readings: &mut [Reading]) -> Option<usize> {
-    let mut rest = datagram.strip_prefix(HEAD)?;
+    let rest = datagram.strip_prefix(HEAD)?;
+    let Some(mut rest) = rest.strip_prefix(b"[") else {
+        let (reading, end) = scan_entry(rest)?;
+        *readings.first_mut()? = reading;
+        return is_end(end).then_some(1);
+    };
     let mut seen = [0_u64; Kind::ALL.len()];
     let mut len = 0;
     loop {
@@ -29,10 +35,15 @@ pub(crate) fn scan(datagram: &[u8], readings: &mut [Reading]) -> Option<usize> {
         len += 1;
         match *behind {
             [b',', ref more @ ..] => rest = more,
-            [b']', b'}'] | [b']', b'}', b'\n'] | [b']', b'}', b'\r', b'\n'] => return Some(len),
+            [b']', ref end @ ..] => return is_end(end).then_some(len),
             _ => return None,
         }
     }
+}
+
+/// Whether nothing follows but the end of the message, and of a line.
+fn is_end(rest: &[u8]) -> bool {
+    matches!(rest, b"}" | b"}\n" | b"}\r\n")
 }
 
 /// One entry and what stands behind it.
@@ -127,7 +138,7 @@ mod tests {
 
     fn zone(index: &str, level: &str) -> Vec<u8> {
         let entry = format!(r#"{{"param":"ZoneMeter_{index}","val":{level}}}"#);
-        [HEAD, entry.as_bytes(), b"]}"].concat()
+        [HEAD, b"[", entry.as_bytes(), b"]}"].concat()
     }
 
     fn one(level: &str) -> Vec<u8> {
@@ -142,8 +153,11 @@ mod tests {
             let datagram = message::update(&levels);
             for end in ["", "\n", "\r\n"] {
                 let taken = agree(format!("{datagram}{end}").as_bytes()).expect("the manual's form");
-                let levels = levels.iter().map(|&(meter, level)| Reading { meter, level });
-                assert_eq!(taken, levels.collect::<Vec<_>>());
+                let expected: Vec<_> =
+                    levels.iter().map(|&(meter, level)| Reading { meter, level }).collect();
+                assert_eq!(taken, expected);
+                let object = message::update(&levels[17..18]).replace(['[', ']'], "");
+                assert_eq!(agree(format!("{object}{end}").as_bytes()).as_deref(), Some(&expected[17..18]));
             }
         }
     }
@@ -174,11 +188,14 @@ mod tests {
         let (head, entry) = (str::from_utf8(HEAD).expect("text"), r#"{"param":"ZoneMeter_1","val":-1}"#);
         for datagram in [
             String::new(),
-            format!("{head}]}}"),
-            format!("{head}{entry},{entry}]}}"),
-            format!("{head}{entry}]}}\n\n"),
-            format!("{head}{entry}]}}{head}{entry}]}}"),
-            format!("{head}{entry},]}}"),
+            format!("{head}[]}}"),
+            format!("{head}[{entry},{entry}]}}"),
+            format!("{head}[{entry}]}}\n\n"),
+            format!("{head}[{entry}]}}{head}[{entry}]}}"),
+            format!("{head}[{entry},]}}"),
+            format!("{head}{entry}]}}"),
+            format!("{head}[{entry}}}"),
+            format!("{head}{entry},{entry}}}"),
         ] {
             assert_eq!(agree(datagram.as_bytes()), None, "{datagram}");
         }
@@ -189,15 +206,21 @@ mod tests {
 
     #[test]
     fn every_byte_in_every_place_cut_off_left_out_changed_and_put_in() {
-        let whole = one("-23.5");
+        let object = one("-23.5").iter().copied().filter(|byte| !b"[]".contains(byte)).collect();
+        for whole in [one("-23.5"), object] {
+            damage_everywhere(&whole);
+        }
+    }
+
+    fn damage_everywhere(whole: &[u8]) {
         for at in 0..whole.len() {
             agree(&whole[..at]);
             agree(&whole[at..]);
-            let mut without = whole.clone();
+            let mut without = whole.to_vec();
             without.remove(at);
             agree(&without);
             for byte in 0..=255 {
-                let (mut changed, mut longer) = (whole.clone(), whole.clone());
+                let (mut changed, mut longer) = (whole.to_vec(), whole.to_vec());
                 changed[at] = byte;
                 agree(&changed);
                 longer.insert(at, byte);
@@ -220,7 +243,7 @@ mod tests {
                     format!(r#"{{"param":"{}_{index}","val":{level}}}"#, Kind::ALL[*kind].meter_name())
                 })
                 .collect();
-            let mut datagram = [HEAD, entries.join(",").as_bytes(), b"]}"].concat();
+            let mut datagram = [HEAD, b"[", entries.join(",").as_bytes(), b"]}"].concat();
             for (at, how, byte) in damage {
                 let at = at.index(datagram.len());
                 match how {

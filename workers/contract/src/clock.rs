@@ -56,8 +56,8 @@ const LATE: u64 = 10_000_000;
 /// that is set back must not make every arrival an old one: that would freeze meters.
 ///
 /// One reading of one clock for each batch; the other is taken to have gone on like it since they were compared. They
-/// are compared after [`COMPARE`], and in any batch with a stamp that tells of an arrival over [`LATE`] ago. So an
-/// arrival is told within 0.5 ms; but within [`LATE`], for [`COMPARE`], after the wall clock was set by less than that.
+/// are compared after a second, and in any batch with a stamp that tells of an arrival over 10 ms ago, or yet to come. So
+/// an arrival is told within 0.5 ms; but within 10 ms, for a second, after the wall clock was set by less than that.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrivals {
     now: Moment,

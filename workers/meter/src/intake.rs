@@ -143,9 +143,11 @@ impl Remarks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ring::{self, Ring};
     use crate::senders::Sender;
     use crate::settings::Settings;
-    use atlas::Reading;
+    use atlas::{CentiDb, Kind, MeterId, Reading};
+    use std::net::UdpSocket;
     use std::os::fd::AsFd;
     use sys::map::Mapping;
     use table::Writer;
@@ -219,6 +221,51 @@ mod tests {
         assert_eq!([Empty, Json, TooLong].map(reason), [1, 1, 1]);
         assert_eq!(counters.get(Counter::Readings), 2);
         assert_eq!((notes.stored.len(), notes.heard, notes.marked), (1, 3, cases.len()));
+    }
+
+    /// A flow passed from one worker to another while the first one stood still.
+    #[test]
+    fn the_newest_level_wins_whoever_stores_it_last_and_is_as_old_as_it_is() {
+        let memory = |name, head: &[u8], bytes| {
+            let fd = sys::map::segment(name, head, bytes, false).unwrap();
+            let mapping = Mapping::new(fd.as_fd(), bytes).unwrap();
+            (fd, mapping)
+        };
+        let (fd, table) = memory("table", &table::head([1, 2]), table::BYTES);
+        let writer = Writer::new(table.words()).unwrap();
+        let mut rings = [0, 1].map(|_| memory("ring", &ring::head(), ring::BYTES).1);
+        let mut workers = rings.each_mut().map(|memory| {
+            let senders = Senders::new(&Settings::default(), &writer, fd.as_fd());
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            sys::group::stamp_arrivals(socket.as_fd()).unwrap();
+            (socket, Ring::new(memory).unwrap(), Intake::new(senders, writer))
+        });
+        let sender = UdpSocket::bind("127.0.0.2:0").unwrap();
+        let (old, began) = (Duration::from_millis(50), clock::boot());
+        let send = |to: &UdpSocket, zone: u8, level: i16| {
+            let meter = MeterId { kind: Kind::Zone, index: zone };
+            let text = atlas::message::update(&[(meter, CentiDb(level))]);
+            sender.send_to(text.as_bytes(), to.local_addr().unwrap()).unwrap();
+        };
+        send(&workers[0].0, 0, -100);
+        send(&workers[0].0, 1, -100);
+        let sent = clock::boot();
+        while clock::boot() < sent + old {}
+        send(&workers[1].0, 0, -8000);
+        for (socket, ring, intake) in workers.iter_mut().rev() {
+            assert!(ring.receive(socket.as_fd(), intake).unwrap() > 0);
+        }
+        let reader = table::Reader::new(table.words()).unwrap();
+        let place = reader.processors().next().unwrap().place;
+        let level = |zone| reader.level(place, Kind::Zone as u8, zone).unwrap();
+        let micros = |time: Duration| time.as_micros() as u64;
+        assert_eq!(level(0).1, -8000, "the last one to store brought what was sent first");
+        // The clocks are compared within 20 µs, unless this process was made to wait.
+        let (told, slack) = (level(1).0, micros(old) / 2);
+        assert!(
+            micros(began) < told + slack && told < micros(sent) + slack,
+            "{told}: as if it came when it was taken"
+        );
     }
 
     #[test]
