@@ -40,10 +40,13 @@ pub(crate) fn on_port(addresses: &[SocketAddr]) -> Vec<Owner> {
     Proc::here().on_port(addresses)
 }
 
-/// How many sockets of this network namespace are bound to exactly `address`.
+/// How many sockets of this network namespace are bound to exactly `address`, those that are being closed left out.
 pub(crate) fn count_on(address: SocketAddr) -> usize {
-    let sockets = Proc::here().sockets_in("self", &[Proc::table_of(address)], &[address]);
-    sockets.iter().filter(|owner| owner.address == address).count()
+    let table = if address.is_ipv4() { "udp" } else { "udp6" };
+    let sockets = Proc::here().sockets_in("self", &[table], &[address]);
+    let inodes = sockets.iter().filter(|owner| owner.address == address).map(|owner| owner.inode);
+    // The kernel counts lines between two reads of the table: what is bound meanwhile before them makes it tell one twice.
+    inodes.filter(|&inode| inode != 0).collect::<HashSet<_>>().len()
 }
 
 /// As [`on_port`], in the network namespace of `supervisor` and without the sockets that it holds: those are its
@@ -112,11 +115,6 @@ impl Proc {
         owners.retain(|owner| !own.contains(&owner.inode));
         self.find_holders(&mut owners);
         owners
-    }
-
-    /// The table that lists a socket which is bound to `address`.
-    fn table_of(address: SocketAddr) -> &'static str {
-        if address.is_ipv4() { "udp" } else { "udp6" }
     }
 
     /// The sockets bound to one of `addresses` in the network namespace of `process`, their holders unknown yet.

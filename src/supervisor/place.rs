@@ -6,11 +6,16 @@
 //! was replaced by us, who were the last: that too is our place.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use contract::{Contract, Failure};
 use nix::libc::EADDRINUSE;
 
 use crate::owners;
+
+/// How often, and how far apart, it is looked whether he is gone.
+const LOOKS: usize = 4;
+const WAIT: Duration = Duration::from_millis(5);
 
 /// Refuses to stay in a group that somebody else is in; the supervisor is asked to give the socket up again.
 ///
@@ -21,7 +26,7 @@ use crate::owners;
 /// Who is there.
 pub(super) fn keep(contract: &Contract, address: SocketAddr, name: &str) -> Result<(), Failure> {
     // With port 0 slot 0 has just been given one of its own.
-    if contract.instance == 0 || owners::count_on(address) <= usize::from(contract.instance) + 1 {
+    if contract.instance == 0 || is_alone(address, usize::from(contract.instance) + 1) {
         return Ok(());
     }
     let supervisor = nix::unistd::getppid().as_raw().unsigned_abs();
@@ -35,5 +40,15 @@ pub(super) fn keep(contract: &Contract, address: SocketAddr, name: &str) -> Resu
             "UDP {address} has another reader, {who}, in whose place the kernel would put this one"
         ),
         errno: EADDRINUSE,
+    })
+}
+
+/// Whether no more than `ours` are in the group; who is about to leave gets the time for it.
+fn is_alone(address: SocketAddr, ours: usize) -> bool {
+    (0..LOOKS).any(|look| {
+        if look > 0 {
+            std::thread::sleep(WAIT);
+        }
+        owners::count_on(address) <= ours
     })
 }
