@@ -1,6 +1,6 @@
 //! A processor of the fewest words: it takes commands over TCP, sends levels over UDP, and counts who is connected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -103,11 +103,14 @@ fn established(address: SocketAddr) -> usize {
     let SocketAddr::V4(address) = address else { panic!("{address} is no IPv4 address") };
     let local = format!("{:08X}:{:04X}", u32::from_le_bytes(address.ip().octets()), address.port());
     let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table of connections");
-    let is_ours = |line: &&str| {
+    let far_end = |line: &str| {
         let mut words = line.split_whitespace().skip(1);
-        words.next() == Some(&local) && words.nth(1) == Some("01")
+        let is_ours = words.next() == Some(&local);
+        let far_end = words.next().filter(|_| is_ours)?.to_owned();
+        (words.next() == Some("01")).then_some(far_end)
     };
-    table.lines().filter(is_ours).count()
+    // By its far end: the kernel counts lines between two reads of the table, and may tell one twice.
+    table.lines().filter_map(far_end).collect::<BTreeSet<_>>().len()
 }
 
 fn serve(stream: &TcpStream, shared: &Arc<Shared>, meter_port: u16) {
