@@ -94,9 +94,9 @@ fn reloads_and_crashes_leak_neither_descriptors_nor_addresses() {
     let lines = || std::fs::read_dir(cluster.runtime_dir().join("notify")).expect("the lines").count();
     cluster.command(["reload"]).expect_code(0);
     wait_until("one line for each worker", || lines() == 3);
-    let before = process::descriptors(cluster.pid());
-    let of_worker = |slot: usize| process::descriptors(cluster.worker(slot).pid.expect("a pid"));
-    let before_in_worker = of_worker(0).len();
+    let before = process::descriptors_at_rest(cluster.pid());
+    let of_worker = |slot: usize| process::descriptors(cluster.worker(slot).pid.expect("a pid")).len();
+    let before_in_worker = of_worker(0);
     for _ in 0..10 {
         for slot in 0..3 {
             cluster.kill_worker(slot).expect_replaced_after("SIGKILL");
@@ -104,6 +104,6 @@ fn reloads_and_crashes_leak_neither_descriptors_nor_addresses() {
         cluster.command(["reload"]).expect_code(0);
     }
     wait_until("one line for each worker", || lines() == 3);
-    wait_until("as many descriptors as before", || process::descriptors(cluster.pid()).len() == before.len());
-    assert_eq!(of_worker(0).len(), before_in_worker, "{:#?}", of_worker(0));
+    wait_until("no more descriptors than before", || process::descriptors(cluster.pid()).len() <= before);
+    wait_until("no more in a worker either", || of_worker(0) <= before_in_worker);
 }

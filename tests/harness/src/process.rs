@@ -4,9 +4,15 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+
+use crate::wait::try_for;
+
+/// As long as a supervisor needs to see that a command is gone.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// A process that has not been reaped.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +72,17 @@ pub fn descriptors(pid: i32) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let targets = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
     targets.map(|target| target.display().to_string()).collect()
+}
+
+/// How many descriptors a process has open at rest: the fewest that are seen for a moment, as a supervisor may not
+/// have closed the connection of the last command yet.
+pub fn descriptors_at_rest(pid: i32) -> usize {
+    let mut fewest = usize::MAX;
+    let _: Option<()> = try_for(MOMENT, || {
+        fewest = fewest.min(descriptors(pid).len());
+        None
+    });
+    fewest
 }
 
 /// Sends a signal that [`Signal`] has no name for: a real-time one; whoever is gone misses it.

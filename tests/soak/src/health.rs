@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::Duration;
 
-use harness::{process, try_for};
+use harness::process::{self, descriptors_at_rest};
 
 use crate::stage::Stage;
 
 /// Growth that is no leak, of the supervisor or a worker: buffers that found their size, an allocator's slack.
 const SLACK_KIB: u64 = 2048;
-const MOMENT: Duration = Duration::from_millis(200);
 
 /// One look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +35,8 @@ impl Health {
         Health {
             deaths: u64::from(stage.outer.list().restarts()),
             processes: processes(stage, supervisor) as u64,
-            descriptors: descriptors(supervisor),
-            store: descriptors(stage.outer.pid()),
+            descriptors: descriptors_at_rest(supervisor) as u64,
+            store: descriptors_at_rest(stage.outer.pid()) as u64,
             supervisor_kib: memory(supervisor, "VmRSS:"),
             worker_kib: workers.map(|pid| memory(pid, "RssAnon:")).max().unwrap_or(0),
         }
@@ -64,17 +62,6 @@ fn processes(stage: &Stage, supervisor: i32) -> usize {
     let all: BTreeSet<i32> =
         stage.cluster.processes().into_iter().chain(children).map(|process| process.pid).collect();
     all.len()
-}
-
-/// The fewest that are seen for a moment: the connection of the last command may not be closed yet.
-fn descriptors(pid: i32) -> u64 {
-    let mut fewest = u64::MAX;
-    let _: Option<()> = try_for(MOMENT, || {
-        let now = fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64);
-        fewest = fewest.min(now);
-        None
-    });
-    fewest
 }
 
 fn memory(pid: i32, field: &str) -> u64 {
