@@ -62,6 +62,9 @@ pub(crate) enum Role {
         address: SocketAddr,
         /// The page it counts in.
         page: PathBuf,
+        /// It asks for sender and time of arrival.
+        #[arg(long)]
+        told: bool,
     },
 }
 

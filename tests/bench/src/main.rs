@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Err(e) => return answer(&e),
     };
     let done = match &args.role {
-        Some(Role::NullSink { address, page }) => sink::run(*address, page),
+        Some(Role::NullSink { address, page, told }) => sink::run(*address, page, *told),
         None if args.report_only => course::report(&args),
         None => course::run(&args),
     };

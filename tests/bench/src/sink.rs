@@ -1,5 +1,6 @@
 //! The null sink: epoll and recvmmsg of 64 × 4 KiB that throws everything away. The physical limit for this way of
-//! receiving.
+//! receiving. One that is told asks for the sender and the time of arrival of each datagram, too, into shared memory, as
+//! the worker does: what is left of the worker's cost above that is its own.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use socket2::{Domain, Socket, Type};
+use sys::batch::{self, Batch};
 use sys::discard::Discard;
+use sys::map::{Mapping, segment};
 
 use crate::port;
 use crate::subjects::{MARK, READY, RECEIVED, page};
@@ -21,11 +24,12 @@ const BATCH: usize = 64;
 const PAYLOAD: usize = 4096;
 
 /// Receives at `address` until it is killed; counts in the page at `path`.
-pub(crate) fn run(address: SocketAddr, path: &Path) -> Result<(), Trouble> {
+pub(crate) fn run(address: SocketAddr, path: &Path, told: bool) -> Result<(), Trouble> {
     let socket = bind(address).map_err(cannot(format_args!("bind UDP {address}")))?;
     let file = File::options().read(true).write(true).open(path);
     let page = file.and_then(|file| page(&file)).map_err(cannot(format_args!("map {}", path.display())))?;
-    receive(&socket, page.words()).map_err(cannot(format_args!("receive at {address}")))
+    let received = if told { be_told(&socket, page.words()) } else { discard(&socket, page.words()) };
+    received.map_err(cannot(format_args!("receive at {address}")))
 }
 
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -37,12 +41,45 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+fn discard(socket: &UdpSocket, words: &[AtomicU64]) -> io::Result<()> {
+    let mut room = Discard::new(BATCH, PAYLOAD);
+    receive(socket, words, || {
+        let got = room.receive(socket.as_fd())?;
+        (0..got).for_each(|i| mark(words, room.payload(i)));
+        Ok(got)
+    })
+}
+
+fn be_told(socket: &UdpSocket, words: &[AtomicU64]) -> io::Result<()> {
+    sys::group::stamp_arrivals(socket.as_fd())?;
+    let memory = segment("sink", &[], batch::BYTES, false)?;
+    let mut memory = Mapping::new(memory.as_fd(), batch::BYTES)?;
+    let (_, mut room) = Batch::split(&mut memory, 0);
+    receive(socket, words, || {
+        room.reset();
+        let got = room.receive(socket.as_fd())?;
+        (0..got).filter_map(|i| room.entry(i)).for_each(|entry| mark(words, entry.payload));
+        Ok(got)
+    })
+}
+
+/// What a datagram of eight bytes says is to be seen from outside.
+fn mark(words: &[AtomicU64], payload: &[u8]) {
+    if let Ok(said) = payload.try_into() {
+        words[MARK].store(u64::from_ne_bytes(said), Ordering::Release);
+    }
+}
+
 /// One epoll_wait and, as long as batches are full, one recvmmsg after another: a short one means an empty queue, and
 /// what comes later makes a new edge (epoll(7)).
-fn receive(socket: &UdpSocket, words: &[AtomicU64]) -> io::Result<()> {
+fn receive(
+    socket: &UdpSocket,
+    words: &[AtomicU64],
+    mut batch: impl FnMut() -> io::Result<usize>,
+) -> io::Result<()> {
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(socket, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 0))?;
-    let (mut discard, mut events, mut received) = (Discard::new(BATCH, PAYLOAD), [EpollEvent::empty()], 0);
+    let (mut events, mut received) = ([EpollEvent::empty()], 0);
     words[READY].store(1, Ordering::Release);
     loop {
         match epoll.wait(&mut events, EpollTimeout::NONE) {
@@ -50,15 +87,10 @@ fn receive(socket: &UdpSocket, words: &[AtomicU64]) -> io::Result<()> {
             Err(e) => return Err(e.into()),
         }
         loop {
-            let got = match discard.receive(socket.as_fd()) {
+            let got = match batch() {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => 0,
                 got => got?,
             };
-            for i in 0..got {
-                if let Ok(mark) = discard.payload(i).try_into() {
-                    words[MARK].store(u64::from_ne_bytes(mark), Ordering::Release);
-                }
-            }
             received += got as u64;
             words[RECEIVED].store(received, Ordering::Release);
             if got < BATCH {

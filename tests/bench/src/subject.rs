@@ -35,6 +35,8 @@ pub(crate) trait Subject {
 pub(crate) enum Kind {
     /// epoll and recvmmsg, and throws everything away.
     Null,
+    /// The same, told sender and time of each datagram.
+    Told,
     Cluster,
     Pm2,
     Node,
@@ -50,10 +52,11 @@ pub(crate) struct Entry {
 }
 
 /// Everybody who is measured under load, in the order of the tables.
-pub(crate) const ROSTER: [Entry; 10] = [
+pub(crate) const ROSTER: [Entry; 11] = [
     Entry::new(Kind::Null, 1),
     Entry::new(Kind::Null, 2),
     Entry::new(Kind::Null, 4),
+    Entry::new(Kind::Told, 4),
     Entry::new(Kind::Cluster, 1),
     Entry::new(Kind::Cluster, 2),
     Entry::new(Kind::Cluster, 4),
@@ -72,6 +75,7 @@ impl Entry {
     pub(crate) fn name(self) -> String {
         match self.kind {
             Kind::Null => format!("null sink × {}", self.workers),
+            Kind::Told => format!("told sink × {}", self.workers),
             Kind::Cluster => format!("atlas-cluster × {}", self.workers),
             Kind::Pm2 => format!("PM2 cluster mode × {}", self.workers),
             Kind::Node => "Node.js, one process".into(),
@@ -88,7 +92,8 @@ impl Entry {
     /// Starts it; answers when it receives.
     pub(crate) fn start(self, site: &Site) -> Result<Box<dyn Subject>, Trouble> {
         Ok(match self.kind {
-            Kind::Null => Box::new(Null::start(site, self.workers)?),
+            Kind::Null => Box::new(Null::start(site, self.workers, false)?),
+            Kind::Told => Box::new(Null::start(site, self.workers, true)?),
             Kind::Cluster => Box::new(Cluster::start(site, self.workers)?),
             Kind::Pm2 => Box::new(Pm2::start(site, self.workers)?),
             Kind::Node => Box::new(Script::start(site, &site.node, "server.js")?),

@@ -30,10 +30,11 @@ const PERCENTILES: [f64; 3] = [50.0, 99.0, 99.9];
 
 pub(super) fn measure(stage: &mut Stage<'_>) -> Result<(), Trouble> {
     stage.go_on()?;
-    let null = Null::start(stage.site, WORKERS)?;
-    let probe = MarkProbe::new(&null)?;
-    run(stage, Entry::new(Kind::Null, WORKERS), &null, probe)?;
-    drop(null);
+    for kind in [Kind::Null, Kind::Told] {
+        let null = Null::start(stage.site, WORKERS, kind == Kind::Told)?;
+        let probe = MarkProbe::new(&null)?;
+        run(stage, Entry::new(kind, WORKERS), &null, probe)?;
+    }
     let cluster = Cluster::start(stage.site, WORKERS)?;
     let probe = TableProbe::new(&cluster, 0)?;
     run(stage, Entry::new(Kind::Cluster, WORKERS), &cluster, probe)

@@ -58,9 +58,9 @@ mod tests {
 
     #[test]
     fn each_round_begins_with_another_one() {
-        let firsts: Vec<Entry> = (0..10).map(|round| turned(&ROSTER, round)[0]).collect();
+        let firsts: Vec<Entry> = (0..11).map(|round| turned(&ROSTER, round)[0]).collect();
         assert_eq!(firsts, ROSTER);
-        assert_eq!(turned(&ROSTER, 10), ROSTER);
+        assert_eq!(turned(&ROSTER, 11), ROSTER);
         assert!(turned(&[], 3).is_empty());
     }
 }

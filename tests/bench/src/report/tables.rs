@@ -96,7 +96,7 @@ fn rate(results: &Results) -> Table {
 
 fn latency(results: &Results) -> Table {
     let mut table = Table::new(&["", "p50", "p99", "p99.9"]);
-    for kind in [Kind::Null, Kind::Cluster] {
+    for kind in [Kind::Null, Kind::Told, Kind::Cluster] {
         let name = Entry::new(kind, 4).name();
         let cell = |tenths| spread(results.spread(Figure::LatencyUs, &name, tenths), short);
         table.row([name.clone(), cell(500), cell(990), cell(999)]);
@@ -144,10 +144,14 @@ fn memory(results: &Results) -> Table {
 }
 
 fn by_workers(results: &Results) -> Table {
-    let mut table = Table::new(&["workers", "null sink", "atlas-cluster", "ratio"]);
+    let mut table = Table::new(&["workers", "null sink", "atlas-cluster", "ratio", "told sink", "ratio"]);
     for workers in results.xs(Figure::ByWorkersNs) {
-        let entry = Entry::new(Kind::Cluster, workers as usize);
-        table.row(grown(results, Figure::ByWorkersNs, entry, workers, whole(workers as f64)));
+        let of = |kind| {
+            let entry = Entry::new(kind, workers as usize);
+            grown(results, Figure::ByWorkersNs, entry, workers, whole(workers as f64))
+        };
+        let [_, _, told, ratio] = of(Kind::Told);
+        table.row(of(Kind::Cluster).into_iter().chain([told, ratio]));
     }
     table
 }

@@ -39,7 +39,7 @@ pub(crate) fn page(file: &File) -> std::io::Result<Mapping> {
 }
 
 impl Null {
-    pub(crate) fn start(site: &Site, workers: usize) -> Result<Null, Trouble> {
+    pub(crate) fn start(site: &Site, workers: usize, told: bool) -> Result<Null, Trouble> {
         let (folder, address) = (site.new_folder()?, port::free()?);
         let own = std::env::current_exe().map_err(cannot("find this program"))?;
         let (mut children, mut pages) = (Vec::new(), Vec::new());
@@ -51,7 +51,7 @@ impl Null {
                 file.and_then(|file| page(&file)).map_err(cannot(format_args!("map {}", path.display())))?,
             );
             let mut command = site.command(&own);
-            command.arg("null-sink").arg(address.to_string()).arg(&path);
+            command.arg("null-sink").arg(address.to_string()).arg(&path).args(told.then_some("--told"));
             children.push(Guarded::launch(&mut command)?.0);
         }
         for (child, page) in children.iter_mut().zip(&pages) {
