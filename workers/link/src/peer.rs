@@ -11,7 +11,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use table::{Connection as State, LinkWriter, Place};
 
-use crate::connection::{Action, Connection, Event, Outcome, Remark, Ticket};
+use crate::connection::{Action, Connection, Event, Fact, Outcome, Remark, Ticket};
 use crate::diary::Diary;
 use crate::lines::Lines;
 use crate::tcp;
@@ -151,16 +151,7 @@ impl Peer {
                 stream.write()?;
             }
             Action::State(state) => self.show(state, tools.table),
-            Action::Name(meter, name) => {
-                if let Some(place) = self.place {
-                    tools.table.set_name(place, meter.kind as u8, meter.index, name.as_deref());
-                }
-            }
-            Action::Muted(meter, muted) => {
-                if let Some(place) = self.place {
-                    tools.table.set_muted(place, meter.kind as u8, meter.index, Some(muted));
-                }
-            }
+            Action::Learn(of, fact) => self.learn(of, &fact, tools.table),
             Action::Answer(ticket, outcome) => tools.answers.push((ticket, outcome)),
             Action::Tell(remark) => {
                 let warning = match remark {
@@ -177,12 +168,25 @@ impl Peer {
         Ok(())
     }
 
-    /// Who is away may be muted by others meanwhile.
+    fn learn(&self, MeterId { kind, index }: MeterId, fact: &Fact, table: LinkWriter<'_>) {
+        let Some(place) = self.place else { return };
+        let kind = kind as u8;
+        match fact {
+            Fact::Name(name) => table.set_name(place, kind, index, name.as_deref()),
+            Fact::Muted(muted) => table.set_muted(place, kind, index, Some(*muted)),
+            Fact::Gain(db) => table.set_gain(place, kind, index, Some(centi(*db))),
+            Fact::Source(number) => table.set_source(place, kind, index, whole(*number)),
+            Fact::Grouped(grouped) => table.set_grouped(place, kind, index, Some(*grouped)),
+        }
+    }
+
+    /// Who does not answer may be muted by others meanwhile: all but names is unknown until he tells it again.
     fn show(&self, state: State, table: LinkWriter<'_>) {
         let Some(place) = self.place else { return };
         table.set_connection(place, state);
-        if state == State::Disconnected {
-            table.forget_mutes(place);
+        match state {
+            State::Connected => {}
+            State::Connecting | State::Unresponsive | State::Disconnected => table.forget_values(place),
         }
     }
 
@@ -191,6 +195,16 @@ impl Peer {
             let _ = registry.deregister(&mut stream.socket);
         }
     }
+}
+
+/// In centi-dB; saturates.
+fn centi(db: f64) -> i16 {
+    (db * 100.0).round() as i16
+}
+
+/// The number of a source or mix, -1 for none; None for what cannot be one.
+fn whole(number: f64) -> Option<i16> {
+    (number.fract() == 0.0 && (-1.0..=f64::from(i16::MAX)).contains(&number)).then_some(number as i16)
 }
 
 impl Stream {

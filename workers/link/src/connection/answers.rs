@@ -8,7 +8,7 @@ use atlas::params::{Aspect, ParamId};
 use super::flight::{Cargo, Flight, KEEP_ALIVE_PARAM, Waiting};
 use super::limits::MORE_ERRORS;
 use super::session::{Health, Session, Turn};
-use super::words::{Action, Outcome};
+use super::words::{Action, Fact, Outcome};
 
 impl Session {
     /// Takes a line. Garbage is nothing: who sends nothing else is found to answer nothing.
@@ -165,12 +165,14 @@ impl Session {
             if let Some(Flight { cargo: Cargo::Batch(batch), .. }) = &mut self.flight {
                 batch.open.retain(|open| *open != param);
             }
-            match (param.aspect, value) {
-                (Aspect::Name, Value::Str(name)) => {
-                    turn.out.push(Action::Name(param.of, Some(name.clone())));
-                }
-                (Aspect::Mute, Value::Val(number)) => {
-                    turn.out.push(Action::Muted(param.of, *number != 0.0));
+            let fact = match (param.aspect, value) {
+                (Aspect::Name, Value::Str(name)) => Fact::Name(Some(name.clone())),
+                (Aspect::Mute, Value::Val(number)) => Fact::Muted(*number != 0.0),
+                (Aspect::Gain, Value::Val(db)) => Fact::Gain(*db),
+                (Aspect::Source, Value::Val(number)) => Fact::Source(*number),
+                // One thing under several names; a processor may have any of them.
+                (Aspect::Grouped | Aspect::Active | Aspect::Combine, Value::Val(number)) => {
+                    Fact::Grouped(*number != 0.0)
                 }
                 (
                     Aspect::Meter
@@ -182,8 +184,9 @@ impl Session {
                     | Aspect::Active
                     | Aspect::Combine,
                     Value::Val(_) | Value::Pct(_) | Value::Str(_),
-                ) => {}
-            }
+                ) => continue,
+            };
+            turn.out.push(Action::Learn(param.of, fact));
         }
     }
 
@@ -191,7 +194,7 @@ impl Session {
         let Some(param) = param else { return };
         self.survey.absent(param);
         if param.aspect == Aspect::Name {
-            turn.out.push(Action::Name(param.of, None));
+            turn.out.push(Action::Learn(param.of, Fact::Name(None)));
         }
     }
 }

@@ -193,7 +193,10 @@ impl Session {
                 }
                 turn.tell(Remark::Connected);
             }
-            Health::Locked { since, .. } if self.proven => turn.tell(Remark::Recovered(turn.now - since)),
+            Health::Locked { since, .. } if self.proven => {
+                turn.tell(Remark::Recovered(turn.now - since));
+                self.survey.ask_details_again();
+            }
             Health::Locked { .. } => turn.tell(Remark::Connected),
         }
         self.proven = true;
