@@ -47,6 +47,7 @@ impl Session {
     /// By its id, or by the names in it.
     fn on_values(&mut self, turn: &mut Turn<'_>, id: Option<u32>, values: &[Named]) {
         self.note(turn, values);
+        self.settle_late(turn, id);
         let Some(flight) = &self.flight else { return self.note_answer(turn) };
         let by_id = id == Some(flight.id);
         let over = match &flight.cargo {
@@ -77,6 +78,7 @@ impl Session {
 
     /// Without an id it belongs to the one message that is under way.
     fn on_done(&mut self, turn: &mut Turn<'_>, id: Option<u32>) {
+        self.settle_late(turn, id);
         match &self.flight {
             Some(flight) if id.is_none_or(|id| id == flight.id) => {
                 let outcome = match &flight.cargo {
@@ -145,6 +147,13 @@ impl Session {
             Cargo::Command(command, _) => turn.answer(command.ticket, outcome),
         }
         self.note_answer(turn);
+    }
+
+    /// The answer to subscriptions that was overdue: a slow processor must not be asked the same for ever.
+    fn settle_late(&mut self, turn: &mut Turn<'_>, id: Option<u32>) {
+        if let Some((_, batch)) = self.late.take_if(|(late, _)| Some(*late) == id) {
+            self.settle(turn, &batch.asked, batch.sweep);
+        }
     }
 
     /// These were asked, and what was not found absent is subscribed.

@@ -165,11 +165,15 @@ fn one_that_is_locked_from_the_start_is_unresponsive_within_seconds_and_told_onc
 
 #[test]
 fn slow_is_not_locked_up() {
-    let mut world = World::new(Processor::azm8(Style::Values), 1);
-    world.latency = secs(4);
-    world.run(secs(600));
-    assert!(world.states.iter().all(|(_, state)| *state != State::Unresponsive), "{:?}", world.states);
-    assert!(world.fresh());
+    for latency in [1, 4, 9] {
+        let mut world = World::new(Processor::azm8(Style::Values), 1);
+        world.run(Duration::from_millis(4));
+        world.latency = secs(latency);
+        world.run(secs(600));
+        assert_eq!(world.state(), Some(State::Connected), "{latency} s");
+        assert!(world.states.iter().all(|(_, state)| *state != State::Unresponsive), "{:?}", world.states);
+        assert!(world.fresh(), "{latency} s");
+    }
 }
 
 #[test]
