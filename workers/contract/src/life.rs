@@ -161,4 +161,31 @@ mod tests {
         let count = theirs.recv(&mut buffer).unwrap();
         assert_eq!(&buffer[..count], b"WATCHDOG=1");
     }
+
+    #[test]
+    fn so_is_one_that_the_timer_gives() {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let filler = ours.try_clone().unwrap();
+        let (parent, _other_end) = io::pipe().unwrap();
+        let mut poll = Poll::new().unwrap();
+        let watchdog = Some(Duration::from_millis(20));
+        let notify = Notify::over(ours);
+        let mut life = Life::of(parent.into(), notify, watchdog, poll.registry(), Duration::ZERO).unwrap();
+        life.ping_by_timer(poll.registry()).unwrap();
+        let mut buffer = [0; 64];
+        assert_eq!(theirs.recv(&mut buffer).unwrap(), b"WATCHDOG=1".len());
+        filler.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let mut events = mio::Events::with_capacity(4);
+        let mut turn = |life: &mut Life| {
+            poll.poll(&mut events, None).unwrap();
+            assert!(events.iter().all(|event| life.handle(event.token())));
+        };
+        while filler.send(b"STATUS=much to tell").is_ok() {}
+        (0..3).for_each(|_| turn(&mut life));
+        while theirs.recv(&mut buffer).is_ok() {}
+        turn(&mut life);
+        let count = theirs.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..count], b"WATCHDOG=1");
+    }
 }
