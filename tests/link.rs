@@ -49,6 +49,9 @@ fn levels_names_and_mutes_are_shown_and_follow_the_processor() {
     let meters = cluster.meters();
     let patio = meters.meter("127.0.1.1", "ZoneMeter_0").unwrap();
     assert_eq!((patio.name.as_deref(), patio.level_db), (Some("Patio"), -23.5));
+    wait_until("the gain is known", || {
+        cluster.meters().meter("127.0.1.1", "ZoneMeter_0").unwrap().gain_db == Some(-20.0)
+    });
     assert_eq!(meters.meter("127.0.1.1", "MixMeter_14").unwrap().name.as_deref(), Some("Band"));
     assert_eq!(processor.connections(), (1, 1, 1));
     for param in ["ZoneMeter_0", "ZoneMeter_1", "MixMeter_14", "ZoneName_0", "ZoneMute_1", "ZoneGain_0"] {
@@ -56,8 +59,9 @@ fn levels_names_and_mutes_are_shown_and_follow_the_processor() {
     }
     drop(processor);
     expect_connection(&cluster, "127.0.1.1", "disconnected");
-    let muted = cluster.meters().meter("127.0.1.1", "ZoneMeter_0").unwrap().muted;
-    assert_eq!(muted, None, "who is away may be muted meanwhile");
+    let meters = cluster.meters();
+    let patio = meters.meter("127.0.1.1", "ZoneMeter_0").unwrap();
+    assert_eq!((patio.muted, patio.gain_db), (None, None), "who is away may be muted meanwhile");
 }
 
 #[test]

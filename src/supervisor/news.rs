@@ -79,7 +79,8 @@ pub(super) struct Reporter {
     lives: Budget,
     /// Those of them that tell who has come or retired: somebody who scales about must not use up the room for deaths.
     comings: Budget,
-    /// Lines that children cause by what they say.
+    /// Lines that children cause by what they say: among them each processor that the link finds or loses, all 64 of them
+    /// at once.
     said: Budget,
     garbage: u64,
     /// The size that was asked for when the kernel last granted less.
@@ -92,7 +93,7 @@ impl Default for Reporter {
             deaths: BTreeMap::new(),
             lives: Budget::new(400, 2),
             comings: Budget::new(400, 2),
-            said: Budget::new(50, 1),
+            said: Budget::new(400, 1),
             garbage: 0,
             buffer_missed: 0,
         }

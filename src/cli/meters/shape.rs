@@ -46,6 +46,12 @@ pub(super) struct MeterRow {
     pub(super) level_db: f64,
     /// Null until it is known.
     pub(super) muted: Option<bool>,
+    /// Its gain; null until it is known.
+    pub(super) gain_db: Option<f64>,
+    /// The number of what a zone or group plays, -1 for nothing; null until it is known, and for sources and mixes.
+    pub(super) source: Option<i16>,
+    /// Whether a zone is in a group, a group combined; null until it is known, and for sources and mixes.
+    pub(super) grouped: Option<bool>,
     /// Age of the reading.
     pub(super) age_ms: u64,
     /// Whether the reading is younger than `stale_after`.
@@ -109,13 +115,20 @@ fn meters(table: &Reader<impl Words>, processor: &Processor, stale_after_ms: u64
             kind: KIND_NAMES.get(kind)?,
             index: meter.index,
             name: table.name(processor.place, meter.kind, meter.index),
-            level_db: f64::from(meter.centi_db) / 100.0,
+            level_db: db(meter.centi_db),
             muted: table.muted(processor.place, meter.kind, meter.index),
+            gain_db: table.gain(processor.place, meter.kind, meter.index).map(db),
+            source: table.source(processor.place, meter.kind, meter.index),
+            grouped: table.grouped(processor.place, meter.kind, meter.index),
             age_ms,
             fresh: age_ms <= stale_after_ms,
         })
     };
     table.meters(processor.place).filter_map(row).collect()
+}
+
+fn db(centi: i16) -> f64 {
+    f64::from(centi) / 100.0
 }
 
 fn age_ms(now: u64, then: u64) -> u64 {

@@ -43,6 +43,9 @@ fn with_link(link_runs: bool) -> Meters {
     link.adopt(bar);
     link.set_name(bar, 2, 0, Some("Patio"));
     link.set_muted(bar, 2, 0, Some(false));
+    link.set_gain(bar, 2, 0, Some(-1250));
+    link.set_source(bar, 2, 0, Some(14));
+    link.set_grouped(bar, 2, 0, Some(false));
     link.set_connection(bar, Connection::Connecting);
     let configured = [("bar", "192.168.5.101"), ("attic", "192.168.5.102")]
         .map(|(name, address)| Configured { name: name.into(), address: address.parse().unwrap() });
@@ -57,18 +60,18 @@ fn the_json_is_as_promised() {
         "processors": [
             {"name": "bar", "address": "192.168.5.101", "connection": "connecting", "last_heard_ms": 31, "meters": [
                 {"param": "SourceMeter_10", "kind": "source", "index": 10, "name": null, "level_db": -80.0,
-                 "muted": null, "age_ms": 3000, "fresh": true},
+                 "muted": null, "gain_db": null, "source": null, "grouped": null, "age_ms": 3000, "fresh": true},
                 {"param": "ZoneMeter_0", "kind": "zone", "index": 0, "name": "Patio", "level_db": -23.5,
-                 "muted": false, "age_ms": 31, "fresh": true},
+                 "muted": false, "gain_db": -12.5, "source": 14, "grouped": false, "age_ms": 31, "fresh": true},
                 {"param": "ZoneMeter_1", "kind": "zone", "index": 1, "name": null, "level_db": -1.0,
-                 "muted": null, "age_ms": 4000, "fresh": false},
+                 "muted": null, "gain_db": null, "source": null, "grouped": null, "age_ms": 4000, "fresh": false},
             ]},
             {"name": "attic", "address": "192.168.5.102", "connection": "disconnected", "last_heard_ms": null,
              "meters": []},
             {"name": "10.0.0.9", "address": "10.0.0.9", "connection": "not configured", "last_heard_ms": null,
              "meters": [
                 {"param": "MixMeter_14", "kind": "mix", "index": 14, "name": null, "level_db": 0.0, "muted": null,
-                 "age_ms": 0, "fresh": true},
+                 "gain_db": null, "source": null, "grouped": null, "age_ms": 0, "fresh": true},
             ]},
         ]
     });

@@ -17,6 +17,12 @@ pub struct Meter {
     pub level_db: f64,
     /// Null until known.
     pub muted: Option<bool>,
+    /// Null until known.
+    pub gain_db: Option<f64>,
+    /// Null until known, and for sources and mixes.
+    pub source: Option<i32>,
+    /// Null until known, and for sources and mixes.
+    pub grouped: Option<bool>,
     /// Age of the reading.
     pub age_ms: u64,
     /// Whether it is young.

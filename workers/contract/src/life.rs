@@ -19,6 +19,10 @@ const PARENT_PIPE: Token = Token(usize::MAX - 2);
 /// Token of the timer, in the caller's poll.
 const TIMER: Token = Token(usize::MAX - 3);
 
+/// How soon a sign of life that found no room is given again: lines about 64 processors at once fill the supervisor's
+/// queue, and one sign that is lost is one watchdog's time without any.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// Knows when to leave, and says often enough that we are alive.
 pub struct Life {
     signals: Signals,
@@ -62,8 +66,8 @@ impl Life {
         };
         let signals = begin().map_err(|e| Failure::of("cannot watch for signals", &e))?;
         let interval = watchdog.map(|watchdog| watchdog / 2);
-        notify.alive();
-        let next_ping = now + interval.unwrap_or_default();
+        let first = if notify.alive() { interval.unwrap_or_default() } else { AGAIN };
+        let next_ping = now + first;
         Ok(Life { signals, parent, notify, interval, next_ping, timer: None, leaving: false })
     }
 
@@ -101,7 +105,10 @@ impl Life {
     fn ping(&self) {
         if let Some(timer) = &self.timer {
             let _ = timer.wait(); // read, or it stays readable
-            self.notify.alive();
+            if let (false, Some(interval)) = (self.notify.alive(), self.interval) {
+                let again = Expiration::IntervalDelayed(AGAIN.min(interval).into(), interval.into());
+                let _ = timer.set(again, TimerSetTimeFlags::empty());
+            }
         }
     }
 
@@ -115,8 +122,7 @@ impl Life {
     pub fn poll_wait(&mut self, now: Duration) -> Option<Duration> {
         let interval = self.interval?;
         if now >= self.next_ping {
-            self.notify.alive();
-            self.next_ping = now + interval;
+            self.next_ping = now + if self.notify.alive() { interval } else { AGAIN.min(interval) };
         }
         Some(self.next_ping.saturating_sub(now))
     }
@@ -125,5 +131,61 @@ impl Life {
     #[must_use]
     pub fn notify(&self) -> &Notify {
         &self.notify
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::Poll;
+    use std::os::unix::net::UnixDatagram;
+
+    #[test]
+    fn a_sign_of_life_that_found_no_room_is_given_again_soon() {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let filler = ours.try_clone().unwrap();
+        let (parent, _other_end) = io::pipe().unwrap();
+        let poll = Poll::new().unwrap();
+        let (ten, five) = (Duration::from_secs(10), Duration::from_secs(5));
+        let notify = Notify::over(ours);
+        let mut life = Life::of(parent.into(), notify, Some(ten), poll.registry(), Duration::ZERO).unwrap();
+        assert_eq!(life.poll_wait(Duration::ZERO), Some(five));
+        filler.set_nonblocking(true).unwrap();
+        while filler.send(b"STATUS=much to tell").is_ok() {}
+        assert_eq!(life.poll_wait(five), Some(AGAIN));
+        assert_eq!(life.poll_wait(five + AGAIN), Some(AGAIN));
+        let mut buffer = [0; 64];
+        theirs.set_nonblocking(true).unwrap();
+        while theirs.recv(&mut buffer).is_ok() {}
+        assert_eq!(life.poll_wait(five + AGAIN * 2), Some(five));
+        let count = theirs.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..count], b"WATCHDOG=1");
+    }
+
+    #[test]
+    fn so_is_one_that_the_timer_gives() {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let filler = ours.try_clone().unwrap();
+        let (parent, _other_end) = io::pipe().unwrap();
+        let mut poll = Poll::new().unwrap();
+        let watchdog = Some(Duration::from_millis(20));
+        let notify = Notify::over(ours);
+        let mut life = Life::of(parent.into(), notify, watchdog, poll.registry(), Duration::ZERO).unwrap();
+        life.ping_by_timer(poll.registry()).unwrap();
+        let mut buffer = [0; 64];
+        assert_eq!(theirs.recv(&mut buffer).unwrap(), b"WATCHDOG=1".len());
+        filler.set_nonblocking(true).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let mut events = mio::Events::with_capacity(4);
+        let mut turn = |life: &mut Life| {
+            poll.poll(&mut events, None).unwrap();
+            assert!(events.iter().all(|event| life.handle(event.token())));
+        };
+        while filler.send(b"STATUS=much to tell").is_ok() {}
+        (0..3).for_each(|_| turn(&mut life));
+        while theirs.recv(&mut buffer).is_ok() {}
+        turn(&mut life);
+        let count = theirs.recv(&mut buffer).unwrap();
+        assert_eq!(&buffer[..count], b"WATCHDOG=1");
     }
 }

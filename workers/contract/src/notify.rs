@@ -57,6 +57,11 @@ impl Notify {
         Notify { socket: None }
     }
 
+    #[cfg(test)]
+    pub(crate) fn over(socket: UnixDatagram) -> Notify {
+        Notify { socket: Some(socket) }
+    }
+
     /// `READY=1`: what can be prepared is prepared.
     pub fn ready(&self) {
         self.send("READY=1", &[], Wait::ForRoom);
@@ -107,9 +112,9 @@ impl Notify {
         self.send(&format!("X_TAKEOVER={format}"), &[], Wait::ForRoom);
     }
 
-    /// `WATCHDOG=1`: alive.
-    pub fn alive(&self) {
-        self.send("WATCHDOG=1", &[], Wait::Never);
+    /// `WATCHDOG=1`: alive. False if there was no room for it: to be said again soon.
+    pub fn alive(&self) -> bool {
+        self.try_send("WATCHDOG=1", &[]).err().is_none_or(|e| e.kind() != io::ErrorKind::WouldBlock)
     }
 
     /// `STOPPING=1`: on the way out.
@@ -198,9 +203,9 @@ mod tests {
     fn a_full_socket_stops_ready_but_never_a_sign_of_life() {
         let (socket, supervisor) = UnixDatagram::pair().unwrap();
         let notify = Notify { socket: Some(socket) };
-        for _ in 0..10_000 {
-            notify.alive(); // returns, although nobody reads
-        }
+        assert!(notify.alive());
+        // It returns, although nobody reads, and says so.
+        assert_eq!((0..10_000).filter(|_| notify.alive()).count() + 1, room());
         let waiter = std::thread::spawn(move || notify.ready());
         let mut buffer = [0; 64];
         loop {
@@ -211,6 +216,13 @@ mod tests {
             assert_eq!(&buffer[..n], b"WATCHDOG=1");
         }
         waiter.join().unwrap();
+    }
+
+    /// Messages that fit into a line of which nobody reads.
+    fn room() -> usize {
+        let (socket, _supervisor) = UnixDatagram::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        (0..10_000).take_while(|_| socket.send(b"WATCHDOG=1").is_ok()).count()
     }
 
     #[test]

@@ -11,13 +11,16 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use table::{Connection as State, LinkWriter, Place};
 
-use crate::connection::{Action, Connection, Event, Outcome, Remark, Ticket};
+use crate::connection::{Action, Connection, Event, Fact, Outcome, Remark, Ticket};
 use crate::diary::Diary;
 use crate::lines::Lines;
 use crate::tcp;
 
-/// Bytes read in one turn: a processor that floods must not keep the others waiting.
-const MAX_READ: usize = 64 << 10;
+/// Bytes read from one processor in each [`WINDOW`]: one that floods neither keeps the others waiting nor costs a core, it
+/// waits itself. All that we subscribe of an AZM8 is answered in 12 KiB.
+const MAX_READ: usize = 32 << 10;
+/// What [`MAX_READ`] is counted in.
+const WINDOW: Duration = Duration::from_millis(100);
 /// Bytes that wait to be sent; there is one message under way at a time, and none has 4 KiB.
 const MAX_OUTPUT: usize = 64 << 10;
 
@@ -39,6 +42,9 @@ struct Stream {
     writable: bool,
     input: Lines,
     output: Vec<u8>,
+    /// Since when bytes are counted, and how many were read since.
+    window: Duration,
+    taken: usize,
 }
 
 /// One processor.
@@ -69,9 +75,10 @@ impl Peer {
         self.connection.deadline()
     }
 
-    /// Whether something can be read without a new event.
-    pub(crate) fn has_more(&self) -> bool {
-        self.stream.as_ref().is_some_and(|stream| stream.open && stream.readable)
+    /// When something can be read without a new event.
+    pub(crate) fn more_at(&self) -> Option<Duration> {
+        let stream = self.stream.as_ref().filter(|stream| stream.open && stream.readable)?;
+        Some(if stream.taken < MAX_READ { stream.window } else { stream.window + WINDOW })
     }
 
     /// Notes what the poll said.
@@ -93,7 +100,7 @@ impl Peer {
             }
         }
         let mut lines = Vec::new();
-        let read = self.stream.as_mut().map_or(Ok(()), |stream| stream.read(&mut lines));
+        let read = self.stream.as_mut().map_or(Ok(()), |stream| stream.read(now, &mut lines));
         for line in lines {
             self.happen(now, Event::Line(&line), tools);
         }
@@ -151,16 +158,7 @@ impl Peer {
                 stream.write()?;
             }
             Action::State(state) => self.show(state, tools.table),
-            Action::Name(meter, name) => {
-                if let Some(place) = self.place {
-                    tools.table.set_name(place, meter.kind as u8, meter.index, name.as_deref());
-                }
-            }
-            Action::Muted(meter, muted) => {
-                if let Some(place) = self.place {
-                    tools.table.set_muted(place, meter.kind as u8, meter.index, Some(muted));
-                }
-            }
+            Action::Learn(of, fact) => self.learn(of, &fact, tools.table),
             Action::Answer(ticket, outcome) => tools.answers.push((ticket, outcome)),
             Action::Tell(remark) => {
                 let warning = match remark {
@@ -177,12 +175,25 @@ impl Peer {
         Ok(())
     }
 
-    /// Who is away may be muted by others meanwhile.
+    fn learn(&self, MeterId { kind, index }: MeterId, fact: &Fact, table: LinkWriter<'_>) {
+        let Some(place) = self.place else { return };
+        let kind = kind as u8;
+        match fact {
+            Fact::Name(name) => table.set_name(place, kind, index, name.as_deref()),
+            Fact::Muted(muted) => table.set_muted(place, kind, index, Some(*muted)),
+            Fact::Gain(db) => table.set_gain(place, kind, index, Some(centi(*db))),
+            Fact::Source(number) => table.set_source(place, kind, index, whole(*number)),
+            Fact::Grouped(grouped) => table.set_grouped(place, kind, index, Some(*grouped)),
+        }
+    }
+
+    /// Who does not answer may be muted by others meanwhile: all but names is unknown until he tells it again.
     fn show(&self, state: State, table: LinkWriter<'_>) {
         let Some(place) = self.place else { return };
         table.set_connection(place, state);
-        if state == State::Disconnected {
-            table.forget_mutes(place);
+        match state {
+            State::Connected => {}
+            State::Connecting | State::Unresponsive | State::Disconnected => table.forget_values(place),
         }
     }
 
@@ -193,10 +204,29 @@ impl Peer {
     }
 }
 
+/// In centi-dB; saturates.
+fn centi(db: f64) -> i16 {
+    (db * 100.0).round() as i16
+}
+
+/// The number of a source or mix, -1 for none; None for what cannot be one.
+fn whole(number: f64) -> Option<i16> {
+    (number.fract() == 0.0 && (-1.0..=f64::from(i16::MAX)).contains(&number)).then_some(number as i16)
+}
+
 impl Stream {
     fn new(socket: TcpStream) -> Stream {
         let (input, output) = (Lines::default(), Vec::new());
-        Stream { socket, open: false, readable: false, writable: false, input, output }
+        Stream {
+            socket,
+            open: false,
+            readable: false,
+            writable: false,
+            input,
+            output,
+            window: Duration::ZERO,
+            taken: 0,
+        }
     }
 
     /// Whether it is open now.
@@ -214,13 +244,16 @@ impl Stream {
         }
     }
 
-    fn read(&mut self, lines: &mut Vec<Vec<u8>>) -> io::Result<()> {
-        let (mut buffer, mut total) = ([0; 8192], 0);
-        while self.readable && total < MAX_READ {
+    fn read(&mut self, now: Duration, lines: &mut Vec<Vec<u8>>) -> io::Result<()> {
+        if now >= self.window + WINDOW {
+            (self.window, self.taken) = (now, 0);
+        }
+        let mut buffer = [0; 8192];
+        while self.readable && self.taken < MAX_READ {
             match self.socket.read(&mut buffer) {
                 Ok(0) => return Err(io::Error::other("the processor closed the connection")),
                 Ok(count) => {
-                    total += count;
+                    self.taken += count;
                     self.input.feed(&buffer[..count], |line| lines.push(line.to_owned()));
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = false,
@@ -244,5 +277,41 @@ impl Stream {
             return Err(io::Error::other("the processor takes nothing"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn one_that_floods_is_read_so_much_in_each_window_and_no_more() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let far = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (near, _) = listener.accept().unwrap();
+        near.set_nonblocking(true).unwrap();
+        far.set_nonblocking(true).unwrap();
+        let mut stream = Stream::new(TcpStream::from_std(near));
+        (stream.open, stream.readable) = (true, true);
+        for window in 1..20 {
+            while (&far).write(&[b'\n'; 8192]).is_ok() {}
+            let now = WINDOW * window;
+            let read = |stream: &mut Stream, now| {
+                let mut lines = Vec::new();
+                stream.read(now, &mut lines).unwrap();
+                lines.len()
+            };
+            let first = read(&mut stream, now);
+            assert!((MAX_READ..MAX_READ + 8192).contains(&first), "{first} bytes");
+            assert_eq!(read(&mut stream, now + WINDOW / 2), 0, "it waits, not the others");
+        }
+    }
+
+    #[test]
+    fn gains_and_sources_are_what_the_table_can_hold() {
+        assert_eq!([-23.5, 0.004, -1e9, 1e9].map(centi), [-2350, 0, i16::MIN, i16::MAX]);
+        assert_eq!([-1.0, 21.0].map(whole), [Some(-1), Some(21)]);
+        assert_eq!([-2.0, 0.5, 1e9, f64::NAN].map(whole), [None; 4]);
     }
 }

@@ -1,11 +1,26 @@
 //! What a user reads of what became of his command.
 
-use atlas::order::{FAILED, Refusal, Reply, USAGE};
+use atlas::order::{FAILED, MAX_FRAME, Refusal, Reply, USAGE};
 
 use crate::connection::Outcome;
 
-/// The answer about `param` of the processor `name`.
+/// The most bytes of a processor's own words that are passed on.
+const MAX_WORDS: usize = 500;
+
+/// The answer about `param` of the processor `name`; never longer than a frame.
 pub(crate) fn of(outcome: Outcome, name: &str, param: &str) -> Reply {
+    let reply = whole(outcome, name, param);
+    let bytes = serde_json::to_vec(&reply).map_or(usize::MAX, |frame| frame.len());
+    if bytes < MAX_FRAME {
+        return reply;
+    }
+    let message = format!("{name} answered more about {param} than can be passed on");
+    let hint = Some(format!("an answer takes {MAX_FRAME} bytes at the most"));
+    let error = Some(Refusal { message, hint, exit: FAILED });
+    Reply { param: param.into(), value: None, error }
+}
+
+fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
     let failed = |message: String, hint: &str| Refusal { message, hint: Some(hint.into()), exit: FAILED };
     let nothing_sent = "nothing was sent; `atlas-cluster meters` shows the state of the connection";
     let error = match outcome {
@@ -14,7 +29,10 @@ pub(crate) fn of(outcome: Outcome, name: &str, param: &str) -> Reply {
             return Reply { param: param.into(), value: Some(value), error: None };
         }
         Outcome::Refused(why) => failed(
-            format!("{name} refused {param}: {}", why.replace(char::is_control, " ")),
+            format!(
+                "{name} refused {param}: {}",
+                why[..why.floor_char_boundary(MAX_WORDS)].replace(char::is_control, " ")
+            ),
             "which parameters there are is the processor's configuration",
         ),
         Outcome::TimedOut => failed(
@@ -46,4 +64,23 @@ pub(crate) fn of(outcome: Outcome, name: &str, param: &str) -> Reply {
 pub(crate) fn unknown_processor(name: &str, known: &[&str]) -> Refusal {
     let message = format!("no processor is called `{}`", name.escape_debug());
     Refusal { message, hint: Some(format!("configured: {}", known.join(", "))), exit: USAGE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atlas::control::Value;
+
+    #[test]
+    fn whatever_a_processor_says_fits_a_frame() {
+        let frame = |reply: &Reply| serde_json::to_vec(reply).unwrap().len();
+        for words in ["x".repeat(60_000), "\u{1}ü\"".repeat(20_000)] {
+            let refused = of(Outcome::Refused(words.clone()), "bar", "ZoneGain_0");
+            assert!(frame(&refused) < MAX_FRAME && refused.error.unwrap().message.contains("refused"));
+            let value = of(Outcome::Value(Value::Str(words)), "bar", "ZoneName_0");
+            assert!(frame(&value) < MAX_FRAME && value.error.unwrap().message.contains("more about"));
+        }
+        let value = Value::Str("Patio".into());
+        assert_eq!(of(Outcome::Value(value.clone()), "bar", "ZoneName_0").value, Some(value));
+    }
 }

@@ -174,8 +174,9 @@ impl Shell<'_> {
 
     fn wait(&mut self, events: &mut Events, full: bool) -> Result<(), Failure> {
         let now = clock::boot();
-        let more = self.peers.iter().any(Peer::has_more) || self.door.as_ref().is_some_and(Door::has_more);
+        let more = self.door.as_ref().is_some_and(Door::has_more);
         let due = self.peers.iter().map(Peer::deadline).fold(self.next_look, Duration::min);
+        let due = self.peers.iter().filter_map(Peer::more_at).fold(due, Duration::min);
         let mut wait = if more { Duration::ZERO } else { due.saturating_sub(now) };
         wait = self.life.poll_wait(now).map_or(wait, |ping| ping.min(wait));
         if full {

@@ -156,3 +156,102 @@ fn values_are_clamped_and_groups_uncombine_each_other() {
     client.expect(&update("ZoneGrouped_0", 0));
     client.expect_nothing_more();
 }
+
+/// The examples of `docs/protocol.md`, in their order over one connection: what stands there is what is answered.
+#[test]
+fn the_examples_of_the_documentation_are_answered_as_they_stand_there() {
+    let text = include_str!("../../../docs/protocol.md");
+    let (_, text) = text.split_once("## Messages").expect("the section");
+    let block = text.split("```").nth(1).expect("its examples");
+    let examples: Vec<(&str, &str)> = block
+        .lines()
+        .filter_map(|line| line.split_once('→'))
+        .map(|(asked, said)| (asked.trim(), said.trim()))
+        .collect();
+    assert!(examples.len() >= 11, "{examples:#?}");
+    let bench = Bench::new();
+    let mut client = bench.client();
+    for (asked, said) in examples {
+        client.send(format!("{asked}\n"));
+        // A remark follows the answer: over which way it comes, that more of its kind follow.
+        let (answer, remark) = said.rsplit_once('}').map_or(("", said), |(answer, remark)| (answer, remark));
+        let answer = format!("{answer}}}");
+        match remark {
+            "nothing" => client.expect_nothing_more(),
+            "" => client.expect(&answer),
+            ", over TCP and UDP" => {
+                client.expect(&answer);
+                bench.datagram_that(|text| text == answer);
+            }
+            ", …, over UDP" => {
+                bench.datagram_that(|text| text == answer);
+                client.expect_nothing_more();
+            }
+            other => panic!("nobody knows how to check `{other}` behind {asked}"),
+        }
+    }
+    assert_eq!(bench.simulator.stats().violations_total(), 0);
+}
+
+#[test]
+fn an_error_names_the_parameter_and_bears_the_id() {
+    let bench = Bench::new();
+    let mut client = bench.client();
+    for (method, rest) in [
+        ("get", r#""fmt":"val""#),
+        ("sub", r#""fmt":"val""#),
+        ("set", r#""val":-3"#),
+        ("bmp", r#""val":-3"#),
+        ("unsub", r#""fmt":"val""#),
+    ] {
+        client.send(format!("{{\"jsonrpc\":\"2.0\",\"method\":\"{method}\",\"params\":{{\"param\":\"ZoneGain_8\",{rest}}},\"id\":7}}\n"));
+        client.expect(r#"{"jsonrpc":"2.0","error":{"code":-32604,"message":"param 'ZoneGain_8' could not be found"},"id":7}"#);
+    }
+}
+
+#[test]
+fn a_subscribed_action_is_told_each_time_it_is_triggered() {
+    let bench = Bench::new();
+    let mut client = bench.client();
+    client.send(
+        "{\"jsonrpc\":\"2.0\",\"method\":\"sub\",\"params\":{\"param\":\"RecallScene_2\",\"fmt\":\"val\"}}\n",
+    );
+    client.expect(r#"{"jsonrpc":"2.0","method":"update","params":[{"param":"RecallScene_2","val":0}]}"#);
+    for _ in 0..3 {
+        client.send("{\"jsonrpc\":\"2.0\",\"method\":\"set\",\"params\":{\"param\":\"RecallScene_2\",\"val\":1},\"id\":4}\n");
+        client.expect(r#"{"jsonrpc":"2.0","result":"OK","id":4}"#);
+        client.expect(r#"{"jsonrpc":"2.0","method":"update","params":[{"param":"RecallScene_2","val":1}]}"#);
+    }
+}
+
+#[test]
+fn val_and_pct_of_one_parameter_run_side_by_side() {
+    let bench = Bench::new();
+    let mut client = bench.client();
+    for format in ["val", "pct"] {
+        client.send(format!("{{\"jsonrpc\":\"2.0\",\"method\":\"sub\",\"params\":{{\"param\":\"Mix_14_SourceGain_0\",\"fmt\":\"{format}\"}},\"id\":1}}\n"));
+    }
+    client.expect(r#"{"jsonrpc":"2.0","result":[{"param":"Mix_14_SourceGain_0","val":0}],"id":1}"#);
+    client.expect(r#"{"jsonrpc":"2.0","result":[{"param":"Mix_14_SourceGain_0","pct":100}],"id":1}"#);
+    client.send("{\"jsonrpc\":\"2.0\",\"method\":\"set\",\"params\":{\"param\":\"Mix_14_SourceGain_0\",\"val\":-20}}\n");
+    client.expect(
+        r#"{"jsonrpc":"2.0","method":"update","params":[{"param":"Mix_14_SourceGain_0","val":-20}]}"#,
+    );
+    client
+        .expect(r#"{"jsonrpc":"2.0","method":"update","params":[{"param":"Mix_14_SourceGain_0","pct":75}]}"#);
+}
+
+#[test]
+fn indices_are_the_processors_own() {
+    for (product, mixes, sources) in [("azm8", 14..22, 14), ("azm4", 8..12, 8)] {
+        let bench = Bench::with(|plan| plan.product = product.parse().expect("a product"));
+        let mut client = bench.client();
+        let mut exists = |param: String| {
+            client.send(format!("{{\"jsonrpc\":\"2.0\",\"method\":\"get\",\"params\":{{\"param\":\"{param}\",\"fmt\":\"str\"}},\"id\":1}}\n"));
+            !client.line().contains("-32604")
+        };
+        let found: Vec<u32> = (0..40).filter(|index| exists(format!("MixName_{index}"))).collect();
+        assert!(found.into_iter().eq(mixes), "{product}");
+        assert!(exists(format!("SourceName_{}", sources - 1)) && !exists(format!("SourceName_{sources}")));
+    }
+}

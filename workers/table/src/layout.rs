@@ -20,6 +20,8 @@
 //!                   2  the fingerprint of whom all this is about
 //!                   8  mute known, one bit a meter (4 words)
 //!                  12  muted, one bit a meter (4 words)
+//!                 256  values, one word a meter: 1 gain known | 2 source known | 4 grouping known | 8 grouped |
+//!                      gain in centi-dB (i16) << 16 | source (i16) << 32
 //!                 512  names, 8 words (64 bytes of UTF-8, zeros behind) a meter
 //!   181248        end (BYTES)
 //! ```
@@ -64,7 +66,7 @@ const _: () = {
     assert!(LINK == 17_408 && BYTES / 8 == 181_248);
 };
 
-const HEAD: Head = Head { magic: u64::from_ne_bytes(*b"ATLASMTR"), version: 1, bytes: BYTES as u64 };
+const HEAD: Head = Head { magic: u64::from_ne_bytes(*b"ATLASMTR"), version: 2, bytes: BYTES as u64 };
 
 /// The start of a fresh segment; what follows is zero. `key` should be random: it keeps a sender who may choose his
 /// address from choosing his place.
@@ -161,6 +163,11 @@ impl Place {
         (self.link() + 12 + meter / 64, (meter % 64) as u32)
     }
 
+    /// The word of the meter's gain, source and grouping: a [`Values`].
+    pub(crate) fn values(self, meter: usize) -> usize {
+        self.link() + 256 + meter
+    }
+
     /// First word of the meter's name.
     pub(crate) fn name(self, meter: usize) -> usize {
         self.link() + 512 + meter * NAME_WORDS
@@ -171,6 +178,37 @@ impl Place {
 pub(crate) fn meter(kind: u8, index: u8) -> Option<usize> {
     let (kind, index) = (usize::from(kind), usize::from(index));
     (kind < KINDS && index < INDICES).then_some(kind * INDICES + index)
+}
+
+/// What is known of a source, mix, zone or group besides its name and mute; as one word, 0 for nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Values {
+    pub(crate) gain: Option<i16>,
+    pub(crate) source: Option<i16>,
+    pub(crate) grouped: Option<bool>,
+}
+
+impl Values {
+    pub(crate) fn pack(self) -> u64 {
+        let flag = |on: bool, bit: u32| u64::from(on) << bit;
+        let number = |number: Option<i16>| u64::from(number.unwrap_or_default().cast_unsigned());
+        flag(self.gain.is_some(), 0)
+            | flag(self.source.is_some(), 1)
+            | flag(self.grouped.is_some(), 2)
+            | flag(self.grouped == Some(true), 3)
+            | number(self.gain) << 16
+            | number(self.source) << 32
+    }
+
+    pub(crate) fn unpack(word: u64) -> Values {
+        let flag = |bit: u32| word >> bit & 1 == 1;
+        let number = |shift: u32| ((word >> shift) as u16).cast_signed();
+        Values {
+            gain: flag(0).then(|| number(16)),
+            source: flag(1).then(|| number(32)),
+            grouped: flag(2).then(|| flag(3)),
+        }
+    }
 }
 
 /// A reading as one word; never 0. A later one is greater, whatever its level; of two of one instant the louder is.
@@ -227,6 +265,7 @@ mod tests {
                 words.push(place.level(kind, index).unwrap());
                 let name = place.name(meter(kind, index).unwrap());
                 words.extend(name..name + NAME_WORDS);
+                words.push(place.values(meter(kind, index).unwrap()));
             }
             words.extend((0..METERS).step_by(64).flat_map(|m| [place.mute_known(m).0, place.muted(m).0]));
         }
@@ -236,6 +275,19 @@ mod tests {
         assert_eq!(words.len(), count);
         assert!(words.last().is_some_and(|last| *last < BYTES / 8));
         assert!(Place(63).level(3, 63).unwrap() < STORE_BYTES / 8 && Place(0).sequence() == STORE_BYTES / 8);
+    }
+
+    #[test]
+    fn values_come_back_and_nothing_known_is_zero() {
+        for gain in [None, Some(i16::MIN), Some(-8000), Some(-1), Some(0), Some(i16::MAX)] {
+            for source in [None, Some(-1), Some(0), Some(21), Some(i16::MAX)] {
+                for grouped in [None, Some(false), Some(true)] {
+                    let values = Values { gain, source, grouped };
+                    assert_eq!(Values::unpack(values.pack()), values);
+                }
+            }
+        }
+        assert_eq!(Values::default().pack(), 0);
     }
 
     #[test]
@@ -258,10 +310,10 @@ mod tests {
         assert_eq!(check(&good[1..]), Err(Foreign::Short { have: STORE_BYTES - 8, need: STORE_BYTES }));
         assert_eq!(check(&words(vec![0; 8])[..]), Err(Foreign::Magic { found: 0 }));
         let mut newer = words(head([1, 2]));
-        *newer[1].get_mut() = 2 << 32;
+        *newer[1].get_mut() = 3 << 32;
         assert_eq!(
             check(&newer[..]).unwrap_err().to_string(),
-            "its layout is version 2, this program knows 1"
+            "its layout is version 3, this program knows 2"
         );
         let mut longer = words(head([1, 2]));
         *longer[2].get_mut() += 1;

@@ -1,4 +1,4 @@
-//! What link knows of the processors: names, mutes, the state of the connection; one process writes it.
+//! What link knows of the processors: names, mutes, gains, sources, groups, the connection; one process writes it.
 //!
 //! A place's words change under its sequence number: odd, then the words, then even. A writer that was killed in between
 //! leaves an odd number: the next one forgets what stands there, since half a name is no name. The words also say whose
@@ -6,13 +6,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use crate::layout::{METERS, NAME_WORDS, Place, check, meter};
+use crate::layout::{METERS, NAME_WORDS, Place, Values, check, meter};
 use crate::{BYTES, Connection, Foreign, Words};
 
 /// Bytes of a name; a longer one is cut between two characters.
 pub const NAME_BYTES: usize = NAME_WORDS * 8;
 
-/// The table, to write names, mutes and connections to. One process may: it holds the seat of link.
+/// The table, to write to what link knows. One process may: it holds the seat of link.
 #[derive(Clone, Copy)]
 pub struct LinkWriter<'a> {
     words: &'a [AtomicU64],
@@ -43,10 +43,7 @@ impl<'a> LinkWriter<'a> {
         self.change(place, || {
             self.store(place.link_claim(), self.claim(place));
             self.store(place.connection(), 0);
-            for first in (0..METERS).step_by(64) {
-                self.store(place.mute_known(first).0, 0);
-                self.store(place.muted(first).0, 0);
-            }
+            self.clear_values(place);
             for word in place.name(0)..place.name(METERS - 1) + NAME_WORDS {
                 self.store(word, 0);
             }
@@ -84,13 +81,43 @@ impl<'a> LinkWriter<'a> {
         });
     }
 
-    /// No mute is known any more.
-    pub fn forget_mutes(&self, place: Place) {
-        self.change(place, || {
-            for first in (0..METERS).step_by(64) {
-                self.store(place.mute_known(first).0, 0);
-            }
-        });
+    /// The gain of what a meter measures, in centi-dB, None if that is not known; nothing happens if there is no such
+    /// meter.
+    pub fn set_gain(&self, place: Place, kind: u8, index: u8, gain: Option<i16>) {
+        self.set_values(place, kind, index, |values| Values { gain, ..values });
+    }
+
+    /// What a zone or group plays: the number of a source or mix, -1 for none; None if that is not known. Nothing happens
+    /// if there is no such meter.
+    pub fn set_source(&self, place: Place, kind: u8, index: u8, source: Option<i16>) {
+        self.set_values(place, kind, index, |values| Values { source, ..values });
+    }
+
+    /// Whether a zone is in a group, a group combined, None if that is not known; nothing happens if there is no such
+    /// meter.
+    pub fn set_grouped(&self, place: Place, kind: u8, index: u8, grouped: Option<bool>) {
+        self.set_values(place, kind, index, |values| Values { grouped, ..values });
+    }
+
+    /// Nothing but names and the connection is known any more.
+    pub fn forget_values(&self, place: Place) {
+        self.change(place, || self.clear_values(place));
+    }
+
+    fn set_values(&self, place: Place, kind: u8, index: u8, new: impl FnOnce(Values) -> Values) {
+        let Some(meter) = meter(kind, index) else { return };
+        let word = place.values(meter);
+        let values = new(Values::unpack(self.load(word)));
+        self.change(place, || self.store(word, values.pack()));
+    }
+
+    /// Within a change.
+    fn clear_values(&self, place: Place) {
+        for first in (0..METERS).step_by(64) {
+            self.store(place.mute_known(first).0, 0);
+            self.store(place.muted(first).0, 0);
+        }
+        (0..METERS).for_each(|meter| self.store(place.values(meter), 0));
     }
 
     /// The release fence goes with the readers' acquire loads: who sees a word of the change sees the odd number too.
@@ -175,11 +202,22 @@ mod tests {
         link.set_name(place, 2, 1, Some("Patio Band"));
         assert_eq!(known(&words, place).0.as_deref(), Some("Patio Band"));
         assert_eq!(known(&words, place).1, Some(false));
-        link.forget_mutes(place);
+        link.set_gain(place, 2, 1, Some(-2350));
+        link.set_source(place, 2, 1, Some(-1));
+        link.set_grouped(place, 2, 1, Some(true));
+        let reader = Reader::new(&words[..]).unwrap();
+        let values = || (reader.gain(place, 2, 1), reader.source(place, 2, 1), reader.grouped(place, 2, 1));
+        assert_eq!(values(), (Some(-2350), Some(-1), Some(true)));
+        link.set_source(place, 2, 1, None);
+        assert_eq!(values(), (Some(-2350), None, Some(true)), "the others stay");
+        assert_eq!(reader.gain(place, 2, 0), None, "its neighbour");
+        link.forget_values(place);
+        assert_eq!(values(), (None, None, None));
         link.set_name(place, 2, 1, None);
         assert_eq!(known(&words, place), (None, None, Some(Connection::Disconnected)));
         link.set_name(place, 4, 0, Some("nobody"));
         link.set_muted(place, 0, 64, Some(true));
+        link.set_gain(place, 4, 0, Some(0));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::layout::{INDICES, KINDS, METERS, NAME_WORDS, Place, WHOLE, check, meter, unpack};
+use crate::layout::{INDICES, KINDS, METERS, NAME_WORDS, Place, Values, WHOLE, check, meter, unpack};
 use crate::{Foreign, Words};
 
 /// A reader gives up on link's words after so many changes under its eyes, and shows what it would without link.
@@ -51,7 +51,7 @@ pub enum Connection {
 }
 
 impl<W: Words> Reader<W> {
-    /// Takes a segment. Where less than [`crate::BYTES`] is mapped, names, mutes and connections are unknown.
+    /// Takes a segment. Where less than [`crate::BYTES`] is mapped, what link knows is unknown.
     ///
     /// # Errors
     /// What is wrong with the segment.
@@ -106,6 +106,26 @@ impl<W: Words> Reader<W> {
         let ((known, known_bit), (muted, muted_bit)) = (place.mute_known(meter), place.muted(meter));
         let (known, muted) = self.under_sequence(place, |words| (words.load(known), words.load(muted)))?;
         (known >> known_bit & 1 == 1).then_some(muted >> muted_bit & 1 == 1)
+    }
+
+    /// The gain of what this meter measures, in centi-dB; None while that is unknown.
+    pub fn gain(&self, place: Place, kind: u8, index: u8) -> Option<i16> {
+        self.values(place, kind, index)?.gain
+    }
+
+    /// The number of what this zone or group plays, -1 for nothing; None while that is unknown.
+    pub fn source(&self, place: Place, kind: u8, index: u8) -> Option<i16> {
+        self.values(place, kind, index)?.source
+    }
+
+    /// Whether this zone is in a group, this group combined; None while that is unknown.
+    pub fn grouped(&self, place: Place, kind: u8, index: u8) -> Option<bool> {
+        self.values(place, kind, index)?.grouped
+    }
+
+    fn values(&self, place: Place, kind: u8, index: u8) -> Option<Values> {
+        let word = place.values(meter(kind, index)?);
+        self.under_sequence(place, |words| words.load(word)).map(Values::unpack)
     }
 
     /// State of the connection to the processor; None while link has said nothing.

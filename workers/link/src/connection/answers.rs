@@ -8,7 +8,7 @@ use atlas::params::{Aspect, ParamId};
 use super::flight::{Cargo, Flight, KEEP_ALIVE_PARAM, Waiting};
 use super::limits::MORE_ERRORS;
 use super::session::{Health, Session, Turn};
-use super::words::{Action, Outcome};
+use super::words::{Action, Fact, Outcome};
 
 impl Session {
     /// Takes a line. Garbage is nothing: who sends nothing else is found to answer nothing.
@@ -47,6 +47,7 @@ impl Session {
     /// By its id, or by the names in it.
     fn on_values(&mut self, turn: &mut Turn<'_>, id: Option<u32>, values: &[Named]) {
         self.note(turn, values);
+        self.settle_late(turn, id);
         let Some(flight) = &self.flight else { return self.note_answer(turn) };
         let by_id = id == Some(flight.id);
         let over = match &flight.cargo {
@@ -77,6 +78,7 @@ impl Session {
 
     /// Without an id it belongs to the one message that is under way.
     fn on_done(&mut self, turn: &mut Turn<'_>, id: Option<u32>) {
+        self.settle_late(turn, id);
         match &self.flight {
             Some(flight) if id.is_none_or(|id| id == flight.id) => {
                 let outcome = match &flight.cargo {
@@ -147,6 +149,13 @@ impl Session {
         self.note_answer(turn);
     }
 
+    /// The answer to subscriptions that was overdue: a slow processor must not be asked the same for ever.
+    fn settle_late(&mut self, turn: &mut Turn<'_>, id: Option<u32>) {
+        if let Some((_, batch)) = self.late.take_if(|(late, _)| Some(*late) == id) {
+            self.settle(turn, &batch.asked, batch.sweep);
+        }
+    }
+
     /// These were asked, and what was not found absent is subscribed.
     pub(super) fn settle(&mut self, turn: &mut Turn<'_>, asked: &[ParamId], sweep: bool) {
         self.survey.accept(asked, sweep);
@@ -165,12 +174,14 @@ impl Session {
             if let Some(Flight { cargo: Cargo::Batch(batch), .. }) = &mut self.flight {
                 batch.open.retain(|open| *open != param);
             }
-            match (param.aspect, value) {
-                (Aspect::Name, Value::Str(name)) => {
-                    turn.out.push(Action::Name(param.of, Some(name.clone())));
-                }
-                (Aspect::Mute, Value::Val(number)) => {
-                    turn.out.push(Action::Muted(param.of, *number != 0.0));
+            let fact = match (param.aspect, value) {
+                (Aspect::Name, Value::Str(name)) => Fact::Name(Some(name.clone())),
+                (Aspect::Mute, Value::Val(number)) => Fact::Muted(*number != 0.0),
+                (Aspect::Gain, Value::Val(db)) => Fact::Gain(*db),
+                (Aspect::Source, Value::Val(number)) => Fact::Source(*number),
+                // One thing under several names; a processor may have any of them.
+                (Aspect::Grouped | Aspect::Active | Aspect::Combine, Value::Val(number)) => {
+                    Fact::Grouped(*number != 0.0)
                 }
                 (
                     Aspect::Meter
@@ -182,8 +193,9 @@ impl Session {
                     | Aspect::Active
                     | Aspect::Combine,
                     Value::Val(_) | Value::Pct(_) | Value::Str(_),
-                ) => {}
-            }
+                ) => continue,
+            };
+            turn.out.push(Action::Learn(param.of, fact));
         }
     }
 
@@ -191,7 +203,7 @@ impl Session {
         let Some(param) = param else { return };
         self.survey.absent(param);
         if param.aspect == Aspect::Name {
-            turn.out.push(Action::Name(param.of, None));
+            turn.out.push(Action::Learn(param.of, Fact::Name(None)));
         }
     }
 }

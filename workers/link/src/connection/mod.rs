@@ -30,7 +30,7 @@ use budget::Budget;
 use levels::Levels;
 use limits::{BACKOFF, BACKOFF_CAP, BACKOFF_SOON, CONNECT, SOON};
 use session::{GiveUp, Session, Turn};
-pub(crate) use words::{Action, Event, Outcome, Remark, Ticket, Time};
+pub(crate) use words::{Action, Event, Fact, Outcome, Remark, Ticket, Time};
 
 /// Where the TCP connection stands.
 #[derive(Debug)]
@@ -207,12 +207,7 @@ impl Connection {
                 }
                 news
             }
-            Action::Open
-            | Action::Close
-            | Action::Send(_)
-            | Action::Name(..)
-            | Action::Muted(..)
-            | Action::Answer(..) => true,
+            Action::Open | Action::Close | Action::Send(_) | Action::Learn(..) | Action::Answer(..) => true,
         }
     }
 }

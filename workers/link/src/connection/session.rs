@@ -14,7 +14,7 @@ use atlas::MeterId;
 use atlas::order::Order;
 use table::Connection as State;
 
-use super::flight::{Cargo, Flight, Waiting};
+use super::flight::{Batch, Cargo, Flight, Waiting};
 use super::levels::Levels;
 use super::limits::{
     ANSWER, BREAKER, COMMANDS, GAP, KEEP_ALIVE, LAST_CHANCE, PATIENCE, PROBES, SWEEP_EVERY, SWEEP_GAP,
@@ -67,6 +67,8 @@ pub(super) struct Session {
     free_at: Time,
     keep_alive_at: Time,
     sweep_at: Time,
+    /// Subscriptions whose answer is overdue, with their id: it may still come. If not, they are asked again.
+    pub(super) late: Option<(u32, Batch)>,
     pub(super) health: Health,
     /// Something was answered on this connection.
     proven: bool,
@@ -90,6 +92,7 @@ impl Session {
             free_at: now,
             keep_alive_at: now + KEEP_ALIVE,
             sweep_at: now + SWEEP_GAP,
+            late: None,
             health: Health::Unproven,
             proven: false,
             survey: Survey::new(levels.known()),
@@ -112,7 +115,7 @@ impl Session {
             (None, Health::Locked { probe_at, .. }) => probe_at.max(self.free_at),
             (None, Health::Doubted { .. }) => self.free_at,
             (None, Health::Unproven | Health::Answering) => {
-                let idle = self.waiting.is_empty() && !self.survey.has_next();
+                let idle = self.waiting.is_empty() && self.late.is_none() && !self.survey.has_next();
                 let next = if idle { self.sweep_at.min(self.keep_alive_at) } else { self.free_at };
                 next.max(self.free_at)
             }
@@ -193,7 +196,10 @@ impl Session {
                 }
                 turn.tell(Remark::Connected);
             }
-            Health::Locked { since, .. } if self.proven => turn.tell(Remark::Recovered(turn.now - since)),
+            Health::Locked { since, .. } if self.proven => {
+                turn.tell(Remark::Recovered(turn.now - since));
+                self.survey.ask_details_again();
+            }
             Health::Locked { .. } => turn.tell(Remark::Connected),
         }
         self.proven = true;
@@ -216,7 +222,7 @@ impl Session {
                 Ok(())
             }
             Cargo::Batch(batch) => {
-                self.survey.retry(batch.open);
+                self.late = Some((flight.id, batch));
                 self.doubt(true);
                 Ok(())
             }
@@ -291,6 +297,9 @@ impl Session {
         }
         if let Some(waiting) = self.waiting.pop_front() {
             return Some(Cargo::Command(waiting, false));
+        }
+        if let Some((_, batch)) = self.late.take() {
+            self.survey.retry(batch.open);
         }
         if let Some(group) = self.survey.next() {
             return Some(Cargo::batch(group, false));

@@ -57,10 +57,7 @@ impl Survey {
 
     /// Looks again for meters that were not there, or of which nothing was ever seen.
     pub(super) fn begin_sweep(&mut self) {
-        let all = Kind::ALL
-            .into_iter()
-            .flat_map(|kind| (0..INDICES as u8).map(move |index| MeterId { kind, index }));
-        let all = all.map(|of| ParamId { of, aspect: Aspect::Meter });
+        let all = all_meters().map(|of| ParamId { of, aspect: Aspect::Meter });
         let open = |param: &ParamId| {
             let standing = self.standing[param.ordinal()];
             matches!(standing, Standing::Unasked | Standing::Accepted | Standing::Absent)
@@ -180,6 +177,18 @@ impl Survey {
         }
     }
 
+    /// Changes may have been missed: all that is known but levels, of which the next one is news, is subscribed anew, so
+    /// that its value is told.
+    pub(super) fn ask_details_again(&mut self) {
+        for (of, aspect) in all_meters().flat_map(|of| Aspect::ALL.map(|aspect| (of, aspect))) {
+            let param = ParamId { of, aspect };
+            let known = matches!(self.standing[param.ordinal()], Standing::Accepted | Standing::Confirmed);
+            if aspect != Aspect::Meter && known && !self.queues.iter().any(|queue| queue.contains(&param)) {
+                self.queue(param);
+            }
+        }
+    }
+
     /// Whether a value of it was seen, or its level heard.
     pub(super) fn is_confirmed(&self, meter: MeterId) -> bool {
         let param = ParamId { of: meter, aspect: Aspect::Meter };
@@ -202,13 +211,21 @@ impl Survey {
         let standing = &mut self.standing[param.ordinal()];
         if *standing == Standing::Unasked {
             *standing = Standing::Waiting;
-            let queue = match param.aspect {
-                Aspect::Meter => 0,
-                Aspect::Name => 1,
-                Aspect::Mute => 2,
-                Aspect::Gain | Aspect::Source | Aspect::Grouped | Aspect::Active | Aspect::Combine => 3,
-            };
-            self.queues[queue].push_back(param);
+            self.queue(param);
         }
     }
+
+    fn queue(&mut self, param: ParamId) {
+        let queue = match param.aspect {
+            Aspect::Meter => 0,
+            Aspect::Name => 1,
+            Aspect::Mute => 2,
+            Aspect::Gain | Aspect::Source | Aspect::Grouped | Aspect::Active | Aspect::Combine => 3,
+        };
+        self.queues[queue].push_back(param);
+    }
+}
+
+fn all_meters() -> impl Iterator<Item = MeterId> {
+    Kind::ALL.into_iter().flat_map(|kind| (0..INDICES as u8).map(move |index| MeterId { kind, index }))
 }

@@ -43,14 +43,27 @@ pub(crate) enum Action {
     Send(String),
     /// The state for the table.
     State(State),
-    /// The name of what a meter measures; None: it has none.
-    Name(MeterId, Option<String>),
-    /// Whether it is muted.
-    Muted(MeterId, bool),
+    /// What was learned of what a meter measures.
+    Learn(MeterId, Fact),
     /// What became of a command.
     Answer(Ticket, Outcome),
     /// A line for the log.
     Tell(Remark),
+}
+
+/// One thing that a processor told of a source, mix, zone or group.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fact {
+    /// Its name; None: it has none.
+    Name(Option<String>),
+    /// Whether it is muted.
+    Muted(bool),
+    /// Its gain in dB.
+    Gain(f64),
+    /// The number of what it plays; -1 is nothing.
+    Source(f64),
+    /// Whether the zone is in a group, or the group is combined.
+    Grouped(bool),
 }
 
 /// What became of a command.

@@ -161,11 +161,7 @@ impl Server {
             self.keep_listening(now);
         }
         self.accept(now);
-        let readers: Vec<Conn> =
-            self.connections.iter().filter(|(_, one)| one.wants_read()).map(|(conn, _)| *conn).collect();
-        for conn in readers {
-            self.read(now, conn);
-        }
+        self.read_all(now);
         if self.processor.deadline().is_some_and(|deadline| deadline <= now) {
             self.processor.handle(now, Event::Clock, &mut self.actions);
             self.perform(now);
@@ -212,7 +208,12 @@ impl Server {
                 return;
             };
             match listener.accept() {
-                Ok((stream, peer)) => self.admit(now, stream, peer),
+                Ok((stream, peer)) => {
+                    // Whoever closed his connection before he made this one is not seen with two.
+                    self.connections.values_mut().for_each(|one| one.readable = true);
+                    self.read_all(now);
+                    self.admit(now, stream, peer);
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.acceptable = false,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 // It went away again, or there is no descriptor for it.
@@ -244,6 +245,14 @@ impl Server {
         let peer = peer.ip().to_canonical();
         self.processor.handle(now, Event::Connected { conn, peer }, &mut self.actions);
         self.perform(now);
+    }
+
+    fn read_all(&mut self, now: Duration) {
+        let readers: Vec<Conn> =
+            self.connections.iter().filter(|(_, one)| one.wants_read()).map(|(conn, _)| *conn).collect();
+        for conn in readers {
+            self.read(now, conn);
+        }
     }
 
     fn read(&mut self, now: Duration, conn: Conn) {

@@ -39,7 +39,8 @@ fn whatever_the_form_of_the_answers_every_meter_flows_soon_and_names_follow() {
             let name = world.names.get(&MeterId { kind: Kind::Mix, index });
             assert_eq!(name, Some(&Some(format!("Mix {index}"))), "{style:?}");
         }
-        assert_eq!(world.mutes.len(), 38, "{style:?}");
+        assert_eq!((world.mutes.len(), world.gains.len()), (38, 38), "{style:?}");
+        assert_eq!((world.sources.len(), world.grouped.len()), (16, 16), "zones and groups, {style:?}");
         assert_eq!(
             world.processor.subscribed.len(),
             world.processor.has.len() - 1,
@@ -137,7 +138,11 @@ fn a_lock_up_is_seen_and_not_hammered_and_levels_are_not_given_up_for_it() {
     assert!((50..=61).contains(&during), "one a minute: {during}");
     assert_eq!(world.opens, opens, "levels still flow: the connection stays");
     world.processor.locked = false;
+    world.processor.change("ZoneMute_1", json!(1));
     world.run_until(secs(61), |world| world.state() == Some(State::Connected));
+    world.run(secs(30));
+    assert!(world.mutes[&MeterId { kind: Kind::Zone, index: 1 }], "what it could not tell is asked again");
+    assert_eq!(world.subscriptions_of("ZoneMeter_1"), 1, "levels come all the time");
     let told: Vec<&Remark> = world.remarks.iter().map(|(_, remark)| remark).collect();
     assert!(matches!(told[..], [Remark::Connected, Remark::Unresponsive, Remark::Recovered(_)]), "{told:?}");
 }
@@ -160,11 +165,15 @@ fn one_that_is_locked_from_the_start_is_unresponsive_within_seconds_and_told_onc
 
 #[test]
 fn slow_is_not_locked_up() {
-    let mut world = World::new(Processor::azm8(Style::Values), 1);
-    world.latency = secs(4);
-    world.run(secs(600));
-    assert!(world.states.iter().all(|(_, state)| *state != State::Unresponsive), "{:?}", world.states);
-    assert!(world.fresh());
+    for latency in [1, 4, 9] {
+        let mut world = World::new(Processor::azm8(Style::Values), 1);
+        world.run(Duration::from_millis(4));
+        world.latency = secs(latency);
+        world.run(secs(600));
+        assert_eq!(world.state(), Some(State::Connected), "{latency} s");
+        assert!(world.states.iter().all(|(_, state)| *state != State::Unresponsive), "{:?}", world.states);
+        assert!(world.fresh(), "{latency} s");
+    }
 }
 
 #[test]
@@ -206,7 +215,7 @@ fn one_that_goes_without_a_word_is_connected_anew_within_seconds() {
 }
 
 #[test]
-fn a_rename_shows() {
+fn a_rename_and_every_other_change_shows() {
     let mut world = settled(Style::Values);
     let line = world.processor.change("SourceName_3", json!("Juke box")).unwrap();
     world.say(&line);
@@ -214,7 +223,14 @@ fn a_rename_shows() {
     world.say(&line);
     world.run(secs(1));
     assert_eq!(world.names[&MeterId { kind: Kind::Source, index: 3 }].as_deref(), Some("Juke box"));
-    assert!(world.mutes[&MeterId { kind: Kind::Zone, index: 1 }]);
+    let zone = MeterId { kind: Kind::Zone, index: 1 };
+    assert!(world.mutes[&zone]);
+    for (param, value) in [("ZoneGain_1", -12.5), ("ZoneSource_1", -1.0), ("ZoneGrouped_1", 1.0)] {
+        let line = world.processor.change(param, json!(value)).unwrap();
+        world.say(&line);
+    }
+    world.run(secs(1));
+    assert_eq!((world.gains[&zone], world.sources[&zone], world.grouped[&zone]), (-12.5, -1.0, true));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod cases;
 mod commands;
+mod hostile;
 mod processor;
 mod random;
 mod world;

@@ -50,6 +50,8 @@ pub(super) struct Processor {
     pub(super) dumb: BTreeSet<String>,
     /// It sends no levels at all.
     pub(super) all_dumb: bool,
+    /// Its answers bear the ids of messages that somebody else sent.
+    pub(super) ids_of_others: bool,
     /// What it was asked: method, parameters.
     pub(super) asked: Vec<(String, Vec<String>)>,
 }
@@ -64,6 +66,7 @@ impl Processor {
             locked: false,
             dumb: BTreeSet::new(),
             all_dumb: false,
+            ids_of_others: false,
             asked: Vec::new(),
         };
         for (kind, indices) in [("Source", 0..14), ("Zone", 0..8), ("Mix", 14..22), ("Group", 0..8)] {
@@ -120,6 +123,8 @@ impl Processor {
         let updates = self.perform(&method, &items);
         if self.style == Style::WithoutIds {
             id = Json::Null;
+        } else if self.ids_of_others {
+            id = json!(id.as_u64().unwrap() + 1_000_000);
         }
         let answers = self.answers(&method, &names, &id);
         let end = if self.style == Style::Odd { "\r" } else { "" };

@@ -10,7 +10,7 @@ use table::Connection as State;
 
 use super::processor::Processor;
 use crate::connection::limits::{ANSWER, GAP, PATIENCE};
-use crate::connection::{Action, Connection, Event, Outcome, Remark, Ticket, Time};
+use crate::connection::{Action, Connection, Event, Fact, Outcome, Remark, Ticket, Time};
 
 /// How often the shell looks into the table.
 const LOOK: Duration = Duration::from_millis(500);
@@ -61,6 +61,9 @@ pub(super) struct World {
     pub(super) outcomes: BTreeMap<Ticket, (Time, Outcome)>,
     pub(super) names: BTreeMap<MeterId, Option<String>>,
     pub(super) mutes: BTreeMap<MeterId, bool>,
+    pub(super) gains: BTreeMap<MeterId, f64>,
+    pub(super) sources: BTreeMap<MeterId, f64>,
+    pub(super) grouped: BTreeMap<MeterId, bool>,
 }
 
 impl World {
@@ -88,6 +91,9 @@ impl World {
             outcomes: BTreeMap::new(),
             names: BTreeMap::new(),
             mutes: BTreeMap::new(),
+            gains: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            grouped: BTreeMap::new(),
         }
     }
 
@@ -253,12 +259,21 @@ impl World {
                 self.states.push((self.now, state));
             }
             Action::Tell(remark) => self.remarks.push((self.now, remark)),
-            Action::Name(meter, name) => drop(self.names.insert(meter, name)),
-            Action::Muted(meter, muted) => drop(self.mutes.insert(meter, muted)),
+            Action::Learn(meter, fact) => self.learn(meter, fact),
             Action::Answer(ticket, outcome) => {
                 assert!(self.asked.remove(&ticket).is_some(), "{ticket:?} was answered before");
                 self.outcomes.insert(ticket, (self.now, outcome));
             }
+        }
+    }
+
+    fn learn(&mut self, meter: MeterId, fact: Fact) {
+        match fact {
+            Fact::Name(name) => drop(self.names.insert(meter, name)),
+            Fact::Muted(muted) => drop(self.mutes.insert(meter, muted)),
+            Fact::Gain(db) => drop(self.gains.insert(meter, db)),
+            Fact::Source(number) => drop(self.sources.insert(meter, number)),
+            Fact::Grouped(grouped) => drop(self.grouped.insert(meter, grouped)),
         }
     }
 
