@@ -46,8 +46,8 @@ pub(super) struct Size(pub(super) u64, pub(super) u64);
 /// A duration where zero means off.
 pub(super) struct OrOff(pub(super) Span);
 
-/// A size that is off by default.
-pub(super) struct Optional(pub(super) Size);
+/// A value that is absent by default.
+pub(super) struct Optional<K>(pub(super) K);
 
 /// An IP address.
 pub(super) struct Address;
@@ -184,10 +184,10 @@ impl Kind for Size {
     }
 }
 
-impl Kind for Optional {
-    type Output = Option<u64>;
+impl<K: Kind> Kind for Optional<K> {
+    type Output = Option<K::Output>;
 
-    fn read(&self, value: &Value<'_>) -> Result<Option<u64>, Faults> {
+    fn read(&self, value: &Value<'_>) -> Result<Self::Output, Faults> {
         self.0.read(value).map(Some)
     }
 

@@ -1,6 +1,9 @@
 //! What the core decided, done.
 
+use std::str::FromStr;
 use std::time::Duration;
+
+use nix::sys::signal::Signal::{self, SIGTERM as TERM};
 
 use super::Shell;
 use super::above::{Memo, Scaled};
@@ -82,6 +85,7 @@ impl Shell {
             | News::Waiting { .. }
             | News::RestartNow { .. }
             | News::Errored { .. }
+            | News::Finished { .. }
             | News::TooLate { .. }
             | News::KillTimeout { .. }
             | News::TooFat { .. }
@@ -134,9 +138,13 @@ impl Shell {
                 let file = self.quarantine.lend(number);
                 descriptors.extend(file.map(|file| (contract::QUARANTINE.to_owned(), file)));
             }
-            let own = frozen.config.worker.env.iter().map(|(name, value)| (name.into(), value.into()));
+            let (worker, is_worker) = (&frozen.config.worker, matches!(slot, Slot::Worker(_)));
+            let own = worker.env.iter().map(|(name, value)| (name.into(), value.into()));
             let mut environment: Vec<_> = match slot {
-                Slot::Worker(_) => own.collect(),
+                Slot::Worker(number) => {
+                    let counted = worker.incremented(number);
+                    own.chain(counted.map(|(name, value)| (name.into(), value.into()))).collect()
+                }
                 Slot::Role(_) => Vec::new(),
             };
             environment.push((contract::LISTEN.into(), listen.into()));
@@ -152,6 +160,8 @@ impl Shell {
                 descriptors,
                 environment,
                 blame: self.blames.of(slot),
+                user: worker.user.as_ref().filter(|_| is_worker).map(|user| (user.uid, user.gid)),
+                kill_signal: Some(worker.kill_signal.as_str()).filter(|_| is_worker).map_or(TERM, asking),
                 watchdog,
             };
             self.children.spawn(birth, self.poll.registry())
@@ -166,4 +176,9 @@ impl Shell {
             }
         }
     }
+}
+
+/// The configuration knows names of signals alone.
+fn asking(name: &str) -> Signal {
+    Signal::from_str(name).unwrap_or(TERM)
 }

@@ -13,7 +13,7 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{place, sharing};
+use super::{place, settle, sharing};
 use crate::config::Config;
 use crate::{exit, owners};
 
@@ -57,6 +57,9 @@ fn become_role(role: &Role, mut contract: Contract) -> Result<(), (Failure, u8)>
     if role.sockets {
         bind_slot(&mut contract, &config)?;
         contract.notify.bound();
+        if settle::settle(&config.worker, contract.instance).map_err(failed)? {
+            die_with_parent(&contract).map_err(failed)?; // a change of user takes the signal back
+        }
         if let Some(folder) = &config.worker.cwd {
             std::env::set_current_dir(folder).map_err(|e| {
                 failed(Failure::of(format_args!("cannot change to worker.cwd {}", folder.display()), &e))

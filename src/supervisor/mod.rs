@@ -38,6 +38,7 @@ mod place;
 mod quarantine;
 pub(crate) mod resume;
 mod runtime;
+mod settle;
 mod sharing;
 mod store;
 pub(crate) mod upgrade;

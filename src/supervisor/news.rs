@@ -179,6 +179,7 @@ impl Shell {
             | News::Waiting { .. }
             | News::RestartNow { .. }
             | News::Errored { .. }
+            | News::Finished { .. }
             | News::Silent { .. }
             | News::TooLate { .. }
             | News::KillTimeout { .. }
@@ -220,6 +221,10 @@ impl Shell {
                 let what = format!("{} errored after {unstable} unstable runs in a row", self.name(slot));
                 (Level::Error, format!("{what}; `atlas-cluster restart` tries again"))
             }
+            News::Finished { slot, run } => (
+                Level::Info,
+                format!("{}; not restarted, as worker.stop_exit_codes says", self.death_line(slot, run)),
+            ),
             News::Silent { slot, run } => {
                 (Level::Error, self.killed(slot, run, "gave no sign of life within worker.watchdog"))
             }

@@ -208,6 +208,16 @@ pub fn die_of_file_limit() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
 }
 
+/// Sets the niceness of this process: -20 to 19.
+///
+/// # Errors
+/// What setpriority(2) says: EACCES for one that is less than now, without the right to that.
+pub fn set_nice(nice: i32) -> io::Result<()> {
+    // SAFETY: numbers alone; 0 is this process.
+    let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The name that `ps -e`, `top` and /proc/PID/comm show (at most 15 bytes).
 pub fn set_name(name: &CStr) {
     let _ = nix::sys::prctl::set_name(name);
