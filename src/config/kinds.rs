@@ -8,6 +8,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The kernel takes no longer one, with `=` and its end (MAX_ARG_STRLEN, execve(2)).
+const LONGEST_VARIABLE: usize = (128 << 10) - 2;
+
 /// A kind of value: from what was written to what the program uses.
 pub(super) trait Kind {
     /// What the program uses.
@@ -299,6 +302,9 @@ impl Kind for Environment {
                     faults.extend(bad.into_iter().map(|fault| Fault { span: Some(at.clone()), ..fault }));
                 }
                 Some(text) if text.contains('\0') => faults.extend(refused(&value, "contains a NUL")),
+                Some(text) if name.len() + text.len() > LONGEST_VARIABLE => {
+                    faults.extend(refused(&value, "is longer than a variable can be, 128 KiB with its name"));
+                }
                 Some(text) => _ = variables.insert(name.to_string(), text.to_owned()),
             }
         }

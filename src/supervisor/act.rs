@@ -9,7 +9,7 @@ use super::Shell;
 use super::above::{Memo, Scaled};
 use super::children::Birth;
 use super::kept::Loan;
-use super::{clock, view};
+use super::{clock, news, view};
 use crate::core::{Action, Event, Generation, News, Run, Slot};
 
 /// How long after a start that failed the core hears of it.
@@ -39,9 +39,11 @@ impl Shell {
     /// not out of the kernel's would not be closed.
     pub(super) fn steer(&mut self, bound: u8, mask: u64) {
         let result = self.kept.steer(bound, mask);
-        self.closing.note_steered(mask, result.is_ok());
+        let is_news = self.closing.note_steered(mask, result.is_ok());
         self.unsteered = result.err().map(|e| {
-            self.news.cannot_steer(bound, mask, &e);
+            if is_news {
+                news::cannot_steer(bound, mask, &e);
+            }
             (clock::now().after(UNSTEERED), bound, mask)
         });
     }
@@ -61,7 +63,10 @@ impl Shell {
                 self.react(news);
                 self.tell(news);
             }
-            Action::Gone(verdict) => self.verdict = Some(verdict),
+            Action::Gone(verdict) => {
+                self.verdict = Some(verdict);
+                self.remember();
+            }
         }
     }
 
@@ -101,7 +106,9 @@ impl Shell {
             dropped: self.kept.dropped_before(),
             upgrades: self.upgrades,
             last_reload: self.last_reload.clone(),
-            scaled: self.scaled(),
+            // What `scale` set lasts until the stop.
+            scaled: self.scaled().filter(|_| self.verdict.is_none()),
+            stopped: self.verdict.is_some(),
             ..Memo::default()
         };
         if let Err(e) = self.kept.above.remember(memo) {

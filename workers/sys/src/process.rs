@@ -202,6 +202,16 @@ pub fn outlive_file_limit() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
+/// Lets signals pass that mean nothing to us and would end the process: timers nobody set, power failures, real-time
+/// signals. What says that something is wrong (SIGSEGV, SIGABRT, SIGXCPU, …) still ends it.
+pub fn outlive_strays() {
+    let strays = [libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF, libc::SIGIO, libc::SIGPWR, libc::SIGSTKFLT];
+    for signal in strays.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX()) {
+        // SAFETY: SIG_IGN is no handler that could run, and nobody's handler is relied on.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
 /// The opposite, for whoever comes after an exec: a signal that is ignored stays so.
 pub fn die_of_file_limit() {
     // SAFETY: as above, with SIG_DFL.
