@@ -12,6 +12,7 @@ mod roles;
 mod supervisor;
 pub mod wire;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use args::{Command, Invocation};
@@ -40,7 +41,7 @@ fn run_command() -> u8 {
     let invocation = match parsed {
         Ok(invocation) => invocation,
         Err(e) => {
-            eprint!("{}", e.render());
+            complain(&e.render());
             return exit::USAGE;
         }
     };
@@ -70,9 +71,12 @@ fn run_command() -> u8 {
 
 /// Says what failed, and the way out; answers the exit code.
 fn report(trouble: &Trouble) -> u8 {
-    eprintln!("atlas-cluster: {}", trouble.message);
-    if let Some(hint) = &trouble.hint {
-        eprintln!("hint: {hint}");
-    }
+    let hint = trouble.hint.as_ref().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
+    complain(&format!("atlas-cluster: {}\n{hint}", trouble.message));
     trouble.exit
+}
+
+/// Writes to standard error. Where that is full or closed, the exit code has to do.
+fn complain(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -68,3 +68,17 @@ fn a_reload_to_a_program_that_ends_at_once_fails_and_touches_nobody() {
     let after = cluster.expect_state("online");
     assert_eq!((after.pids(), after.restarts(), after.cluster.generation), (before.pids(), 0, 1));
 }
+
+#[test]
+fn a_program_that_takes_its_socket_out_of_the_group_holds_no_order_up_and_is_named() {
+    let file = format!("{}/tests/programs/connects.py", env!("CARGO_MANIFEST_DIR"));
+    let start = cluster!().workers(3).config("[worker]\nlisten_timeout = \"30s\"\n");
+    let cluster = start.program([python(), &file]).start();
+    cluster.command(["scale", "2"]).expect_code(0);
+    cluster.expect_log("cannot steer 3 workers to the mask 0x7, trying on: Invalid argument");
+    cluster.expect_log("a program must not connect");
+    cluster.expect_log("worker 2 retires all the same");
+    cluster.command(["restart", "1"]).expect_code(0);
+    cluster.command(["reload"]).expect_code(0);
+    cluster.expect_state("online");
+}

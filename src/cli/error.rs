@@ -103,7 +103,10 @@ impl Error {
             }
             Error::Refused(trouble) => trouble.hint.clone(),
             Error::NotReached(_) => Some("`atlas-cluster list` shows how things stand".into()),
-            Error::Io { .. } | Error::Garbage { version: None, .. } | Error::Output(_) => None,
+            Error::Output(_) => {
+                Some("what was asked for may be done all the same: `atlas-cluster list` shows it".into())
+            }
+            Error::Io { .. } | Error::Garbage { version: None, .. } => None,
         }
     }
 

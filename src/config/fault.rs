@@ -24,7 +24,7 @@ pub(super) enum Message {
     /// No key of the configuration at all.
     Elsewhere,
     /// Promised for a later version: the key as such, or this value of it.
-    Later(Option<String>),
+    Later,
 }
 
 /// A fault of the file that is ready to be shown.

@@ -1,12 +1,13 @@
 //! The table of keys: one row is all it takes to read a key from file, flags and environment.
 
-use super::fault::{Fault, Faults, Message, refused, wrong_type};
+use super::fault::{Fault, Faults, Message};
 use super::kinds::{
     Address, Command, Directory, Environment, Kind, Name, OneOf, Optional, OrOff, Size, Span, Switch, Whole,
     Workers,
 };
 use super::listen::Listen;
 use super::processors::Processors;
+use super::running::{Asking, CpuList, ExitCodes, Group, User, Variable};
 use super::types::{Balance, Config, Processor};
 use super::value::Value;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(3600);
 const TIMEOUT: Span = Span(Duration::from_millis(10), HOUR);
 const DELAY: Span = Span(Duration::ZERO, HOUR);
+const COUNT: Whole<u64> = Whole(1, 1 << 30);
+const ANY_SIZE: Size = Size(0, u64::MAX);
 const SILENCE: Span = Span(Duration::from_millis(100), HOUR);
 
 /// One row.
@@ -42,17 +45,26 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key("worker.program", r#"["node", "server.js"]"#, &config(Command, |c| &mut c.worker.program)),
     key("worker.wait_ready", "true", &config(Switch, |c| &mut c.worker.wait_ready)),
     key("worker.listen_timeout", r#""3s""#, &config(TIMEOUT, |c| &mut c.worker.listen_timeout)),
-    key("worker.kill_signal", r#""SIGTERM""#, &Only("SIGTERM", SIGNALS, "leave it out, or write `SIGTERM`")),
+    key("worker.kill_signal", r#""SIGTERM""#, &config(Asking, |c| &mut c.worker.kill_signal)),
     key("worker.kill_timeout", r#""1600ms""#, &config(TIMEOUT, |c| &mut c.worker.kill_timeout)),
     key("worker.min_uptime", r#""1s""#, &config(DELAY, |c| &mut c.worker.min_uptime)),
     key("worker.max_restarts", "16", &config(Whole(0, u32::MAX), |c| &mut c.worker.max_restarts)),
+    key("worker.stop_exit_codes", "[0]", &config(ExitCodes, |c| &mut c.worker.stop_exit_codes)),
     key("worker.exp_backoff_restart_delay", r#""100ms""#, &config(DELAY, |c| &mut c.worker.exp_backoff_restart_delay)),
     key("worker.exp_backoff_max_delay", r#""15s""#, &config(DELAY, |c| &mut c.worker.exp_backoff_max_delay)),
     key("worker.max_memory_restart", r#""200M""#, &config(Optional(Size(1 << 20, u64::MAX)), |c| &mut c.worker.max_memory_restart)),
     key("worker.watchdog", r#""10s""#, &config(OrOff(SILENCE), |c| &mut c.worker.watchdog)),
-    key("worker.user", "", &Later("leave it out, and start atlas-cluster as that user")),
+    key("worker.user", r#""atlas""#, &config(Optional(User), |c| &mut c.worker.user)),
+    key("worker.group", r#""atlas""#, &config(Optional(Group), |c| &mut c.worker.group)),
     key("worker.cwd", r#""/srv/app""#, &config(Directory, |c| &mut c.worker.cwd)),
-    key("worker.nice", "", &Later("leave it out, and start atlas-cluster itself with `nice`: workers inherit it")),
+    key("worker.nice", "0", &config(Optional(Whole(-20, 19)), |c| &mut c.worker.nice)),
+    key("worker.cpu_affinity", r#""auto""#, &config(Optional(CpuList), |c| &mut c.worker.cpu_affinity)),
+    key("worker.limit_nofile", "4096", &config(Optional(COUNT), |c| &mut c.worker.limits.nofile)),
+    key("worker.limit_nproc", "64", &config(Optional(COUNT), |c| &mut c.worker.limits.nproc)),
+    key("worker.limit_core", r#""0""#, &config(Optional(ANY_SIZE), |c| &mut c.worker.limits.core)),
+    key("worker.limit_as", r#""1G""#, &config(Optional(ANY_SIZE), |c| &mut c.worker.limits.address_space)),
+    key("worker.limit_memlock", r#""8M""#, &config(Optional(ANY_SIZE), |c| &mut c.worker.limits.memlock)),
+    key("worker.increment_var", r#""PORT""#, &config(Optional(Variable), |c| &mut c.worker.increment_var)),
     key("worker.env", r#"{ KEY = "value" }"#, &config(Environment, |c| &mut c.worker.env)),
 
     key("processor", "", &config(Processors, |c| &mut c.processor)),
@@ -71,10 +83,6 @@ pub(super) static PROCESSOR_KEYS: &[Key<Processor>] = &[
 ];
 
 const BALANCES: &[(&str, Balance)] = &[("flow", Balance::Flow), ("spread", Balance::Spread)];
-
-/// The signals that `kill_signal` will be able to name.
-const SIGNALS: &[&str] =
-    &["SIGHUP", "SIGINT", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGKILL", "SIGALRM", "SIGWINCH", "SIGCONT"];
 
 const fn config<K: Kind>(kind: K, field: fn(&mut Config) -> &mut K::Output) -> Field<K, Config> {
     Field(kind, field)
@@ -125,9 +133,6 @@ struct Elsewhere(&'static str);
 
 /// A key promised for a later version, and what to do meanwhile.
 struct Later(&'static str);
-
-/// A key of which this version knows one value, the first; the others are promised.
-struct Only(&'static str, &'static [&'static str], &'static str);
 
 impl<K: Kind, T> Slot<T> for Field<K, T> {
     fn put(&self, target: &mut T, value: &Value<'_>) -> Result<(), Faults> {
@@ -182,7 +187,7 @@ impl<T> Slot<T> for Elsewhere {
 
 impl<T> Slot<T> for Later {
     fn put(&self, _: &mut T, _: &Value<'_>) -> Result<(), Faults> {
-        Err(vec![Fault { span: None, message: Message::Later(None), hint: Some(self.0.to_owned()) }])
+        Err(vec![Fault { span: None, message: Message::Later, hint: Some(self.0.to_owned()) }])
     }
 
     fn listed(&self) -> bool {
@@ -191,23 +196,5 @@ impl<T> Slot<T> for Later {
 
     fn in_environment(&self) -> bool {
         false
-    }
-}
-
-impl<T> Slot<T> for Only {
-    fn put(&self, _: &mut T, value: &Value<'_>) -> Result<(), Faults> {
-        match value.as_str() {
-            Some(text) if text == self.0 => Ok(()),
-            Some(text) if self.1.contains(&text) => {
-                let message = Message::Later(Some(text.to_owned()));
-                Err(vec![Fault { span: value.span(), message, hint: Some(self.2.to_owned()) }])
-            }
-            Some(_) => Err(refused(value, "is unknown")),
-            None => Err(wrong_type(value)),
-        }
-    }
-
-    fn takes(&self) -> String {
-        format!("\"{}\"", self.0)
     }
 }

@@ -8,6 +8,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The kernel takes no longer one, with `=` and its end (MAX_ARG_STRLEN, execve(2)).
+const LONGEST_VARIABLE: usize = (128 << 10) - 2;
+
 /// A kind of value: from what was written to what the program uses.
 pub(super) trait Kind {
     /// What the program uses.
@@ -46,8 +49,8 @@ pub(super) struct Size(pub(super) u64, pub(super) u64);
 /// A duration where zero means off.
 pub(super) struct OrOff(pub(super) Span);
 
-/// A size that is off by default.
-pub(super) struct Optional(pub(super) Size);
+/// A value that is absent by default.
+pub(super) struct Optional<K>(pub(super) K);
 
 /// An IP address.
 pub(super) struct Address;
@@ -184,10 +187,10 @@ impl Kind for Size {
     }
 }
 
-impl Kind for Optional {
-    type Output = Option<u64>;
+impl<K: Kind> Kind for Optional<K> {
+    type Output = Option<K::Output>;
 
-    fn read(&self, value: &Value<'_>) -> Result<Option<u64>, Faults> {
+    fn read(&self, value: &Value<'_>) -> Result<Self::Output, Faults> {
         self.0.read(value).map(Some)
     }
 
@@ -299,6 +302,9 @@ impl Kind for Environment {
                     faults.extend(bad.into_iter().map(|fault| Fault { span: Some(at.clone()), ..fault }));
                 }
                 Some(text) if text.contains('\0') => faults.extend(refused(&value, "contains a NUL")),
+                Some(text) if name.len() + text.len() > LONGEST_VARIABLE => {
+                    faults.extend(refused(&value, "is longer than a variable can be, 128 KiB with its name"));
+                }
                 Some(text) => _ = variables.insert(name.to_string(), text.to_owned()),
             }
         }

@@ -19,6 +19,7 @@ mod listen;
 mod origin;
 mod overrides;
 mod processors;
+mod running;
 mod suggest;
 mod types;
 mod value;
@@ -32,8 +33,8 @@ pub use excerpt::Excerpt;
 pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
 pub use types::{
-    Balance, Config, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program, Worker,
-    unchangeable, usable_cpus,
+    Balance, Config, Cpus, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program,
+    Worker, unchangeable, usable_cpus,
 };
 
 use fault::Finding;
@@ -72,19 +73,31 @@ pub fn load(overrides: &Overrides, file: Option<&Path>) -> Result<Loaded, Config
     Ok(Loaded { config, file, origins })
 }
 
-/// Two keys that are good by themselves, and not together.
+/// Keys that are good by themselves, and not together.
 fn contradiction(config: &Config, origins: &Origins) -> Result<(), ConfigError> {
-    if !config.share || config.balance != Balance::Spread {
-        return Ok(());
-    }
     let origin = |key| origins.get(key).cloned().unwrap_or(Origin::Default);
-    let problem = Problem {
-        origin: origin("balance"),
-        excerpt: None,
-        sentence: format!("`balance = \"spread\"` does not go with `share` (from {})", origin("share")),
-        hint: "leave one of the two out: who spreads must have the port to himself".to_owned(),
+    let worker = &config.worker;
+    let mut problems = Vec::new();
+    let mut found = |key, sentence: String, hint: &str| {
+        problems.push(Problem { origin: origin(key), excerpt: None, sentence, hint: hint.to_owned() });
     };
-    Err(ConfigError::Invalid { problems: vec![problem] })
+    if config.share && config.balance == Balance::Spread {
+        let sentence = format!("`balance = \"spread\"` does not go with `share` (from {})", origin("share"));
+        found("balance", sentence, "leave one of the two out: who spreads must have the port to himself");
+    }
+    if worker.program.is_none() && worker.kill_signal != "SIGTERM" {
+        let sentence =
+            format!("`worker.kill_signal = \"{}\"` is for a program, and there is none", worker.kill_signal);
+        found("worker.kill_signal", sentence, "leave it out: the built-in worker leaves by SIGTERM");
+    }
+    if let Some(name) = &worker.increment_var
+        && worker.incremented(0).is_none()
+    {
+        let sentence =
+            format!("`worker.increment_var` names {name}, which is no whole number of `worker.env`");
+        found("worker.increment_var", sentence, "give the first worker's value: env = { PORT = \"3000\" }");
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid { problems }) }
 }
 
 /// Puts what the file says over the defaults.

@@ -82,7 +82,10 @@ pub struct Worker {
     /// A worker that is not ready by then has failed.
     #[serde(with = "duration")]
     pub listen_timeout: Duration,
-    /// From SIGTERM to SIGKILL.
+    /// What asks a worker to leave: a name of signal(7). The built-in worker knows SIGTERM alone.
+    #[serde(default = "Worker::usual_signal")]
+    pub kill_signal: String,
+    /// From there to SIGKILL.
     #[serde(with = "duration")]
     pub kill_timeout: Duration,
     /// An exit before this counts as unstable.
@@ -90,6 +93,9 @@ pub struct Worker {
     pub min_uptime: Duration,
     /// Unstable exits in a row before `errored`; 0 = never give up.
     pub max_restarts: u32,
+    /// A worker that exits by itself with one of these is not replaced, until a restart or a reload.
+    #[serde(default)]
+    pub stop_exit_codes: Vec<u8>,
     /// First delay after an unstable exit; zero = always restart at once.
     #[serde(with = "duration")]
     pub exp_backoff_restart_delay: Duration,
@@ -105,6 +111,61 @@ pub struct Worker {
     pub cwd: Option<PathBuf>,
     /// Added to the environment that workers inherit.
     pub env: BTreeMap<String, String>,
+    /// This variable of `env`, a whole number, is raised by the worker's number.
+    #[serde(default)]
+    pub increment_var: Option<String>,
+    /// As whom it runs; `None` = the supervisor's user.
+    #[serde(default)]
+    pub user: Option<Account>,
+    /// In which group, in place of the user's own.
+    #[serde(default)]
+    pub group: Option<u32>,
+    /// Niceness, -20 to 19 (setpriority(2)); `None` = the supervisor's.
+    #[serde(default)]
+    pub nice: Option<i32>,
+    /// On which CPUs; `None` = the supervisor's.
+    #[serde(default)]
+    pub cpu_affinity: Option<Cpus>,
+    /// Limits of its own.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// A user, and what belongs to him.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// As it was written, or as it is known.
+    pub name: String,
+    /// His number.
+    pub uid: u32,
+    /// His own group.
+    pub gid: u32,
+    /// Other groups he is in.
+    pub groups: Vec<u32>,
+}
+
+/// CPUs that workers may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cpus {
+    /// Each worker one, in turn, of those that the supervisor may use.
+    OneEach,
+    /// All of them these, by number.
+    These(Vec<u16>),
+}
+
+/// Limits of a worker, soft and hard at once (setrlimit(2)); `None` = the supervisor's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Open descriptors.
+    pub nofile: Option<u64>,
+    /// Processes of the user.
+    pub nproc: Option<u64>,
+    /// Size of a core dump, in bytes.
+    pub core: Option<u64>,
+    /// Address space, in bytes.
+    pub address_space: Option<u64>,
+    /// Locked memory, in bytes.
+    pub memlock: Option<u64>,
 }
 
 /// A program that runs as every worker.
@@ -159,20 +220,39 @@ impl Default for Worker {
             program: None,
             wait_ready: true,
             listen_timeout: Duration::from_secs(3),
+            kill_signal: Self::usual_signal(),
             kill_timeout: Duration::from_millis(1600),
             min_uptime: Duration::from_secs(1),
             max_restarts: 0,
+            stop_exit_codes: Vec::new(),
             exp_backoff_restart_delay: Duration::from_millis(100),
             exp_backoff_max_delay: Duration::from_secs(15),
             max_memory_restart: None,
             watchdog: Some(WATCHDOG),
             cwd: None,
             env: BTreeMap::new(),
+            increment_var: None,
+            user: None,
+            group: None,
+            nice: None,
+            cpu_affinity: None,
+            limits: Limits::default(),
         }
     }
 }
 
 impl Worker {
+    fn usual_signal() -> String {
+        "SIGTERM".to_owned()
+    }
+
+    /// The variable that differs from worker to worker, as worker `number` gets it.
+    pub fn incremented(&self, number: u8) -> Option<(&str, String)> {
+        let name = self.increment_var.as_deref()?;
+        let first: i64 = self.env.get(name)?.parse().ok()?;
+        Some((name, first.saturating_add(i64::from(number)).to_string()))
+    }
+
     /// A program knows nothing of the watchdog unless it was told to.
     pub(super) fn settle_watchdog(&mut self, by_default: bool) {
         if by_default && self.program.is_some() {

@@ -57,10 +57,7 @@ pub(super) fn complete<T>(key: &Key<T>, fault: Fault, label: &str, example: &str
         Message::Value(why) => format!("{label}{why}"),
         Message::Sentence(sentence) => sentence,
         Message::Elsewhere => format!("`{path}` is not part of the configuration"),
-        Message::Later(None) => format!("`{path}` is not supported by version {VERSION} yet"),
-        Message::Later(Some(value)) => {
-            format!("`{path} = \"{value}\"` is not supported by version {VERSION} yet")
-        }
+        Message::Later => format!("`{path}` is not supported by version {VERSION} yet"),
     };
     let hint = fault.hint.unwrap_or_else(|| match example {
         "" => format!("allowed: {}", key.slot.takes()),

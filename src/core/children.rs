@@ -56,7 +56,11 @@ impl Fleet {
                 }
                 Phase::Online { .. } => {}
             },
-            Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing => {}
+            Holder::Empty(_)
+            | Holder::Waiting { .. }
+            | Holder::Errored
+            | Holder::Finished
+            | Holder::Closing => {}
         }
     }
 
@@ -99,6 +103,7 @@ impl Fleet {
                     | Holder::Empty(_)
                     | Holder::Waiting { .. }
                     | Holder::Errored
+                    | Holder::Finished
                     | Holder::Closing => {}
                 }
             }
@@ -121,6 +126,30 @@ impl Fleet {
         }
     }
 
+    /// An unplanned exit all the same, but what follows is nothing, until a restart or a reload.
+    pub(super) fn on_finished(&mut self, turn: &mut Turn, run: Run) {
+        let steady = match self.op {
+            Op::Steady => true,
+            Op::Reloading(_) => false,
+            Op::Starting | Op::Stopping(_) | Op::Over => return self.on_exited(turn, run),
+        };
+        match self.find(run) {
+            Some((slot, Place::Holder)) if self.want(slot) == Want::Holder => {
+                let kill_timeout = self.policy(slot).kill_timeout;
+                let seat = self.seat(slot);
+                seat.vacate_holder(Start::Cold);
+                seat.holder = Holder::Finished;
+                seat.unstable = 0;
+                if steady && let Some(heir) = seat.heir.take() {
+                    seat.term(turn, &heir, kill_timeout);
+                }
+                turn.tell(News::Finished { slot, run });
+                self.fail_errands(turn, slot, Failure::Died { slot, run });
+            }
+            Some((_, Place::Holder | Place::Heir | Place::Leaver)) | None => self.on_exited(turn, run),
+        }
+    }
+
     /// The holder ended without being told to, or was killed because it failed us.
     pub(super) fn on_holder_lost(&mut self, turn: &mut Turn, slot: Slot, lost: Holder, failure: Failure) {
         self.seat(slot).vacate_holder(Start::Cold);
@@ -138,7 +167,11 @@ impl Fleet {
             }
             (
                 Op::Starting | Op::Steady | Op::Reloading(_),
-                Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing,
+                Holder::Empty(_)
+                | Holder::Waiting { .. }
+                | Holder::Errored
+                | Holder::Finished
+                | Holder::Closing,
             )
             | (
                 Op::Stopping(_) | Op::Over,
@@ -147,6 +180,7 @@ impl Fleet {
                 | Holder::Empty(_)
                 | Holder::Waiting { .. }
                 | Holder::Errored
+                | Holder::Finished
                 | Holder::Closing,
             ) => {}
         }
@@ -216,6 +250,7 @@ impl Fleet {
                 Holder::Empty(_)
                 | Holder::Waiting { .. }
                 | Holder::Errored
+                | Holder::Finished
                 | Holder::Held(_)
                 | Holder::Closing,
             ) => {}

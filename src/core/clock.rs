@@ -87,7 +87,11 @@ impl Fleet {
                 self.on_holder_lost(turn, slot, holder, failure);
             }
             Holder::Waiting { until } if until <= now => self.on_waited(turn, slot),
-            Holder::Waiting { .. } | Holder::Empty(_) | Holder::Errored | Holder::Closing => {}
+            Holder::Waiting { .. }
+            | Holder::Empty(_)
+            | Holder::Errored
+            | Holder::Finished
+            | Holder::Closing => {}
         }
     }
 

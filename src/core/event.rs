@@ -119,6 +119,9 @@ pub(crate) enum Event {
     TooFat(Run),
     /// It was reaped, whatever ended it.
     Exited(Run),
+    /// It was reaped, and ended as one that wants no replacement. One that was told to leave, or never was in charge, has
+    /// just exited.
+    Finished(Run),
     /// Answer to `Close`: nothing waits in the slot and nothing can arrive any more.
     Closed(Slot),
     /// Answer to `Close`: datagrams wait.
@@ -286,6 +289,8 @@ pub(crate) enum News {
     RestartNow { slot: Slot, run: Run },
     /// The slot is given up until a restart or a reload.
     Errored { slot: Slot, unstable: u32 },
+    /// `run` ended as one that wants no replacement.
+    Finished { slot: Slot, run: Run },
     /// The watchdog killed it.
     Silent { slot: Slot, run: Run },
     /// It was not READY in time, and was killed.

@@ -132,6 +132,7 @@ impl Fleet {
             Event::Alive(run) => self.on_alive(turn, run),
             Event::TooFat(run) => self.on_too_fat(turn, run),
             Event::Exited(run) => self.on_exited(turn, run),
+            Event::Finished(run) => self.on_finished(turn, run),
             Event::Closed(slot) => self.on_closed(turn, slot),
             Event::StillQueued { slot, bytes } => self.on_still_queued(turn, slot, bytes),
             Event::Order(ticket, order) => self.on_order(turn, ticket, order),
@@ -176,11 +177,11 @@ impl Fleet {
                 self.keep_drainer(turn, slot, proc)
             }
             (Holder::Draining(_), Want::Holder) => self.dismiss(turn, slot),
-            (Holder::Errored, Want::Nothing) => self.forget_failures(slot),
+            (Holder::Errored | Holder::Finished, Want::Nothing) => self.forget_failures(slot),
             (Holder::Empty(_), Want::Newcomer | Want::Stopped)
             | (Holder::Held(_), Want::Holder | Want::Newcomer | Want::Stopped)
             | (Holder::Draining(_), Want::Newcomer | Want::Nothing | Want::Stopped)
-            | (Holder::Errored, Want::Holder | Want::Newcomer | Want::Stopped)
+            | (Holder::Errored | Holder::Finished, Want::Holder | Want::Newcomer | Want::Stopped)
             | (Holder::Waiting { .. }, Want::Holder | Want::Newcomer | Want::Nothing | Want::Stopped)
             | (Holder::Closing, Want::Holder | Want::Newcomer | Want::Nothing | Want::Stopped) => false,
         }

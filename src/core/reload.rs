@@ -112,6 +112,7 @@ impl Fleet {
                 | Holder::Empty(_)
                 | Holder::Waiting { .. }
                 | Holder::Errored
+                | Holder::Finished
                 | Holder::Closing => {}
             }
         }

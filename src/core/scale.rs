@@ -56,7 +56,7 @@ impl Fleet {
         let Some(seat) = self.seats.get_mut(&slot) else { return };
         seat.unstable = 0;
         match seat.holder {
-            Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored => {
+            Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Finished => {
                 seat.holder = Holder::Empty(Start::Cold)
             }
             Holder::Held(_) | Holder::Draining(_) | Holder::Closing => {}

@@ -205,6 +205,8 @@ pub(super) enum Holder {
     Waiting { until: Tick },
     /// Nobody: given up.
     Errored,
+    /// Nobody: the last one ended as one that wants no replacement.
+    Finished,
     /// This process.
     Held(Proc),
     /// This process, only to empty the queue of a retired slot.
@@ -268,7 +270,11 @@ impl Seat {
     pub(super) fn holder_proc(&self) -> Option<&Proc> {
         match &self.holder {
             Holder::Held(proc) | Holder::Draining(proc) => Some(proc),
-            Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing => None,
+            Holder::Empty(_)
+            | Holder::Waiting { .. }
+            | Holder::Errored
+            | Holder::Finished
+            | Holder::Closing => None,
         }
     }
 
@@ -287,7 +293,11 @@ impl Seat {
             Holder::Held(Proc { phase: Phase::Online { .. }, .. }) => true,
             Holder::Held(Proc { phase: Phase::Launching { start, .. }, .. }) => start.keeps_mask(),
             Holder::Empty(start) => start.keeps_mask() && !self.is_full(),
-            Holder::Waiting { .. } | Holder::Errored | Holder::Draining(_) | Holder::Closing => false,
+            Holder::Waiting { .. }
+            | Holder::Errored
+            | Holder::Finished
+            | Holder::Draining(_)
+            | Holder::Closing => false,
         }
     }
 
@@ -329,7 +339,11 @@ impl Seat {
         match place {
             Place::Holder => match &mut self.holder {
                 Holder::Held(proc) | Holder::Draining(proc) => Some(proc),
-                Holder::Empty(_) | Holder::Waiting { .. } | Holder::Errored | Holder::Closing => None,
+                Holder::Empty(_)
+                | Holder::Waiting { .. }
+                | Holder::Errored
+                | Holder::Finished
+                | Holder::Closing => None,
             },
             Place::Heir => self.heir.as_mut(),
             Place::Leaver => None,
@@ -340,7 +354,7 @@ impl Seat {
         let holder = match &self.holder {
             Holder::Held(proc) | Holder::Draining(proc) => proc.deadline(),
             Holder::Waiting { until } => Some(*until),
-            Holder::Empty(_) | Holder::Errored | Holder::Closing => None,
+            Holder::Empty(_) | Holder::Errored | Holder::Finished | Holder::Closing => None,
         };
         let heir = self.heir.as_ref().and_then(Proc::deadline);
         let leavers = self.leavers.iter().filter_map(|leaver| match leaver.grace {

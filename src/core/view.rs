@@ -35,6 +35,8 @@ pub(crate) enum Status {
     WaitingRestart,
     /// Given up.
     Errored,
+    /// Ended by itself, and not to be replaced.
+    Stopped,
     /// Nobody: the reload under way prepares the slot's first holder.
     Empty,
 }
@@ -169,7 +171,7 @@ impl Fleet {
         self.seats.get(&slot).is_some_and(|seat| match seat.holder {
             Holder::Waiting { .. } | Holder::Errored => true,
             Holder::Empty(_) => seat.is_full(),
-            Holder::Held(_) | Holder::Draining(_) | Holder::Closing => false,
+            Holder::Finished | Holder::Held(_) | Holder::Draining(_) | Holder::Closing => false,
         })
     }
 }
@@ -184,7 +186,7 @@ impl Seat {
         match &self.holder {
             Holder::Held(proc) | Holder::Draining(proc) => Some((proc.run, proc.generation, proc.spawned)),
             Holder::Empty(_) | Holder::Closing => leaver,
-            Holder::Waiting { .. } | Holder::Errored => None,
+            Holder::Waiting { .. } | Holder::Errored | Holder::Finished => None,
         }
     }
 
@@ -200,6 +202,7 @@ impl Seat {
             Holder::Waiting { .. } if want == Want::Nothing => Status::Stopping, // for its next drainer
             Holder::Waiting { .. } => Status::WaitingRestart,
             Holder::Errored => Status::Errored,
+            Holder::Finished => Status::Stopped,
             Holder::Empty(_) | Holder::Closing if self.leavers.is_empty() => empty,
             Holder::Empty(_) | Holder::Closing => Status::Stopping,
         }

@@ -65,6 +65,9 @@ pub(super) struct Memo {
     pub(super) last_reload: Option<LastReload>,
     #[serde(default)]
     pub(super) scaled: Option<Scaled>,
+    /// Written last of all: the cluster was stopped by order.
+    #[serde(default)]
+    pub(super) stopped: bool,
 }
 
 /// A number of workers that is not the file's.

@@ -1,12 +1,15 @@
 //! What the core decided, done.
 
+use std::str::FromStr;
 use std::time::Duration;
+
+use nix::sys::signal::Signal::{self, SIGTERM as TERM};
 
 use super::Shell;
 use super::above::{Memo, Scaled};
 use super::children::Birth;
 use super::kept::Loan;
-use super::{clock, view};
+use super::{clock, news, view};
 use crate::core::{Action, Event, Generation, News, Run, Slot};
 
 /// How long after a start that failed the core hears of it.
@@ -36,9 +39,11 @@ impl Shell {
     /// not out of the kernel's would not be closed.
     pub(super) fn steer(&mut self, bound: u8, mask: u64) {
         let result = self.kept.steer(bound, mask);
-        self.closing.note_steered(mask, result.is_ok());
+        let is_news = self.closing.note_steered(mask, result.is_ok());
         self.unsteered = result.err().map(|e| {
-            self.news.cannot_steer(bound, mask, &e);
+            if is_news {
+                news::cannot_steer(bound, mask, &e);
+            }
             (clock::now().after(UNSTEERED), bound, mask)
         });
     }
@@ -58,7 +63,10 @@ impl Shell {
                 self.react(news);
                 self.tell(news);
             }
-            Action::Gone(verdict) => self.verdict = Some(verdict),
+            Action::Gone(verdict) => {
+                self.verdict = Some(verdict);
+                self.remember();
+            }
         }
     }
 
@@ -82,6 +90,7 @@ impl Shell {
             | News::Waiting { .. }
             | News::RestartNow { .. }
             | News::Errored { .. }
+            | News::Finished { .. }
             | News::TooLate { .. }
             | News::KillTimeout { .. }
             | News::TooFat { .. }
@@ -97,7 +106,9 @@ impl Shell {
             dropped: self.kept.dropped_before(),
             upgrades: self.upgrades,
             last_reload: self.last_reload.clone(),
-            scaled: self.scaled(),
+            // What `scale` set lasts until the stop.
+            scaled: self.scaled().filter(|_| self.verdict.is_none()),
+            stopped: self.verdict.is_some(),
             ..Memo::default()
         };
         if let Err(e) = self.kept.above.remember(memo) {
@@ -134,9 +145,13 @@ impl Shell {
                 let file = self.quarantine.lend(number);
                 descriptors.extend(file.map(|file| (contract::QUARANTINE.to_owned(), file)));
             }
-            let own = frozen.config.worker.env.iter().map(|(name, value)| (name.into(), value.into()));
+            let (worker, is_worker) = (&frozen.config.worker, matches!(slot, Slot::Worker(_)));
+            let own = worker.env.iter().map(|(name, value)| (name.into(), value.into()));
             let mut environment: Vec<_> = match slot {
-                Slot::Worker(_) => own.collect(),
+                Slot::Worker(number) => {
+                    let counted = worker.incremented(number);
+                    own.chain(counted.map(|(name, value)| (name.into(), value.into()))).collect()
+                }
                 Slot::Role(_) => Vec::new(),
             };
             environment.push((contract::LISTEN.into(), listen.into()));
@@ -152,6 +167,8 @@ impl Shell {
                 descriptors,
                 environment,
                 blame: self.blames.of(slot),
+                user: worker.user.as_ref().filter(|_| is_worker).map(|user| (user.uid, user.gid)),
+                kill_signal: Some(worker.kill_signal.as_str()).filter(|_| is_worker).map_or(TERM, asking),
                 watchdog,
             };
             self.children.spawn(birth, self.poll.registry())
@@ -166,4 +183,9 @@ impl Shell {
             }
         }
     }
+}
+
+/// The configuration knows names of signals alone.
+fn asking(name: &str) -> Signal {
+    Signal::from_str(name).unwrap_or(TERM)
 }

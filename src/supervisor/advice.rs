@@ -2,13 +2,18 @@
 
 use nix::libc::{EACCES, EADDRINUSE, ENOENT};
 
-use super::{Shell, foreign};
+use super::{Shell, foreign, launcher, news};
 use crate::config::Config;
 use crate::core::{Failure, Slot};
 
 impl Shell {
     /// What to do about a worker of `config` that did not come up.
     pub(super) fn advice(&self, failure: Failure, config: &Config) -> Option<&'static str> {
+        if self.has_changed_sockets(failure) {
+            return Some(
+                "a program must not connect, close or unshare (SO_REUSEPORT) its sockets: start the cluster anew without that",
+            );
+        }
         if self.is_not_alone(failure) && !config.share {
             return Some(
                 "end that process, or stop the cluster and start it with --share; a user of its own for the cluster \
@@ -16,6 +21,12 @@ impl Shell {
             );
         }
         self.advice_on_program(failure, config)
+    }
+
+    fn has_changed_sockets(&self, failure: Failure) -> bool {
+        let Failure::Died { run, .. } = failure else { return false };
+        let words = self.news.death(run).and_then(news::Death::last_words);
+        words.is_some_and(|(words, _)| words.ends_with(launcher::BY_US))
     }
 
     /// Somebody else was on the port when a new slot came there (`place`).
@@ -37,6 +48,7 @@ impl Shell {
                     Some("install it, give its whole path, or set PATH in worker.env")
                 }
                 Some(_) => None,
+                None if self.news.death(run)?.was_killed() => None,
                 None => Some(
                     "its own output says why; a program must not bind the port: its socket is descriptor 3 (LISTEN_FDS)",
                 ),

@@ -66,7 +66,11 @@ impl Shell {
         let scaled_before = memo.scaled(config.workers);
         let generations = Generations::new(config, memo.generation)?;
         let bound = kept.bound_slots();
-        if bound > 0 {
+        if bound > 0 && memo.stopped {
+            log::info!(
+                "{bound} slots lie in the store since the stop: their sockets and counters are taken up"
+            );
+        } else if bound > 0 {
             log::warn!(
                 "a supervisor before us is gone: its sockets and counters are taken up, {bound} slots"
             );

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub(super) struct Process {
     pub(super) ready: bool,
     /// Why it ends, as it said itself, and the errno behind it.
     pub(super) last_words: Option<(String, i32)>,
+    /// What asks it to leave.
+    kill_signal: Signal,
     /// It may have said more than was read in the last turn.
     unread: bool,
     line: Line,
@@ -80,6 +83,9 @@ struct FrozenProcess {
     last_words: Option<(String, i32)>,
     line: RawFd,
     path: FrozenPath,
+    /// A number of signal(7).
+    #[serde(default)]
+    kill_signal: Option<i32>,
 }
 
 /// What a new process is.
@@ -97,6 +103,10 @@ pub(super) struct Birth<'a> {
     /// Beside what the supervisor itself has; later ones win.
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) watchdog: Option<Duration>,
+    /// As whom it will run, if not as we do: uid and gid.
+    pub(super) user: Option<(u32, u32)>,
+    /// What asks it to leave.
+    pub(super) kill_signal: Signal,
     /// A death in its slot that it should know of.
     pub(super) blame: Option<&'a Blame>,
 }
@@ -142,6 +152,7 @@ impl Children {
             last_words: process.last_words.clone(),
             line: packing.pack(process.line.socket().as_fd()),
             path: FrozenPath::of(process.line.path()),
+            kill_signal: Some(process.kill_signal as i32),
         });
         let processes = processes.collect();
         let parent_pipe =
@@ -169,6 +180,7 @@ impl Children {
                 in_charge: process.in_charge,
                 ready: process.ready,
                 last_words: process.last_words,
+                kill_signal: asked_by(process.kill_signal),
                 unread: true,
                 line,
             };
@@ -216,13 +228,17 @@ impl Children {
 
     /// Starts a process; its line is watched from before its first word.
     pub(super) fn spawn(&mut self, birth: Birth<'_>, registry: &Registry) -> io::Result<Pid> {
-        let Birth { slot, run, generation, heir, name, image, mut descriptors, environment, watchdog, blame } =
+        let Birth { slot, run, generation, heir, name, image, descriptors, environment, watchdog, .. } =
             birth;
+        let (mut descriptors, blame) = (descriptors, birth.blame);
         let address = match slot {
             Slot::Worker(number) => format!("{number}.{}", run.0),
             Slot::Role(_) => format!("{name}.{}", run.0),
         };
         let line = Line::open(&self.notify_folder, &address)?;
+        if let Some((uid, gid)) = birth.user {
+            chown(line.path(), Some(uid), Some(gid))?;
+        }
         watch(&line, run, registry)?;
         descriptors.push((contract::PARENT.into(), self.parent_pipe.0.as_fd()));
         let mut environment = environment;
@@ -246,6 +262,7 @@ impl Children {
             in_charge: !heir,
             ready: false,
             last_words: None,
+            kill_signal: birth.kill_signal,
             unread: false,
             line,
         };
@@ -287,11 +304,11 @@ impl Children {
         &self.notify_folder
     }
 
-    /// TERM to the process, KILL to its whole group. One that is gone already will be reaped.
+    /// What asks it to leave to the process, KILL to its whole group. One that is gone already will be reaped.
     pub(super) fn signal(&self, run: Run, signal: Sig) {
         let Some(process) = self.processes.get(&run) else { return };
         let _ = match signal {
-            Sig::Term => kill(process.pid, Signal::SIGTERM),
+            Sig::Term => kill(process.pid, process.kill_signal),
             Sig::Kill => killpg(process.pid, Signal::SIGKILL),
         };
     }
@@ -321,6 +338,11 @@ impl Children {
     pub(super) fn memory(&self, run: Run) -> Option<u64> {
         memory::resident(self.get(run)?.pid.as_raw().unsigned_abs())
     }
+}
+
+/// A program may want to be asked otherwise than by TERM.
+fn asked_by(number: Option<i32>) -> Signal {
+    number.and_then(|number| Signal::try_from(number).ok()).unwrap_or(Signal::SIGTERM)
 }
 
 /// Events of a child's line bear its run's token.

@@ -36,6 +36,8 @@ use crate::core::{ClusterState, Event, Slot};
 
 /// In place of a barrier that the kernel refuses: a delivery takes microseconds.
 const PAUSE: Duration = Duration::from_millis(200);
+/// For so long a kernel that refuses the steering program holds a close up.
+const MAX_REFUSAL: Duration = Duration::from_secs(2);
 
 /// What the kernel may still deliver, and where.
 #[derive(Debug, Default)]
@@ -101,6 +103,8 @@ pub(super) struct Closing {
     waker: Arc<Waker>,
     /// It was said that there is no barrier.
     told: bool,
+    /// Since then the kernel refuses the steering program.
+    refused: Option<Instant>,
 }
 
 impl Closing {
@@ -111,6 +115,7 @@ impl Closing {
             barrier: None,
             waker: Arc::new(waker),
             told: false,
+            refused: None,
         }
     }
 
@@ -119,13 +124,25 @@ impl Closing {
         Arc::clone(&self.waker)
     }
 
-    /// The kernel steers to `mask` from now on; `whole`, unless that failed for some of the listen addresses.
-    pub(super) fn note_steered(&mut self, mask: u64, whole: bool) {
+    /// The kernel steers to `mask` from now on; `whole`, unless that failed for some of the listen addresses. Answers
+    /// whether that is the first failure in a row.
+    pub(super) fn note_steered(&mut self, mask: u64, whole: bool) -> bool {
         if whole {
             self.deliveries.note_program(mask);
-        } else {
-            self.deliveries.note_part_of_program(mask);
+            self.refused = None;
+            return false;
         }
+        self.deliveries.note_part_of_program(mask);
+        let is_first = self.refused.is_none();
+        self.refused.get_or_insert_with(Instant::now);
+        is_first
+    }
+
+    /// Takes out the slots that the kernel goes on sending datagrams to, since it refuses every program that would end it.
+    fn poll_hopeless(&mut self) -> Vec<Slot> {
+        let hopeless = self.refused.is_some_and(|since| since.elapsed() >= MAX_REFUSAL);
+        let deliveries = &self.deliveries;
+        self.open.extract_if(.., |slot| hopeless && deliveries.is_named(*slot)).collect()
     }
 
     /// Programs of a supervisor before us may have named any of so many workers.
@@ -229,6 +246,13 @@ impl Shell {
                 Left::Batch if !stopping => Event::StillQueued { slot, bytes: None },
                 Left::Nothing | Left::Queued(_) | Left::Batch => Event::Closed(slot),
             });
+        }
+        for slot in self.closing.poll_hopeless() {
+            let why = "the kernel takes no steering program, and may go on sending datagrams there";
+            log::error!("{slot} retires all the same: {why}; they wait until the slot comes back");
+            self.kept.abandon(slot);
+            self.remember();
+            self.events.push_back(Event::Closed(slot));
         }
     }
 }

@@ -8,7 +8,7 @@ use super::children::{Dead, Ending};
 use super::desk::Asker;
 use super::notify::Said;
 use crate::amount::Scale;
-use crate::core::{Event, Run, Slot};
+use crate::core::{Event, Generation, Run, Slot};
 use crate::wire::LastExit;
 
 /// How often a dead child's socket is read before the rest is left.
@@ -158,8 +158,20 @@ impl Shell {
                 self.kept.note_end(slot, run, ending == Ending::Code(0), self.children.newest());
             }
             self.news.note_death(run, &process, ending, was_bound);
-            self.events.push_back(Event::Exited(run));
+            let is_done = self.is_done(slot, process.generation, ending);
+            self.events.push_back(if is_done { Event::Finished(run) } else { Event::Exited(run) });
             self.settle();
+        }
+    }
+
+    /// Whether a worker that ends so wants no replacement.
+    fn is_done(&self, slot: Slot, generation: Generation, ending: Ending) -> bool {
+        let codes = self.generations.get(generation).map(|frozen| &frozen.config.worker.stop_exit_codes);
+        match (slot, ending, codes) {
+            (Slot::Worker(_), Ending::Code(code), Some(codes)) => {
+                u8::try_from(code).is_ok_and(|code| codes.contains(&code))
+            }
+            (Slot::Worker(_) | Slot::Role(_), Ending::Code(_) | Ending::Signal(_), _) => false,
         }
     }
 

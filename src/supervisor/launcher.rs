@@ -3,20 +3,24 @@
 //! This runs in the child. A socket is handed up before it is bound, so no moment exists in which a bound socket has
 //! one owner alone; what an earlier launcher left half done is taken up where it was left.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use contract::{Contract, Failure, LISTEN, PARENT, PLACE, Role, SOCKET, TITLE};
 use nix::fcntl::OFlag;
+use nix::libc::ECONNREFUSED;
 use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{place, sharing};
+use super::{place, settle, sharing};
 use crate::config::Config;
 use crate::{exit, owners};
 
+/// Why a bind is refused where nobody else is on the port.
+pub(super) const BY_US: &str =
+    "; it is held by this very cluster: its program has changed a socket that it was given";
 /// How often, and how far apart, a launcher looks whether orphans are gone: half a second in all.
 pub(super) const ORPHAN_LOOKS: u32 = 50;
 pub(super) const ORPHAN_WAIT: Duration = Duration::from_millis(10);
@@ -34,7 +38,11 @@ pub(crate) fn run(role: &Role) -> u8 {
     let contract = match Contract::from_environment() {
         Ok(contract) => contract,
         Err(failure) => {
-            eprintln!("atlas-cluster: {failure}\nhint: this name is for the cluster's own children");
+            // Without a supervisor, there is nobody left to be told.
+            if failure.errno != ECONNREFUSED {
+                let hint = "this name is for the cluster's own children";
+                let _ = writeln!(io::stderr(), "atlas-cluster: {failure}\nhint: {hint}");
+            }
             return exit::USAGE;
         }
     };
@@ -57,6 +65,9 @@ fn become_role(role: &Role, mut contract: Contract) -> Result<(), (Failure, u8)>
     if role.sockets {
         bind_slot(&mut contract, &config)?;
         contract.notify.bound();
+        if settle::settle(&config.worker, contract.instance).map_err(failed)? {
+            die_with_parent(&contract).map_err(failed)?; // a change of user takes the signal back
+        }
         if let Some(folder) = &config.worker.cwd {
             std::env::set_current_dir(folder).map_err(|e| {
                 failed(Failure::of(format_args!("cannot change to worker.cwd {}", folder.display()), &e))
@@ -191,7 +202,10 @@ fn refused(address: SocketAddr, why: &io::Error) -> Failure {
     let mut failure = Failure::of(format_args!("cannot bind UDP {address}"), why);
     if why.kind() == io::ErrorKind::AddrInUse {
         let owners = owners::on_port(&[address]);
-        if !owners.is_empty() {
+        let parent = nix::unistd::getppid().as_raw();
+        if owners.iter().any(|owner| owner.pid.is_some_and(|pid| i64::from(pid) == i64::from(parent))) {
+            failure.what.push_str(BY_US);
+        } else if !owners.is_empty() {
             failure.what.push_str(&format!("; it is held by {}", owners::named(&owners, None)));
         }
     }

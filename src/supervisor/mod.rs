@@ -38,6 +38,7 @@ mod place;
 mod quarantine;
 pub(crate) mod resume;
 mod runtime;
+mod settle;
 mod sharing;
 mod store;
 pub(crate) mod upgrade;
@@ -50,6 +51,7 @@ use std::time::{Duration, Instant};
 
 use log::LevelFilter;
 use mio::{Events, Interest, Poll, Registry, Token};
+use nix::libc::{EAGAIN, EFBIG, EMFILE, ENFILE, ENOMEM};
 use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
@@ -95,6 +97,7 @@ pub(crate) struct Start {
 /// Why it could not be started, for the user.
 pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
     sys::process::outlive_file_limit(); // log lines may go to a file
+    sys::process::outlive_strays();
     let mut shell = match resume::state() {
         None => Shell::begin(start, roles)?,
         Some(state) => Shell::resume(state, start, roles)?,
@@ -114,7 +117,15 @@ pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
 }
 
 fn cannot_start(why: &io::Error) -> Trouble {
-    Trouble { message: format!("cannot start the supervisor: {why}"), hint: None, exit: exit::FAILED }
+    let hint = match why.raw_os_error() {
+        Some(EFBIG) => Some("its shared memory counts as files: raise the limit of their size (ulimit -f)"),
+        Some(EAGAIN) => Some("raise the limit of processes and threads of this user (ulimit -u)"),
+        Some(EMFILE | ENFILE) => Some("raise the limit of open descriptors (ulimit -n)"),
+        Some(ENOMEM) => Some("free memory, or raise the limit of it (ulimit -v, the cgroup's memory.max)"),
+        _ => None,
+    };
+    let (message, hint) = (format!("cannot start the supervisor: {why}"), hint.map(str::to_owned));
+    Trouble { message, hint, exit: exit::FAILED }
 }
 
 /// A bad configuration: what is wrong with the line it quotes, then the way out.

@@ -6,6 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use log::Level;
+use nix::libc::EINVAL;
 
 use super::Shell;
 use super::budget::Budget;
@@ -29,6 +30,11 @@ impl Death {
     /// What it said of its end, and the errno behind it.
     pub(super) fn last_words(&self) -> Option<(&str, i32)> {
         self.last_words.as_ref().map(|(words, errno)| (words.as_str(), *errno))
+    }
+
+    /// By whatever signal.
+    pub(super) fn was_killed(&self) -> bool {
+        matches!(self.ending, Ok(Ending::Signal(_)))
     }
 
     /// What a launcher said whose bind the kernel refused.
@@ -151,12 +157,6 @@ impl Reporter {
         self.said.warn(format_args!("{who} {what} ({} such messages so far)", self.garbage));
     }
 
-    /// The kernel refuses a steering program; it is tried again and again.
-    pub(super) fn cannot_steer(&mut self, bound: u8, mask: u64, why: &io::Error) {
-        let what = format_args!("cannot steer {bound} workers to the mask {mask:#x}: {why}");
-        self.lives.log(Level::Error, what);
-    }
-
     /// Says, once for each size, that the kernel grants less than the configured receive buffer.
     pub(super) fn short_buffer(&mut self, granted: u64, wanted: u64) {
         // The kernel counts double, up to INT_MAX: of 1 GiB it grants a byte less.
@@ -170,6 +170,14 @@ impl Reporter {
     }
 }
 
+/// The kernel refuses a steering program; it is tried again and again. EINVAL: the socket is in no group any more.
+pub(super) fn cannot_steer(bound: u8, mask: u64, why: &io::Error) {
+    let left = "a program must not connect, close or unshare (SO_REUSEPORT) the sockets that it is given: \
+                start the cluster anew without that";
+    let hint = if why.raw_os_error() == Some(EINVAL) { format!("; {left}") } else { String::new() };
+    log::error!("cannot steer {bound} workers to the mask {mask:#x}, trying on: {why}{hint}");
+}
+
 impl Shell {
     /// One line for one piece of news; what else follows from it, `react` does.
     pub(super) fn tell(&mut self, news: News) {
@@ -180,6 +188,7 @@ impl Shell {
             | News::Waiting { .. }
             | News::RestartNow { .. }
             | News::Errored { .. }
+            | News::Finished { .. }
             | News::Silent { .. }
             | News::TooLate { .. }
             | News::KillTimeout { .. }
@@ -221,6 +230,10 @@ impl Shell {
                 let what = format!("{} errored after {unstable} unstable runs in a row", self.name(slot));
                 (Level::Error, format!("{what}; `atlas-cluster restart` tries again"))
             }
+            News::Finished { slot, run } => (
+                Level::Info,
+                format!("{}; not restarted, as worker.stop_exit_codes says", self.death_line(slot, run)),
+            ),
             News::Silent { slot, run } => {
                 (Level::Error, self.killed(slot, run, "gave no sign of life within worker.watchdog"))
             }

@@ -2,7 +2,10 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, RawFd};
+
+use nix::libc::ECONNREFUSED;
 
 use super::above::Above;
 use super::blame::Blames;
@@ -74,10 +77,10 @@ impl Shell {
         })
     }
 
-    fn thaw(state: RawFd, start: Start, roles: &'static Roles) -> std::io::Result<Shell> {
+    fn thaw(state: RawFd, start: Start, roles: &'static Roles) -> io::Result<Shell> {
         sys::process::set_name(c"atlas-cluster");
         let text = handover::unsealed(File::open(format!("/proc/self/fd/{state}"))?.as_fd())?;
-        let frozen = State::read(&text).map_err(std::io::Error::other)?;
+        let frozen = State::read(&text).map_err(io::Error::other)?;
         let mut fds = Unpacking::new(&[&frozen.descriptors[..], &[state]].concat())?;
         drop(fds.take(state)?);
         let log = log_writer::init(start.log_level, frozen.unwritten)?;
@@ -143,10 +146,10 @@ pub(crate) fn check(roles: &Roles) -> u8 {
     let mut contract = match contract::Contract::from_environment() {
         Ok(contract) => contract,
         Err(failure) => {
-            eprintln!(
-                "atlas-cluster: {failure}\nhint: a supervisor uses {} at an upgrade",
-                super::upgrade::CHECK
-            );
+            if failure.errno != ECONNREFUSED {
+                let hint = format!("a supervisor uses {} at an upgrade", super::upgrade::CHECK);
+                let _ = writeln!(io::stderr(), "atlas-cluster: {failure}\nhint: {hint}");
+            }
             return exit::USAGE;
         }
     };

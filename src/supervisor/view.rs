@@ -142,6 +142,7 @@ fn status(status: Status) -> &'static str {
         Status::Stopping => "stopping",
         Status::WaitingRestart => "waiting restart",
         Status::Errored => "errored",
+        Status::Stopped => "stopped",
     }
 }
 

@@ -13,7 +13,7 @@ r#"atlas-cluster: FILE:3:1: unknown key `exp_backof_restart_delay` in [worker]
   |
 3 | exp_backof_restart_delay = "100ms"
   | ^^^^^^^^^^^^^^^^^^^^^^^^
-hint: did you mean `exp_backoff_restart_delay`? allowed here: program, wait_ready, listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, cwd, env
+hint: did you mean `exp_backoff_restart_delay`? allowed here: program, wait_ready, listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, stop_exit_codes, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, user, group, cwd, nice, cpu_affinity, limit_nofile, limit_nproc, limit_core, limit_as, limit_memlock, increment_var, env
 "#),
     ("\n\n\n\n\n\n\n\n\nstale-after = '3s'",
 r#"atlas-cluster: FILE:10:1: unknown key `stale-after`
@@ -48,7 +48,7 @@ r#"atlas-cluster: FILE:2:1: unknown key `workers` in [worker]
   |
 2 | workers = 2
   | ^^^^^^^
-hint: did you mean `workers` at the top of the file, before the first section? allowed here: program, wait_ready, listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, cwd, env
+hint: did you mean `workers` at the top of the file, before the first section? allowed here: program, wait_ready, listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, stop_exit_codes, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, user, group, cwd, nice, cpu_affinity, limit_nofile, limit_nproc, limit_core, limit_as, limit_memlock, increment_var, env
 "#),
     ("\"worker.cwd\" = '/'",
 r#"atlas-cluster: FILE:1:1: unknown key `worker.cwd`
@@ -254,22 +254,32 @@ r#"atlas-cluster: FILE:1:11: balance: `fast` is unknown
   |           ^^^^^^
 hint: allowed: "flow" or "spread"; for example `balance = "flow"`
 "#),
-    ("[worker]\nkill_signal = 'SIGINT'\nuser = 'atlas'\nnice = 0",
-r#"atlas-cluster: FILE:2:15: `worker.kill_signal = "SIGINT"` is not supported by version NOW yet
+    ("[worker]\nkill_signal = 'SIGSEGV'\nstop_exit_codes = [0, 256]\nuser = 'no such user'\nnice = 20\ncpu_affinity = 'all'",
+r#"atlas-cluster: FILE:2:15: worker.kill_signal: `SIGSEGV` is no signal to leave by
   |
-2 | kill_signal = 'SIGINT'
-  |               ^^^^^^^^
-hint: leave it out, or write `SIGTERM`
-atlas-cluster: FILE:3:1: `worker.user` is not supported by version NOW yet
+2 | kill_signal = 'SIGSEGV'
+  |               ^^^^^^^^^
+hint: allowed: SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGKILL; for example `kill_signal = "SIGTERM"`
+atlas-cluster: FILE:3:23: worker.stop_exit_codes: `256` is out of range
   |
-3 | user = 'atlas'
-  | ^^^^
-hint: leave it out, and start atlas-cluster as that user
-atlas-cluster: FILE:4:1: `worker.nice` is not supported by version NOW yet
+3 | stop_exit_codes = [0, 256]
+  |                       ^^^
+hint: allowed: a list of exit codes, each a whole number from 0 to 255; for example `stop_exit_codes = [0]`
+atlas-cluster: FILE:4:8: worker.user: `no such user` is no user in /etc/passwd
   |
-4 | nice = 0
-  | ^^^^
-hint: leave it out, and start atlas-cluster itself with `nice`: workers inherit it
+4 | user = 'no such user'
+  |        ^^^^^^^^^^^^^^
+hint: allowed: the name or the number of a user; for example `user = "atlas"`
+atlas-cluster: FILE:5:8: worker.nice: `20` is out of range
+  |
+5 | nice = 20
+  |        ^^
+hint: allowed: a whole number from -20 to 19; for example `nice = 0`
+atlas-cluster: FILE:6:16: worker.cpu_affinity: `all` is no list of CPUs
+  |
+6 | cpu_affinity = 'all'
+  |                ^^^^^
+hint: allowed: "auto" for one CPU each, or CPUs as "0,2-3"; for example `cpu_affinity = "auto"`
 "#),
     ("[gateway]\nhttp = 'x'\n[log]\nkeep = 5\n[mqtt]\nsite = 'x'",
 r#"atlas-cluster: FILE:1:2: `gateway` is not supported by version NOW yet

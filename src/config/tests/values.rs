@@ -1,6 +1,8 @@
 //! Good files, ranges, and what a reload may not change.
 
-use super::super::{Balance, Config, MAX_WORKERS, Origin, Processor, Program, unchangeable, usable_cpus};
+use super::super::{
+    Balance, Config, Cpus, MAX_WORKERS, Origin, Processor, Program, unchangeable, usable_cpus,
+};
 use super::{good, loaded, refusal};
 use std::time::Duration;
 
@@ -93,8 +95,15 @@ fn bounds_are_allowed_and_their_neighbours_are_not() {
 }
 
 #[test]
-fn what_is_only_promised_is_accepted_where_it_says_what_happens_anyway() {
-    good("[worker]\nkill_signal = 'SIGTERM'");
+fn what_a_worker_runs_as_reaches_its_fields() {
+    let text = "[worker]\nprogram = ['x']\nkill_signal = 'SIGINT'\nstop_exit_codes = [0, 7]\nnice = 5\n\
+                cpu_affinity = '0-1'\nlimit_nofile = 100\nlimit_core = 0\nincrement_var = 'PORT'\n\
+                env = { PORT = '3000' }\n";
+    let worker = good(text).config.worker;
+    assert_eq!((worker.kill_signal.as_str(), worker.stop_exit_codes.as_slice()), ("SIGINT", &[0, 7][..]));
+    assert_eq!((worker.nice, worker.cpu_affinity.clone()), (Some(5), Some(Cpus::These(vec![0, 1]))));
+    assert_eq!((worker.limits.nofile, worker.limits.core, worker.limits.nproc), (Some(100), Some(0), None));
+    assert_eq!(worker.incremented(3), Some(("PORT", "3003".to_owned())));
 }
 
 #[test]

@@ -28,7 +28,8 @@ impl World {
     }
 
     pub(super) fn is_calm(&self) -> bool {
-        let at_rest = |view: &SlotView| matches!(view.status, Status::Online | Status::Errored);
+        let at_rest =
+            |view: &SlotView| matches!(view.status, Status::Online | Status::Errored | Status::Stopped);
         let all_in_place =
             self.children.keys().all(|run| matches!(self.fleet.place(*run), Some((_, Place::Holder))));
         self.gone.is_some()

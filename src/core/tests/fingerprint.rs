@@ -188,6 +188,7 @@ impl Words<'_> {
                 self.proc(in_force, proc);
             }
             Holder::Closing => self.put([5]),
+            Holder::Finished => self.put([6]),
         }
         self.put([u8::from(heir.is_some())]);
         heir.iter().for_each(|heir| self.proc(in_force, heir));

@@ -268,7 +268,10 @@ impl World {
                 (Slot::Worker(_), Status::Online) => {
                     hold!(steered || !wanted, "no datagram goes to {}", view.slot)
                 }
-                (Slot::Worker(_), Status::WaitingRestart | Status::Errored | Status::Empty) => {
+                (
+                    Slot::Worker(_),
+                    Status::WaitingRestart | Status::Errored | Status::Stopped | Status::Empty,
+                ) => {
                     hold!(!steered || mask == all, "datagrams go to {}, {:?}", view.slot, view.status);
                 }
                 (Slot::Worker(_), Status::Launching | Status::Stopping) | (Slot::Role(_), _) => {}

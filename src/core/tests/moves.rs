@@ -43,6 +43,8 @@ pub(super) enum Move {
     Alive(Who),
     TooFat(Who),
     Exit(Who, Fate),
+    /// A holder ends as one that wants no replacement.
+    Finish(Slot),
     /// This deadline has passed, and no other.
     Due(Who, Fate),
     /// The wait for a restart is over.
@@ -150,6 +152,10 @@ impl Bounds {
                 judge(seat_of(world, who), fate);
                 world.try_exit(run)?;
             }
+            Move::Finish(slot) => {
+                let run = run_of(world, Who::Holder(slot));
+                world.try_end(run, Event::Finished(run))?;
+            }
             Move::Due(who, fate) => {
                 judge(seat_of(world, who), fate);
                 clock(world, |other| other == who)?;
@@ -188,6 +194,7 @@ pub(super) fn leads_to_rest(step: Move) -> bool {
         Move::Exit(who, _) => matches!(who, Who::Leaver(..)),
         Move::Closed(_) | Move::Waited(_) => true,
         Move::Due(..) | Move::AllDue | Move::Undying | Move::TooFat(_) | Move::StillQueued(..) => false,
+        Move::Finish(_) => false,
         Move::Scale(_) | Move::Reload(_) | Move::Restart(_) | Move::Stop { .. } => false,
     }
 }
@@ -198,6 +205,7 @@ fn of_slot(world: &World, slot: Slot, seat: &Seat, moves: &mut Vec<Move>) {
         Holder::Held(proc) => {
             of_holder(slot, proc.phase, &ANY_FATE[usize::from(!proc.is_online())..], moves);
             let excused = matches!(proc.phase, Phase::Online { silent_at: None, .. });
+            moves.push(Move::Finish(slot));
             moves.extend(excused.then_some(Move::Alive(Who::Holder(slot))));
             moves.extend(may_be_fat(world, seat).then_some(Move::TooFat(Who::Holder(slot))));
         }
@@ -213,7 +221,7 @@ fn of_slot(world: &World, slot: Slot, seat: &Seat, moves: &mut Vec<Move>) {
                 moves.extend(ANY_FATE[1..].iter().map(|&fate| Move::StillQueued(slot, fate)));
             }
         }
-        Holder::Empty(_) | Holder::Errored => {}
+        Holder::Empty(_) | Holder::Errored | Holder::Finished => {}
     }
     let mut others = Vec::new();
     if let Some(heir) = &seat.heir {
@@ -297,7 +305,7 @@ fn deadlines(slot: Slot, seat: &mut Seat) -> Vec<(Who, &mut Tick)> {
     let holder = match &mut seat.holder {
         Holder::Held(proc) | Holder::Draining(proc) => of_phase(&mut proc.phase),
         Holder::Waiting { until } => Some(until),
-        Holder::Empty(_) | Holder::Errored | Holder::Closing => None,
+        Holder::Empty(_) | Holder::Errored | Holder::Finished | Holder::Closing => None,
     };
     let heir = seat.heir.as_mut().and_then(|heir| of_phase(&mut heir.phase));
     let leavers = seat.leavers.iter_mut().enumerate().filter_map(|(index, leaver)| match &mut leaver.grace {
@@ -336,6 +344,7 @@ fn set_since(seat: &mut Seat, tick: Tick) {
         | Holder::Empty(_)
         | Holder::Waiting { .. }
         | Holder::Errored
+        | Holder::Finished
         | Holder::Closing => {}
     }
 }

@@ -169,9 +169,14 @@ impl World {
 fn ghost(world: &mut World, number: usize) -> Result<(), String> {
     let count = world.dead.len();
     let Some(&run) = world.dead.iter().nth(number % count.max(1)) else { return Ok(()) };
-    for event in
-        [Event::Bound(run), Event::Ready(run), Event::Alive(run), Event::TooFat(run), Event::Exited(run)]
-    {
+    for event in [
+        Event::Bound(run),
+        Event::Ready(run),
+        Event::Alive(run),
+        Event::TooFat(run),
+        Event::Exited(run),
+        Event::Finished(run),
+    ] {
         let before = format!("{:?}", world.fleet);
         world.try_event(event)?;
         if format!("{:?}", world.fleet) != before {
@@ -195,7 +200,7 @@ pub(super) fn converged(world: &World) -> Result<(), String> {
             Status::Online if view.generation == world.fleet.generation() => {
                 (online, mask) = (online + 1, mask | bit)
             }
-            Status::Errored => {}
+            Status::Errored | Status::Stopped => {}
             _ => return Err(format!("after calm: {view:?}, {:?} is in force", world.fleet.generation())),
         }
         all |= if matches!(view.slot, Slot::Worker(index) if world.told.contains(&index)) { bit } else { 0 };

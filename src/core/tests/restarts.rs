@@ -54,6 +54,44 @@ fn a_restart_of_a_slot_that_is_not_wanted_touches_nobody() {
     }
 }
 
+impl World {
+    fn finish(&mut self, run: Run) {
+        self.try_end(run, Event::Finished(run)).unwrap_or_else(|story| panic!("{story}"));
+    }
+}
+
+#[test]
+fn a_holder_that_is_done_leaves_its_slot_empty_until_a_restart_or_a_reload() {
+    let mut world = World::online(plan(2));
+    let (ticket, run) = (world.order(Order::Restart(vec![SECOND])), world.holder(FIRST));
+    world.finish(run);
+    assert_eq!((world.view(FIRST).status, world.fleet.mask()), (Status::Stopped, 0b10));
+    assert!(world.news.contains(&News::Finished { slot: FIRST, run }));
+    assert_eq!(world.outcome(ticket), None, "another slot's errand goes on");
+    let new = world.holder(SECOND);
+    world.come_up(new);
+    assert_eq!(world.fleet.state(), ClusterState::Online, "nothing is wrong");
+    world.jump();
+    assert_eq!(world.view(FIRST).status, Status::Stopped, "no deadline brings it back");
+    let ticket = world.order(Order::Restart(vec![FIRST]));
+    world.come_up(world.holder(FIRST));
+    assert_eq!((world.outcome(ticket), world.view(FIRST).restarts), (Some(Outcome::Done), 0));
+    world.finish(world.holder(FIRST));
+    world.reload(plan(2));
+    world.come_up(world.heir(FIRST));
+    world.come_up(world.heir(SECOND));
+    assert_eq!(world.view(FIRST).status, Status::Online);
+}
+
+#[test]
+fn one_that_is_done_before_the_first_start_is_over_has_failed_and_one_told_to_leave_has_left() {
+    let mut world = World::online(plan(2));
+    let old = world.holder(FIRST);
+    world.order(Order::Restart(vec![FIRST]));
+    world.finish(old);
+    assert_eq!(world.view(FIRST).status, Status::Launching, "a leaver's code says nothing");
+}
+
 #[test]
 fn a_restart_of_an_errored_slot_starts_it_with_a_clean_record() {
     let mut errored = plan(2);

@@ -37,6 +37,7 @@ fn happened(event: &Event) -> String {
         Event::Alive(run) => format!("{} is alive", run.0),
         Event::TooFat(run) => format!("{} is too fat", run.0),
         Event::Exited(run) => format!("{} exited", run.0),
+        Event::Finished(run) => format!("{} exited and is done", run.0),
         Event::Closed(slot) => format!("{slot} is closed"),
         Event::StillQueued { slot, bytes: Some(bytes) } => format!("{slot} has {bytes} bytes"),
         Event::StillQueued { slot, bytes: None } => format!("{slot} has half a batch"),
@@ -85,6 +86,7 @@ fn told(news: &News) -> String {
         }
         News::RestartNow { slot, run } => format!("{slot} restarts at once after {}", run.0),
         News::Errored { slot, unstable } => format!("{slot} errored after {unstable} unstable"),
+        News::Finished { slot, run } => format!("{slot} stays empty after {}", run.0),
         News::Silent { run, .. } => format!("{} is silent", run.0),
         News::TooLate { run, .. } => format!("{} is late", run.0),
         News::KillTimeout { run, .. } => format!("{} did not leave", run.0),

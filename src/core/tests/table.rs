@@ -287,6 +287,7 @@ fn seat(world: &World) -> String {
         Holder::Empty(_) => "empty",
         Holder::Waiting { .. } => "waiting",
         Holder::Errored => "errored",
+        Holder::Finished => "stopped",
         Holder::Held(proc) => name(proc, "launch", "online"),
         Holder::Draining(proc) => name(proc, "drain", "drained"),
         Holder::Closing => "closing",

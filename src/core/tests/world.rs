@@ -263,6 +263,10 @@ impl World {
     /// A socket that was bound, but not told, dies with its maker: the shell drops its duplicate. One that was bound
     /// before him does not, and the shell says so.
     pub(super) fn try_exit(&mut self, run: Run) -> Result<(), String> {
+        self.try_end(run, Event::Exited(run))
+    }
+
+    pub(super) fn try_end(&mut self, run: Run, event: Event) -> Result<(), String> {
         match self.children.get(&run).map(|child| child.slot) {
             Some(Slot::Worker(index)) if self.parked.contains(&index) => self.try_say_bound(run)?,
             Some(Slot::Worker(_) | Slot::Role(_)) | None => {}
@@ -276,7 +280,7 @@ impl World {
             }
             self.dead.insert(run);
         }
-        self.try_event(Event::Exited(run))
+        self.try_event(event)
     }
 
     pub(super) fn try_answer_close(&mut self, slot: Slot, queued: bool) -> Result<(), String> {

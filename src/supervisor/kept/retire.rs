@@ -49,6 +49,7 @@ impl Kept {
     pub(in super::super) fn abandon(&mut self, slot: Slot) {
         if let (Slot::Worker(number), Some(kept)) = (slot, self.slots.get(&slot))
             && !self.shared_port
+            && kept.queue().0 > 0
         {
             let (bytes, why) = (grouped(kept.queue().0), kept.why_unread());
             log::warn!(

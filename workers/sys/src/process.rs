@@ -202,10 +202,30 @@ pub fn outlive_file_limit() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
+/// Lets signals pass that mean nothing to us and would end the process: timers nobody set, power failures, real-time
+/// signals. What says that something is wrong (SIGSEGV, SIGABRT, SIGXCPU, …) still ends it.
+pub fn outlive_strays() {
+    let strays = [libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF, libc::SIGIO, libc::SIGPWR, libc::SIGSTKFLT];
+    for signal in strays.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX()) {
+        // SAFETY: SIG_IGN is no handler that could run, and nobody's handler is relied on.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
 /// The opposite, for whoever comes after an exec: a signal that is ignored stays so.
 pub fn die_of_file_limit() {
     // SAFETY: as above, with SIG_DFL.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
+}
+
+/// Sets the niceness of this process: -20 to 19.
+///
+/// # Errors
+/// What setpriority(2) says: EACCES for one that is less than now, without the right to that.
+pub fn set_nice(nice: i32) -> io::Result<()> {
+    // SAFETY: numbers alone; 0 is this process.
+    let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The name that `ps -e`, `top` and /proc/PID/comm show (at most 15 bytes).

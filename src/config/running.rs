@@ -1,0 +1,215 @@
+//! The kinds of values that say as what a worker runs: signals, users, CPUs.
+
+use super::fault::{Faults, refused, wrong_type};
+use super::kinds::{Kind, Whole};
+use super::types::{Account, Cpus};
+use super::value::Value;
+use nix::sys::signal::Signal;
+use nix::unistd::{Gid, Uid};
+use std::fs;
+use std::str::FromStr;
+
+/// Signals that may ask a program to leave.
+const ASKING: &[&str] =
+    &["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGWINCH", "SIGKILL"];
+/// The highest CPU that can be named: what sched_setaffinity(2) has room for in its usual set.
+const MAX_CPU: u16 = 1023;
+
+/// The name of a signal.
+pub(super) struct Asking;
+
+/// Exit codes: a list, or one alone.
+pub(super) struct ExitCodes;
+
+/// The name of an environment variable.
+pub(super) struct Variable;
+
+/// CPUs: one for each worker, or these for all.
+pub(super) struct CpuList;
+
+/// A user, by name or number, as /etc/passwd and /etc/group know him.
+///
+/// They are read here and not asked of the C library, whose static form would need its shared one for that.
+pub(super) struct User;
+
+/// A group, by name or number, as /etc/group knows it.
+pub(super) struct Group;
+
+impl Kind for Asking {
+    type Output = String;
+
+    fn read(&self, value: &Value<'_>) -> Result<String, Faults> {
+        let text = value.as_str().ok_or_else(|| wrong_type(value))?;
+        let known = ASKING.contains(&text) && Signal::from_str(text).is_ok();
+        if known { Ok(text.to_owned()) } else { Err(refused(value, "is no signal to leave by")) }
+    }
+
+    fn takes(&self) -> String {
+        ASKING.join(", ")
+    }
+}
+
+impl Kind for ExitCodes {
+    type Output = Vec<u8>;
+
+    fn read(&self, value: &Value<'_>) -> Result<Vec<u8>, Faults> {
+        let code = Whole(0, u8::MAX);
+        let Some(items) = value.items() else { return Ok(vec![code.read(value)?]) };
+        items.iter().map(|item| code.read(item)).collect()
+    }
+
+    fn takes(&self) -> String {
+        "a list of exit codes, each a whole number from 0 to 255".to_owned()
+    }
+}
+
+impl Kind for Variable {
+    type Output = String;
+
+    fn read(&self, value: &Value<'_>) -> Result<String, Faults> {
+        let text = value.as_str().ok_or_else(|| wrong_type(value))?;
+        if text.is_empty() || text.contains(['=', '\0']) {
+            return Err(refused(value, "is not the name of a variable"));
+        }
+        Ok(text.to_owned())
+    }
+
+    fn takes(&self) -> String {
+        "the name of a variable".to_owned()
+    }
+}
+
+impl Kind for CpuList {
+    type Output = Cpus;
+
+    fn read(&self, value: &Value<'_>) -> Result<Cpus, Faults> {
+        let text = value.as_str().ok_or_else(|| wrong_type(value))?;
+        if text == "auto" {
+            return Ok(Cpus::OneEach);
+        }
+        let mut cpus: Vec<u16> = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let bounds = first.trim().parse::<u16>().ok().zip(last.trim().parse::<u16>().ok());
+            match bounds.filter(|&(first, last)| first <= last && last <= MAX_CPU) {
+                Some((first, last)) => cpus.extend(first..=last),
+                None => return Err(refused(value, "is no list of CPUs")),
+            }
+        }
+        cpus.sort_unstable();
+        cpus.dedup();
+        Ok(Cpus::These(cpus))
+    }
+
+    fn takes(&self) -> String {
+        "\"auto\" for one CPU each, or CPUs as \"0,2-3\"".to_owned()
+    }
+}
+
+impl Kind for User {
+    type Output = Account;
+
+    fn read(&self, value: &Value<'_>) -> Result<Account, Faults> {
+        let wanted = word(value)?;
+        let account = account(&wanted, &read("/etc/passwd"), &read("/etc/group"))
+            .ok_or_else(|| refused(value, "is no user in /etc/passwd"))?;
+        if !Uid::effective().is_root() && Uid::effective().as_raw() != account.uid {
+            return Err(refused(value, "is another user, and only root can become one"));
+        }
+        Ok(account)
+    }
+
+    fn takes(&self) -> String {
+        "the name or the number of a user".to_owned()
+    }
+}
+
+impl Kind for Group {
+    type Output = u32;
+
+    fn read(&self, value: &Value<'_>) -> Result<u32, Faults> {
+        let wanted = word(value)?;
+        let gid = wanted.parse().ok().or_else(|| {
+            let groups = read("/etc/group");
+            let mut found =
+                groups.lines().map(fields).filter(|fields| fields.first() == Some(&wanted.as_str()));
+            found.next()?.get(2)?.parse().ok()
+        });
+        let gid = gid.ok_or_else(|| refused(value, "is no group in /etc/group"))?;
+        if !Uid::effective().is_root() && Gid::effective().as_raw() != gid {
+            return Err(refused(value, "is another group, and only root can change groups"));
+        }
+        Ok(gid)
+    }
+
+    fn takes(&self) -> String {
+        "the name or the number of a group".to_owned()
+    }
+}
+
+/// A name, or a number however it is written.
+fn word(value: &Value<'_>) -> Result<String, Faults> {
+    match (value.as_str(), value.as_integer()) {
+        (Some(text), _) => Ok(text.to_owned()),
+        (None, Some(number)) => Ok(number.to_string()),
+        (None, None) => Err(wrong_type(value)),
+    }
+}
+
+/// What cannot be read names nobody.
+fn read(path: &str) -> String {
+    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+fn fields(line: &str) -> Vec<&str> {
+    line.split(':').collect()
+}
+
+/// The account with that name or number (passwd(5): name, password, uid, gid; group(5): name, password, gid, members).
+/// A number that is nobody's is a user without name, whose group has the same number.
+fn account(wanted: &str, passwd: &str, group: &str) -> Option<Account> {
+    let number = wanted.parse::<u32>().ok();
+    let known = passwd.lines().map(fields).find_map(|fields| {
+        let (name, uid, gid) = (*fields.first()?, fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
+        (name == wanted || number == Some(uid)).then(|| (name.to_owned(), uid, gid))
+    });
+    let Some((name, uid, gid)) = known else {
+        return number.map(|number| Account {
+            name: wanted.to_owned(),
+            uid: number,
+            gid: number,
+            groups: vec![],
+        });
+    };
+    let is_member = |fields: &[&str]| fields.get(3).is_some_and(|all| all.split(',').any(|one| one == name));
+    let groups = group.lines().map(fields).filter(|fields| is_member(fields));
+    let groups = groups.filter_map(|fields| fields.get(2)?.parse().ok()).collect();
+    Some(Account { name, uid, gid, groups })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_found_by_name_or_number_with_its_groups() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\natlas:x:501:502::/srv:/bin/false\n";
+        let group = "root:x:0:\natlas:x:502:\naudio:x:29:pulse,atlas\ndialout:x:20:atlas\nbroken";
+        let atlas = Account { name: "atlas".into(), uid: 501, gid: 502, groups: vec![29, 20] };
+        assert_eq!(account("atlas", passwd, group), Some(atlas.clone()));
+        assert_eq!(account("501", passwd, group), Some(atlas));
+        assert_eq!(account("nobody-here", passwd, group), None);
+        let unnamed = Account { name: "777".into(), uid: 777, gid: 777, groups: vec![] };
+        assert_eq!(account("777", passwd, group), Some(unnamed));
+    }
+
+    #[test]
+    fn cpus_are_a_list_of_numbers_and_ranges_or_one_each() {
+        let read = |text| CpuList.read(&Value::Text(text));
+        assert_eq!(read("auto").unwrap(), Cpus::OneEach);
+        assert_eq!(read("2-3, 0,3").unwrap(), Cpus::These(vec![0, 2, 3]));
+        for bad in ["", "1-", "3-2", "1024", "all", "1,,2"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

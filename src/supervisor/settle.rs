@@ -1,0 +1,95 @@
+//! As what a worker runs: its limits, its niceness, its CPUs, its user. In the child, once its sockets are bound; what
+//! needs a right comes before the change of user that gives it up.
+
+use std::fmt::Display;
+use std::io;
+
+use contract::Failure;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setuid};
+
+use crate::config::{Cpus, Worker};
+
+/// Settles this process; answers whether its user or group is another now.
+pub(super) fn settle(worker: &Worker, number: u8) -> Result<bool, Failure> {
+    limit(worker)?;
+    if let Some(nice) = worker.nice {
+        sys::process::set_nice(nice).map_err(cannot(format_args!("set worker.nice to {nice}")))?;
+    }
+    if let Some(cpus) = &worker.cpu_affinity {
+        pin(cpus, number).map_err(cannot("set worker.cpu_affinity"))?;
+    }
+    change_user(worker)
+}
+
+fn limit(worker: &Worker) -> Result<(), Failure> {
+    let limits = &worker.limits;
+    let all = [
+        ("nofile", Resource::RLIMIT_NOFILE, limits.nofile),
+        ("nproc", Resource::RLIMIT_NPROC, limits.nproc),
+        ("core", Resource::RLIMIT_CORE, limits.core),
+        ("as", Resource::RLIMIT_AS, limits.address_space),
+        ("memlock", Resource::RLIMIT_MEMLOCK, limits.memlock),
+    ];
+    for (name, resource, value) in all {
+        if let Some(value) = value {
+            let set = setrlimit(resource, value, value).map_err(io::Error::from);
+            set.map_err(cannot(format_args!("set worker.limit_{name} to {value}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Onto one of the CPUs that we may use, in turn; or onto those named, of which one must be there.
+fn pin(cpus: &Cpus, number: u8) -> io::Result<()> {
+    let own = Pid::from_raw(0);
+    let mut set = CpuSet::new();
+    match cpus {
+        Cpus::OneEach => {
+            let usable = sched_getaffinity(own)?;
+            let usable: Vec<usize> =
+                (0..CpuSet::count()).filter(|&cpu| usable.is_set(cpu).unwrap_or(false)).collect();
+            if let Some(&cpu) = usable.get(usize::from(number) % usable.len().max(1)) {
+                set.set(cpu)?;
+            }
+        }
+        Cpus::These(cpus) => {
+            for &cpu in cpus {
+                set.set(usize::from(cpu))?;
+            }
+        }
+    }
+    Ok(sched_setaffinity(own, &set)?)
+}
+
+/// Drops to the user, and his groups, and nothing else.
+fn change_user(worker: &Worker) -> Result<bool, Failure> {
+    let user = worker.user.as_ref().filter(|user| user.uid != Uid::effective().as_raw());
+    let gid = worker.group.or(user.map(|user| user.gid)).map(Gid::from_raw);
+    let gid = gid.filter(|&gid| user.is_some() || gid != Gid::effective());
+    if let Some(gid) = gid {
+        let groups = user.map(|user| user.groups.as_slice()).unwrap_or_default();
+        let groups: Vec<Gid> = [gid].into_iter().chain(groups.iter().copied().map(Gid::from_raw)).collect();
+        let change = || {
+            setgroups(&groups)?;
+            setgid(gid)
+        };
+        change().map_err(io::Error::from).map_err(cannot(format_args!("change to group {gid}")))?;
+    }
+    if let Some(user) = user {
+        let change = || {
+            setuid(Uid::from_raw(user.uid))?;
+            // Or what /proc shows of us would be root's, our own descriptors among it.
+            nix::sys::prctl::set_dumpable(true)
+        };
+        change()
+            .map_err(io::Error::from)
+            .map_err(cannot(format_args!("become worker.user {}", user.name)))?;
+    }
+    Ok(gid.is_some() || user.is_some())
+}
+
+fn cannot(what: impl Display) -> impl FnOnce(io::Error) -> Failure {
+    move |why| Failure::of(format_args!("cannot {what}"), &why)
+}

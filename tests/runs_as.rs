@@ -1,0 +1,124 @@
+//! As what a worker runs: its user, its limits, its CPUs; and how it is asked to leave, or leaves for good.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use harness::{Builder, Place, cluster, need_root, process, python, sender, wait_until};
+use nix::sys::signal::Signal;
+
+/// `tests/programs/tells.py` as the workers.
+fn tells(place: &Place, config: &str) -> Builder {
+    let file = format!("{}/tests/programs/tells.py", env!("CARGO_MANIFEST_DIR"));
+    let start = cluster!().place(place).output(place.folder().join("output"));
+    start.config(format!("[worker]\nlisten_timeout = \"30s\"\n{config}")).program([python(), &file])
+}
+
+fn output(place: &Place) -> String {
+    fs::read_to_string(place.folder().join("output")).unwrap_or_default()
+}
+
+/// What each worker told of itself, by its number.
+fn told(place: &Place) -> Vec<serde_json::Value> {
+    let mut told: Vec<serde_json::Value> =
+        output(place).lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    told.sort_by_key(|told| told["instance"].as_u64());
+    told
+}
+
+#[test]
+fn niceness_cpus_limits_and_a_counted_variable_are_the_workers_own() {
+    let place = Place::new();
+    let config = "nice = 7\ncpu_affinity = \"auto\"\nlimit_nofile = 77\nlimit_core = \"4K\"\n\
+                  increment_var = \"PORT\"\nenv = { PORT = \"3000\" }\n";
+    let cluster = tells(&place, config).workers(3).start();
+    let told = told(&place);
+    assert_eq!(told.len(), 3, "{told:#?}");
+    let usable = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).expect("our CPUs");
+    let usable: Vec<usize> =
+        (0..nix::sched::CpuSet::count()).filter(|&cpu| usable.is_set(cpu).expect("a CPU")).collect();
+    for (number, told) in told.iter().enumerate() {
+        let expected = serde_json::json!({
+            "instance": number, "port": (3000 + number).to_string(), "nice": 7,
+            "cpus": [usable[number % usable.len()]], "nofile": 77, "core": 4096,
+        });
+        assert_eq!(*told, expected);
+    }
+    let supervisor = process::find(cluster.pid()).expect("the supervisor");
+    assert_eq!(supervisor.parent, std::process::id() as i32, "it is as it was");
+}
+
+#[test]
+fn who_exits_with_a_code_that_says_so_is_not_replaced_until_a_restart_or_a_reload() {
+    let place = Place::new();
+    let cluster = tells(&place, "stop_exit_codes = [0, 42]\nmin_uptime = \"0s\"\n").workers(1).start();
+    let to = cluster.targets()[0];
+    let socket = sender(to, 0);
+    socket.send_to(b"42", to).expect("sent");
+    cluster.expect("it is stopped", |list| list.workers[0].state == "stopped");
+    cluster.expect_log("exited with code 42");
+    cluster.expect_log("not restarted, as worker.stop_exit_codes says");
+    assert_eq!(cluster.list().cluster.state, "online", "nothing is wrong");
+    socket.send_to(b"43", to).expect("sent: it waits in the slot's socket");
+    cluster.command(["restart", "0"]);
+    let list = cluster.expect("43 is no such code", |list| {
+        list.workers[0].restarts == 1 && list.workers[0].state == "online"
+    });
+    assert_eq!(list.workers[0].last_exit.as_ref().and_then(|exit| exit.code), Some(43));
+    socket.send_to(b"0", to).expect("sent");
+    cluster.expect("it is stopped again", |list| list.workers[0].state == "stopped");
+    cluster.command(["reload"]).expect_code(0);
+    assert_eq!(cluster.expect_state("online").workers[0].state, "online");
+}
+
+#[test]
+fn a_program_is_asked_to_leave_by_the_signal_that_it_wants() {
+    let place = Place::new();
+    let cluster = tells(&place, "kill_signal = \"SIGINT\"\nkill_timeout = \"30s\"\n").workers(2).start();
+    cluster.command(["upgrade"]).expect_code(0);
+    cluster.command(["restart", "1"]).expect_code(0);
+    cluster.command(["stop"]).expect_code(0);
+    wait_until("all five were interrupted", || output(&place).matches("interrupted\n").count() == 5);
+    assert!(!output(&place).contains("terminated"), "{}", output(&place));
+}
+
+#[test]
+fn the_built_in_worker_runs_as_another_user_and_loses_nothing_over_deaths_and_reloads() {
+    need_root();
+    let place = Place::new();
+    let enter = fs::Permissions::from_mode(0o711);
+    fs::set_permissions(place.folder(), enter).expect("the runtime directory can be reached");
+    let config = "[worker]\nuser = \"nobody\"\nmin_uptime = \"0s\"\nexp_backoff_restart_delay = \"0s\"\n";
+    let cluster = cluster!().place(&place).workers(2).config(config).start();
+    let owners = |pids: Vec<Option<i32>>| -> Vec<String> {
+        let status = |pid: i32| fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+        let uids = |pid| status(pid).lines().find(|line| line.starts_with("Uid:")).map(str::to_owned);
+        pids.into_iter().flatten().filter_map(uids).collect()
+    };
+    let nobody = "Uid:\t65534\t65534\t65534\t65534";
+    assert_eq!(owners(cluster.list().pids()), [nobody; 2]);
+    let to = cluster.targets()[0];
+    for round in 0..20 {
+        for number in 0..20 {
+            sender(to, number).send_to(b"{}", to).expect("sent");
+        }
+        let slot = round % 2;
+        process::signal(cluster.worker(slot).pid.unwrap_or(i32::MAX), Signal::SIGKILL);
+        if round % 5 == 0 {
+            cluster.command(["reload"]);
+        }
+    }
+    let list = cluster.expect("everything is read", |list| list.cluster.totals.datagrams >= Some(400));
+    assert_eq!((list.cluster.totals.other, list.cluster.totals.dropped), (Some(400), Some(0)));
+    assert!(list.restarts() > 5, "the kills were real");
+    assert_eq!(owners(cluster.expect_state("online").pids()), [nobody; 2]);
+}
+
+#[test]
+fn what_cannot_be_done_is_told_before_anything_runs() {
+    let refused = |config: &str| cluster!().config(format!("[worker]\n{config}")).run().expect_code(2);
+    refused("kill_signal = \"SIGINT\"").expect_said(&["is for a program, and there is none", "hint: "]);
+    refused("increment_var = \"PORT\"").expect_said(&["which is no whole number of `worker.env`", "hint: "]);
+    refused("user = \"nobody at all\"").expect_said(&["is no user in /etc/passwd", "hint: "]);
+    let output = cluster!().config("[worker]\ncpu_affinity = \"1023\"\n").run().expect_code(1);
+    output.expect_said(&["cannot set worker.cpu_affinity: Invalid argument"]);
+}
