@@ -48,6 +48,13 @@ pub enum Command {
         /// Again and again.
         watch: bool,
     },
+    /// Show everything about the cluster.
+    Describe {
+        /// Of this worker or role alone, as given.
+        id: Option<String>,
+        /// As JSON.
+        json: bool,
+    },
     /// Show the meter table.
     Meters {
         /// As JSON.
@@ -88,6 +95,13 @@ pub enum Command {
     Scale {
         /// How many.
         amount: Scale,
+    },
+    /// Send a signal to workers.
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// Workers and roles, as given; at least one.
+        ids: Vec<String>,
     },
     /// Simulate a processor until interrupted.
     Simulate(Plan),
@@ -151,6 +165,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Start(start)) => start_command(&start, around)?,
         None => start_command(&cli.start, around)?,
         Some(Verb::List(show)) => Command::List { json: show.json, watch: show.watch },
+        Some(Verb::Describe { id, json }) => Command::Describe { id, json },
         Some(Verb::Meters(show)) => Command::Meters { json: show.json, watch: show.watch },
         Some(Verb::Ping) => Command::Ping,
         Some(Verb::Wait { goal, timeout }) => Command::Wait { for_: goal, timeout: wait_timeout(&timeout)? },
@@ -164,6 +179,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         }
         Some(Verb::Set { of, value }) => param(order::Verb::Set, of, value, None),
         Some(Verb::Bump { of, value }) => param(order::Verb::Bump, of, value, None),
+        Some(Verb::Signal { name, ids }) => Command::Signal { signal: signal_of(&name)?, ids },
         Some(Verb::Scale { amount }) => Command::Scale { amount: scale_amount(&amount)? },
     };
     let runtime_dir = match command {
@@ -276,6 +292,16 @@ fn format_of(text: &str) -> Result<control::Format, UsageError> {
         .into_iter()
         .find(|format| format.name() == text)
         .ok_or_else(|| UsageError::value("--format", text, "is unknown", "allowed: val, pct, str".to_owned()))
+}
+
+fn signal_of(text: &str) -> Result<i32, UsageError> {
+    let hint = || {
+        format!(
+            "allowed: {}, with or without SIG, or a number; for example `signal USR1 0`",
+            sys::signal::names()
+        )
+    };
+    sys::signal::number(text).ok_or_else(|| UsageError::value("signal", text, "is no signal", hint()))
 }
 
 fn scale_amount(text: &str) -> Result<Scale, UsageError> {

@@ -7,19 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Verbs that are promised for a later version.
-pub(super) const VERBS_TO_COME: &[&str] = &[
-    "describe",
-    "signal",
-    "logs",
-    "flush",
-    "monit",
-    "capture",
-    "check",
-    "import",
-    "startup",
-    "completions",
-    "man",
-];
+pub(super) const VERBS_TO_COME: &[&str] =
+    &["logs", "flush", "monit", "capture", "check", "import", "startup", "completions", "man"];
 
 /// Any number of UDP workers on one port: they restart and reload without losing a datagram.
 #[derive(Debug, Parser)]
@@ -103,6 +92,16 @@ pub(super) enum Verb {
     /// The workers at a glance
     #[command(after_help = "Example:\n  atlas-cluster list --json")]
     List(Show),
+    /// Everything about the cluster, or about one worker or role: processes, what is kept, limits, configuration
+    #[command(after_help = "Example:\n  atlas-cluster describe\n  atlas-cluster describe 2 --json")]
+    Describe {
+        /// A worker's number or a role's name; all of them if none is given
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+        /// As JSON (docs/schema/describe.json)
+        #[arg(long)]
+        json: bool,
+    },
     /// The meter table
     #[command(after_help = "Example:\n  atlas-cluster meters --watch")]
     Meters(Show),
@@ -159,6 +158,16 @@ pub(super) enum Verb {
         /// Exactly N workers (1 to 64), or so many more, or so many fewer
         #[arg(value_name = "N|+N|-N", allow_negative_numbers = true)]
         amount: String,
+    },
+    /// Send a signal to the processes of workers, through the supervisor, who knows which they are
+    #[command(after_help = "Example:\n  atlas-cluster signal USR1 0 2")]
+    Signal {
+        /// USR1, SIGUSR1 or 10
+        #[arg(value_name = "NAME", allow_negative_numbers = true)]
+        name: String,
+        /// Workers or roles
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
     },
     /// A processor to test against, until interrupted
     #[command(

@@ -4,6 +4,7 @@
 //! Standard output is for answers, standard error for errors.
 
 mod client;
+mod describe;
 mod error;
 mod json;
 mod list;
@@ -58,6 +59,8 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Upgrade { json } => return orders::reload(client, "upgrade", *json),
         Command::Restart { ids } => orders::restart(client, ids)?,
         Command::Scale { amount } => orders::scale(client, *amount)?,
+        Command::Describe { id, json } => describe::run(client, id.as_deref(), *json)?,
+        Command::Signal { signal, ids } => orders::signal(client, *signal, ids)?,
         Command::Simulate(plan) => simulate::run(plan)?,
         Command::Param { verb, processor, param, value, format } => {
             params::run(client, *verb, processor, param, value.as_deref(), *format)?;

@@ -98,6 +98,11 @@ pub(super) trait Slot<T> {
         String::new()
     }
 
+    /// The value in `target` as one writes it in TOML; None if it has no form, or this key no value.
+    fn show(&self, _target: &mut T) -> Option<String> {
+        None
+    }
+
     /// Whether `allowed here:` names the key.
     fn listed(&self) -> bool {
         true
@@ -139,6 +144,10 @@ impl<K: Kind, T> Slot<T> for Field<K, T> {
         self.0.takes()
     }
 
+    fn show(&self, target: &mut T) -> Option<String> {
+        self.0.show((self.1)(target))
+    }
+
     fn in_environment(&self) -> bool {
         self.0.scalar()
     }
@@ -151,6 +160,10 @@ impl<K: Kind, T> Slot<T> for FlagOnly<K, T> {
 
     fn takes(&self) -> String {
         self.0.takes()
+    }
+
+    fn show(&self, target: &mut T) -> Option<String> {
+        self.0.show(target)
     }
 
     fn listed(&self) -> bool {
@@ -205,6 +218,10 @@ impl<T> Slot<T> for Only {
             Some(_) => Err(refused(value, "is unknown")),
             None => Err(wrong_type(value)),
         }
+    }
+
+    fn show(&self, _: &mut T) -> Option<String> {
+        Some(format!("\"{}\"", self.0))
     }
 
     fn takes(&self) -> String {

@@ -19,8 +19,10 @@ mod listen;
 mod origin;
 mod overrides;
 mod processors;
+mod shown;
 mod suggest;
 mod types;
+mod units;
 mod value;
 mod walk;
 
@@ -31,6 +33,7 @@ pub use error::{ConfigError, Problem, Unreadable};
 pub use excerpt::Excerpt;
 pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
+pub use shown::{Shown, shown};
 pub use types::{
     Balance, Config, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program, Worker,
     unchangeable, usable_cpus,

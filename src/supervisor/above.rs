@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock;
 use crate::core::{Slot, Tick};
-use crate::wire::LastReload;
+use crate::wire::{self, LastReload};
 
 /// How long a store that has no room is left alone.
 const RETRY: Duration = Duration::from_millis(5);
@@ -199,6 +199,11 @@ impl Above {
                 self.waiting.push_back(Order::Forget(before.name()));
             }
         }
+    }
+
+    /// As `describe` tells it.
+    pub(super) fn description(&self) -> wire::Above {
+        wire::Above { heard: self.line.is_heard(), waiting: self.waiting.len() as u64, watchdog_ms: None }
     }
 
     /// Something of this slot has yet to be handed over.

@@ -32,6 +32,13 @@ impl Shell {
                 }
                 Err(e) => self.refuse(client, format!("the view cannot be lent: {e}"), None, exit::FAILED),
             },
+            "describe" => match self.description() {
+                Ok((answer, descriptors)) => self.control.answer(client, answer, descriptors),
+                Err(e) => {
+                    self.refuse(client, format!("what there is cannot be lent: {e}"), None, exit::FAILED)
+                }
+            },
+            "signal" => self.signal_slots(client, request),
             "reload" => self.order_reload(Asker::Client(client)),
             "upgrade" => self.order_upgrade(Asker::Client(client)),
             "restart" => self.order_restart(client, &request.ids),
@@ -52,7 +59,7 @@ impl Shell {
         }
     }
 
-    fn refuse(&mut self, client: Client, message: String, hint: Option<String>, exit: u8) {
+    pub(super) fn refuse(&mut self, client: Client, message: String, hint: Option<String>, exit: u8) {
         let error = Some(Trouble { message, hint, exit });
         self.control.answer(client, Answer { error, ..Answer::default() }, Vec::new());
     }
@@ -160,7 +167,7 @@ impl Shell {
         }
     }
 
-    fn slot_named(&self, id: &str) -> Option<Slot> {
+    pub(super) fn slot_named(&self, id: &str) -> Option<Slot> {
         let slots = self.fleet.slots().map(|view| view.slot);
         slots.into_iter().find(|&slot| match slot {
             Slot::Worker(number) => id == number.to_string(),
@@ -168,7 +175,7 @@ impl Shell {
         })
     }
 
-    fn slots_there_are(&self) -> String {
+    pub(super) fn slots_there_are(&self) -> String {
         let slots: Vec<String> = self
             .fleet
             .slots()

@@ -65,6 +65,17 @@ impl KeptSlot {
         self.sockets.get_mut(index)
     }
 
+    /// Its sockets that are there, by the number of the listen address.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = (usize, BorrowedFd<'_>)> {
+        let there = self.sockets.iter().enumerate();
+        there.filter_map(|(index, socket)| Some((index, socket.as_ref()?.as_fd())))
+    }
+
+    /// What its processes gave up to be kept.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// What waits in all the slot's sockets, and what the kernel threw away.
     pub(super) fn queue(&self) -> (u64, u64) {
         let queues = self.sockets.iter().flatten().filter_map(|fd| sys::group::queue(fd.as_fd()).ok());
