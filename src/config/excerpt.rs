@@ -58,7 +58,7 @@ impl Excerpt {
     }
 
     /// The three lines that show the place, without a line break at the end.
-    pub(super) fn render(&self) -> String {
+    pub fn render(&self) -> String {
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
         format!("{gutter} |\n{number} | {}\n{gutter} | {}", self.text, self.carets)

@@ -147,10 +147,6 @@ impl<K: Kind, T> Slot<T> for Field<K, T> {
     fn show(&self, target: &mut T) -> Option<String> {
         self.0.show((self.1)(target))
     }
-
-    fn in_environment(&self) -> bool {
-        self.0.scalar()
-    }
 }
 
 impl<K: Kind, T> Slot<T> for FlagOnly<K, T> {

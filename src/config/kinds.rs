@@ -22,11 +22,6 @@ pub(super) trait Kind {
 
     /// A value as one writes it in TOML; None for one that has no form, which is "off" by being absent.
     fn show(&self, value: &Self::Output) -> Option<String>;
-
-    /// False for what can't be written in one variable.
-    fn scalar(&self) -> bool {
-        true
-    }
 }
 
 /// A number of workers, or "max".
@@ -367,10 +362,6 @@ impl Kind for Environment {
         let pairs: Vec<String> =
             value.iter().map(|(name, value)| format!("{} = {}", text(name), text(value))).collect();
         Some(if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) })
-    }
-
-    fn scalar(&self) -> bool {
-        false
     }
 }
 

@@ -72,10 +72,6 @@ impl Kind for Processors {
     fn takes(&self) -> String {
         format!("at most {MAX_PROCESSORS} processors, each under a line [[processor]] of its own")
     }
-
-    fn scalar(&self) -> bool {
-        false
-    }
 }
 
 /// One table; the keys it lacks are faults at its beginning.

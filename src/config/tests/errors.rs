@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 /// A file, and everything that is said about it.
 #[rustfmt::skip]
-const TABLE: &[(&str, &str)] = &[
+pub(super) const TABLE: &[(&str, &str)] = &[
     ("# a comment\n[worker]\nexp_backof_restart_delay = \"100ms\"\n",
 r#"atlas-cluster: FILE:3:1: unknown key `exp_backof_restart_delay` in [worker]
   |
