@@ -7,8 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Verbs that are promised for a later version.
-pub(super) const VERBS_TO_COME: &[&str] =
-    &["logs", "flush", "monit", "capture", "check", "import", "startup", "completions", "man"];
+pub(super) const VERBS_TO_COME: &[&str] = &["logs", "flush", "monit", "capture", "import", "startup"];
 
 /// Any number of UDP workers on one port: they restart and reload without losing a datagram.
 #[derive(Debug, Parser)]
@@ -18,7 +17,7 @@ pub(super) const VERBS_TO_COME: &[&str] =
     version,
     override_usage = "atlas-cluster [start] [OPTIONS] [-- PROGRAM ARGS…]\n       atlas-cluster COMMAND [OPTIONS]",
     after_help = "Without a command it starts a cluster in the foreground.\n\
-                  Any single value of the configuration can be given by --set, or in the environment: \
+                  Any key of the configuration can be given by --set, or in the environment: \
                   worker.watchdog is ATLAS_CLUSTER_WORKER_WATCHDOG.\n\n\
                   Example:\n  atlas-cluster --workers 4 --listen 0.0.0.0:3131"
 )]
@@ -105,6 +104,13 @@ pub(super) enum Verb {
     /// The meter table
     #[command(after_help = "Example:\n  atlas-cluster meters --watch")]
     Meters(Show),
+    /// Would it start here? OK, WARN and FAIL lines, each with the way out; takes the options of start
+    #[command(
+        override_usage = "atlas-cluster check [OPTIONS] [-- PROGRAM ARGS…]",
+        after_help = "Example:\n  atlas-cluster check --config /etc/atlas-cluster/atlas-cluster.toml\n  \
+                      atlas-cluster check --effective"
+    )]
+    Check(CheckOptions),
     /// Tell whether a cluster is running
     #[command(after_help = "Example:\n  atlas-cluster ping && echo running")]
     Ping,
@@ -204,9 +210,38 @@ pub(super) enum Verb {
         #[arg(allow_hyphen_values = true)]
         value: Option<String>,
     },
+    /// What a shell needs to complete commands and options: bash, zsh, fish
+    #[command(
+        after_help = "Example:\n  atlas-cluster completions bash > /etc/bash_completion.d/atlas-cluster"
+    )]
+    Completions {
+        /// bash, zsh or fish
+        #[arg(value_name = "SHELL")]
+        shell: String,
+    },
+    /// The man page, of the whole or of a command; for `man -l -`, or a file
+    #[command(after_help = "Example:\n  atlas-cluster man reload | man -l -")]
+    Man {
+        /// A command
+        #[arg(value_name = "COMMAND")]
+        verb: Option<String>,
+    },
     /// Print the version
     #[command(after_help = "Example:\n  atlas-cluster version")]
     Version,
+}
+
+/// Options of check.
+#[derive(Debug, Args)]
+pub(super) struct CheckOptions {
+    #[command(flatten)]
+    pub(super) start: StartOptions,
+    /// Print the values in force, each with where it came from, and check nothing
+    #[arg(long)]
+    pub(super) effective: bool,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// A parameter of a processor.

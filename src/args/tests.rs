@@ -193,7 +193,19 @@ fn a_processor_is_simulated_as_the_options_say() {
 
 #[test]
 fn help_version_and_simulate_need_no_runtime_directory() {
-    for line in ["simulate", "--help", "-h", "help", "list --help", "help list", "version", "--version"] {
+    for line in [
+        "simulate",
+        "man",
+        "man list",
+        "completions zsh",
+        "--help",
+        "-h",
+        "help",
+        "list --help",
+        "help list",
+        "version",
+        "--version",
+    ] {
         assert!(parsed_with(line, &[], false).is_ok(), "{line}");
     }
 }
@@ -209,6 +221,33 @@ fn every_help_ends_with_an_example() {
         assert!(last[0].starts_with("  atlas-cluster") && is_example(last[1]), "{line}: {last:?}");
         assert!(text.contains("Usage: atlas-cluster") && !text.contains("other-name"), "{line}: {text}");
         assert!(!text.contains('\u{1b}'), "{line} has colour");
+    }
+}
+
+#[test]
+fn every_verb_has_a_man_page_and_every_shell_its_completions() {
+    let verbs = <cli::Cli as clap::CommandFactory>::command();
+    for verb in verbs.get_subcommands().map(clap::Command::get_name).filter(|name| *name != "help") {
+        let Command::Help(page) = command(&format!("man {verb}")) else { panic!("no page for {verb}") };
+        assert!(page.contains(&format!(".TH atlas-cluster-{verb} 1")) && page.contains("Example:"), "{page}");
+    }
+    let Command::Help(page) = command("man") else { panic!("no page") };
+    for part in [
+        ".TH atlas-cluster 1",
+        "worker.watchdog is ATLAS_CLUSTER_WORKER_WATCHDOG",
+        "atlas\\-cluster\\-reload(1)",
+        "EXIT STATUS",
+        "SIGNALS",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    for (shell, part) in
+        [("bash", "complete -F"), ("zsh", "#compdef atlas-cluster"), ("fish", "complete -c atlas-cluster")]
+    {
+        let Command::Help(text) = command(&format!("completions {shell}")) else {
+            panic!("none for {shell}")
+        };
+        assert!(text.contains(part) && text.contains("describe") && text.contains("balance"), "{text}");
     }
 }
 
@@ -261,6 +300,11 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
         ("--", "there is no program behind `--`", NO_PROGRAM),
         ("start --workers 2 --", "there is no program behind `--`", NO_PROGRAM),
         ("describe 1 2", "unexpected argument '2'", "see 'atlas-cluster describe --help'"),
+        ("check --workers 0", "--workers: `0` is out of range", WORKERS),
+        ("check --", "there is no program behind `--`", NO_PROGRAM),
+        ("completions", "'completions' needs <SHELL>", "see 'atlas-cluster completions --help'"),
+        ("completions tcsh", "completions: `tcsh` is no shell that is known", SHELLS),
+        ("man lits", "unknown command 'lits'", "did you mean 'list'?"),
         ("monit 3", "`monit` is not in version NOW yet", VERBS),
         ("signal", "'signal' needs <NAME>", "see 'atlas-cluster signal --help'"),
         ("signal HUP", "'signal' needs <ID>...", "see 'atlas-cluster signal --help'"),
@@ -342,5 +386,6 @@ const FAULT: &str = "allowed: lockup, slow, half-open, garbage, reboot, rename, 
 const SIGNALS: &str = "allowed: HUP, INT, QUIT, ILL, TRAP, ABRT, BUS, FPE, KILL, USR1, SEGV, USR2, PIPE, ALRM, TERM, STKFLT, CHLD, CONT, \
                        STOP, TSTP, TTIN, TTOU, URG, XCPU, XFSZ, VTALRM, PROF, WINCH, IO, PWR, SYS, RTMIN to RTMAX, with or without \
                        SIG, or a number; for example `signal USR1 0`";
+const SHELLS: &str = "allowed: bash, zsh, fish; for example `completions bash`";
 const NO_PROGRAM: &str = "name it: `atlas-cluster -- PROGRAM ARGS…`; without `--` the built-in worker runs";
-const VERBS: &str = "this version has start, list, describe, meters, ping, wait, stop, reload, upgrade, restart, scale, signal, simulate, get, set, bump, version";
+const VERBS: &str = "this version has start, list, describe, meters, check, ping, wait, stop, reload, upgrade, restart, scale, signal, simulate, get, set, bump, completions, man, version";

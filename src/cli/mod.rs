@@ -3,6 +3,7 @@
 //!
 //! Standard output is for answers, standard error for errors.
 
+mod check;
 mod client;
 mod describe;
 mod error;
@@ -31,6 +32,7 @@ use std::path::Path;
 
 use crate::args::Command;
 use crate::exit::DONE;
+pub(crate) use check::{Would, check};
 use client::Client;
 use error::Error;
 
@@ -67,8 +69,8 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         }
         Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Help(text) => terminal::print(text)?,
-        Command::Start(..) => {
-            return Err(Error::NotReached("`start` is not asked of a cluster that runs".into()));
+        Command::Start(..) | Command::Check(_) => {
+            return Err(Error::NotReached("this is not asked of a cluster that runs".into()));
         }
     }
     Ok(DONE)

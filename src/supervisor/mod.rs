@@ -56,7 +56,7 @@ use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 
-use crate::config::Overrides;
+use crate::config::{Config, Overrides};
 use crate::core::{Action, Event, Fleet, Run, Slot, Tick, Verdict};
 use crate::exit;
 use crate::roles::Roles;
@@ -113,6 +113,11 @@ pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
         }
         Verdict::NeverOnline(failure) => Err(shell.first_start_failed(failure)),
     }
+}
+
+/// Why there is no room for the workers of a configuration, if there is none.
+pub(crate) fn room(config: &Config) -> Option<Trouble> {
+    Room::make(config.listen.len()).refuse(config.workers)
 }
 
 fn cannot_start(why: &io::Error) -> Trouble {
