@@ -36,6 +36,7 @@ mod news;
 mod notify;
 mod orders;
 mod place;
+mod pulse;
 mod quarantine;
 pub(crate) mod resume;
 mod runtime;
@@ -222,6 +223,7 @@ impl Shell {
             self.look_at_memory();
             self.judge_deadlines();
             self.advance_upgrade();
+            self.kept.above.give_sign_of_life();
         }
     }
 

@@ -106,6 +106,7 @@ impl Shell {
                 self.last_reload =
                     Some(LastReload { result: "running".into(), generation: generation.0, error: None });
                 self.remember();
+                self.kept.above.reloading();
                 let ticket = self.desk.open(Errand::Reload(generation), askers);
                 self.events.push_back(Event::Order(ticket, Order::Reload { generation, plan }));
             }
@@ -117,6 +118,7 @@ impl Shell {
                     generation: self.fleet.generation().0,
                     error: Some(first_line),
                 };
+                self.kept.above.reloading();
                 self.finish_reload(&askers, report, Some(&trouble));
             }
         }
@@ -126,6 +128,7 @@ impl Shell {
         let answer = Answer { reload: Some(report.clone()), error: error.cloned(), ..Answer::default() };
         self.last_reload = Some(report);
         self.remember();
+        self.kept.above.reloaded(self.status());
         self.tell_askers(askers, &answer);
     }
 
@@ -268,6 +271,18 @@ impl Shell {
             }
             Errand::Restart | Errand::Stop => {
                 self.tell_askers(&askers, &Answer { error: trouble, ..Answer::default() });
+            }
+        }
+    }
+
+    /// How we are, for whoever started us: as `systemctl status` shows it.
+    pub(super) fn status(&self) -> String {
+        let (workers, generation) = (news::workers(self.fleet.wanted()), self.fleet.generation().0);
+        let listen = super::view::join(self.kept.listen());
+        match self.last_reload.as_ref().and_then(|last| Some((&last.result, last.error.as_ref()?))) {
+            None => format!("{workers} on UDP {listen}, generation {generation}"),
+            Some((how, why)) => {
+                format!("{workers} on UDP {listen}, generation {generation}; last reload {how}: {why}")
             }
         }
     }

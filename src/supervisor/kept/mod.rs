@@ -262,8 +262,10 @@ impl Kept {
     /// With port 0: the ports that slot 0 was given, for those that follow.
     pub(super) fn learn_ports(&mut self) {
         let Some(first) = self.slots.get(&Slot::Worker(0)) else { return };
-        for (address, fd) in self.listen.iter_mut().zip(first.sockets.iter().flatten()) {
-            address.set_port(port_of(fd.as_fd()).unwrap_or(address.port()));
+        for (address, socket) in self.listen.iter_mut().zip(&first.sockets) {
+            if let Some(fd) = socket {
+                address.set_port(port_of(fd.as_fd()).unwrap_or(address.port()));
+            }
         }
     }
 
