@@ -121,6 +121,15 @@ pub enum Command {
         /// The form of the answer.
         format: Option<control::Format>,
     },
+    /// Turn a PM2 ecosystem file into a configuration.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Which of its apps; without it the first.
+        app: Option<String>,
+    },
+    /// Print the service unit for this host.
+    Startup,
     /// Print the version.
     Version,
     /// Print this text to standard output: help, a man page, completions.
@@ -189,6 +198,8 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::List(show)) => Command::List { json: show.json, watch: show.watch },
         Some(Verb::Describe { id, json }) => Command::Describe { id, json },
         Some(Verb::Meters(show)) => Command::Meters { json: show.json, watch: show.watch },
+        Some(Verb::Import { file, app }) => Command::Import { file, app },
+        Some(Verb::Startup) => Command::Startup,
         Some(Verb::Ping) => Command::Ping,
         Some(Verb::Wait { goal, timeout }) => Command::Wait { for_: goal, timeout: wait_timeout(&timeout)? },
         Some(Verb::Stop { now }) => Command::Stop { now },
@@ -205,7 +216,11 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Scale { amount }) => Command::Scale { amount: scale_amount(&amount)? },
     };
     let runtime_dir = match command {
-        Command::Version | Command::Help(_) | Command::Simulate(_) => runtime_dir.unwrap_or_default(),
+        Command::Version
+        | Command::Startup
+        | Command::Import { .. }
+        | Command::Help(_)
+        | Command::Simulate(_) => runtime_dir.unwrap_or_default(),
         _ => runtime_dir?,
     };
     Ok(Invocation { runtime_dir, log_level, command })

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Verbs that are promised for a later version.
-pub(super) const VERBS_TO_COME: &[&str] = &["logs", "flush", "monit", "capture", "import", "startup"];
+pub(super) const VERBS_TO_COME: &[&str] = &["logs", "flush", "monit", "capture"];
 
 /// Any number of UDP workers on one port: they restart and reload without losing a datagram.
 #[derive(Debug, Parser)]
@@ -210,6 +210,19 @@ pub(super) enum Verb {
         #[arg(allow_hyphen_values = true)]
         value: Option<String>,
     },
+    /// Turn a PM2 ecosystem file (JSON, or JavaScript where Node.js is) into a configuration
+    #[command(after_help = "Example:\n  atlas-cluster import ecosystem.config.js > atlas-cluster.toml")]
+    Import {
+        /// A JavaScript file is executed
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// One of several apps, by its name; without it the first
+        #[arg(long, value_name = "NAME")]
+        app: Option<String>,
+    },
+    /// Print the systemd unit for this host
+    #[command(after_help = "Example:\n  atlas-cluster startup > /etc/systemd/system/atlas-cluster.service")]
+    Startup,
     /// What a shell needs to complete commands and options: bash, zsh, fish
     #[command(
         after_help = "Example:\n  atlas-cluster completions bash > /etc/bash_completion.d/atlas-cluster"

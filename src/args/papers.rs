@@ -107,3 +107,42 @@ const FILES: &[(&str, &str)] = &[
         "The runtime directory, unless --runtime-dir names one.",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_has_a_man_page() {
+        let whole = Cli::command();
+        for verb in whole.get_subcommands().map(Command::get_name) {
+            let page = man(Some(verb)).unwrap();
+            let named = format!(".TH atlas\\-cluster\\-{verb} 1").replace("\\-", "-");
+            assert!(page.replace("\\-", "-").contains(&named) && page.contains("Example:"), "{page}");
+        }
+        let page = man(None).unwrap().replace("\\-", "-");
+        for part in [
+            ".TH atlas-cluster 1",
+            "worker.watchdog is ATLAS_CLUSTER_WORKER_WATCHDOG",
+            "atlas-cluster-reload(1)",
+            "EXIT STATUS",
+            "SIGNALS",
+            "FILES",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert_eq!(man(Some("lits")).unwrap_err().to_string(), "unknown command 'lits'");
+    }
+
+    #[test]
+    fn every_shell_completes_verbs_and_options() {
+        for (shell, part) in [
+            ("bash", "complete -F"),
+            ("zsh", "#compdef atlas-cluster"),
+            ("fish", "complete -c atlas-cluster"),
+        ] {
+            let text = completions(shell).unwrap();
+            assert!(text.contains(part) && text.contains("describe") && text.contains("balance"), "{text}");
+        }
+    }
+}

@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod describe;
 mod error;
+mod import;
 mod json;
 mod list;
 mod list_text;
@@ -16,6 +17,7 @@ mod params;
 mod process;
 mod simulate;
 mod snapshot;
+mod startup;
 mod terminal;
 mod text;
 mod watch;
@@ -67,6 +69,8 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Param { verb, processor, param, value, format } => {
             params::run(client, *verb, processor, param, value.as_deref(), *format)?;
         }
+        Command::Import { file, app } => import::run(file, app.as_deref())?,
+        Command::Startup => startup::run()?,
         Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Help(text) => terminal::print(text)?,
         Command::Start(..) | Command::Check(_) => {
