@@ -185,7 +185,7 @@ impl Import<'_> {
             let beside = !script.contains('/') && cwd.join(&script).exists();
             words.push(if beside { format!("./{script}") } else { script });
         } else {
-            words.push(interpreter.clone());
+            words.push(interpreter);
             words.extend(self.get(&["interpreter_args", "node_args"]).map(words_of).unwrap_or_default());
             words.push(script);
         }

@@ -68,7 +68,8 @@ fn the_schema_knows_every_key_and_no_other() {
         );
     }
     let mut keys: Vec<String> = keys_of_a_file().into_iter().map(|(path, _)| path.to_owned()).collect();
-    (known.sort(), keys.sort());
+    known.sort();
+    keys.sort();
     assert_eq!(known, keys);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 use contract::Lent;
@@ -67,7 +67,7 @@ impl Found {
         };
         // By their numbers: the names are sorted, the sockets were bound in the order of the unit.
         let mut others: Vec<OwnedFd> = others.into_iter().flat_map(|(_, fds)| fds).collect();
-        others.sort_by_key(|fd| std::os::fd::AsRawFd::as_raw_fd(fd));
+        others.sort_by_key(AsRawFd::as_raw_fd);
         for fd in others.into_iter().filter(|fd| !known(fd)) {
             let address =
                 config.listen.iter().find(|address| address.port() != 0 && is_bound_to(&fd, **address));
