@@ -24,13 +24,14 @@ pub(super) fn completions(shell: &str) -> Result<String, UsageError> {
 
 /// The page of a command, or of the whole.
 pub(super) fn man(verb: Option<&str>) -> Result<String, UsageError> {
-    let mut whole = Cli::command();
+    // Whoever reads pages needs no `help`.
+    let mut whole = Cli::command().disable_help_subcommand(true);
     whole.build();
     let page = match verb {
         None => Page { title: NAME.to_owned(), command: whole, whole: true },
         Some(verb) => {
-            let found = whole.find_subcommand(verb).filter(|_| verb != "help");
-            let command = found.cloned().ok_or_else(|| usage::unknown_verb(verb))?;
+            let command = whole.find_subcommand(verb).cloned();
+            let command = command.ok_or_else(|| usage::unknown_verb(verb))?;
             Page { title: format!("{NAME}-{verb}"), command, whole: false }
         }
     };

@@ -1,4 +1,5 @@
-//! What documents the configuration: docs/atlas-cluster.toml and docs/schema/config.json know what the program knows.
+//! What documents the configuration (docs/atlas-cluster.toml, docs/schema/config.json) knows what the program knows; what
+//! holds for every key and every fault.
 
 use super::super::keys::{KEYS, PROCESSOR_KEYS};
 use super::super::{Config, Overrides, shown};
@@ -158,5 +159,18 @@ fn every_key_can_be_set_by_a_flag_and_by_a_variable() {
             let file = if key.path == "demo" { continue } else { good(&format!("{} = {example}", key.path)) };
             assert_eq!(set.config, file.config, "{} by {how}", key.path);
         }
+    }
+}
+
+#[test]
+fn each_fault_of_a_file_has_its_line_its_column_and_a_caret() {
+    for (text, said) in TABLE {
+        let faults = said.matches("atlas-cluster: FILE:").count();
+        let carets = said.lines().filter(|line| line.contains(" | ") && line.ends_with('^')).count();
+        let placed = said.lines().filter(|line| line.starts_with("atlas-cluster: FILE:"));
+        let columns =
+            placed.filter(|line| line.split(':').nth(3).is_some_and(|column| column.parse::<u32>().is_ok()));
+        assert_eq!((carets, columns.count()), (faults, faults), "{text}: {said}");
+        assert!(faults > 0 && said.matches("hint: ").count() >= faults, "{text}: {said}");
     }
 }

@@ -225,7 +225,10 @@ atlas-cluster: FILE:5:8: processor.name: `` is empty
 hint: allowed: 1 to 64 characters, none of them a control character; for example `name = \"bar\"`
 "),
     ("balance = 'spread'\nshare = true",
-r#"atlas-cluster: FILE:1: `balance = "spread"` does not go with `share` (from FILE:2)
+r#"atlas-cluster: FILE:1:1: `balance = "spread"` does not go with `share` (from FILE:2)
+  |
+1 | balance = 'spread'
+  | ^^^^^^^^^^^^^^^^^^
 hint: leave one of the two out: who spreads must have the port to himself
 "#),
     ("share = 1",
