@@ -1,6 +1,7 @@
 //! The command line: arguments and environment become one [`Invocation`].
 
 mod cli;
+mod papers;
 mod simulate;
 mod usage;
 
@@ -48,6 +49,13 @@ pub enum Command {
         /// Again and again.
         watch: bool,
     },
+    /// Show everything about the cluster.
+    Describe {
+        /// Of this worker or role alone, as given.
+        id: Option<String>,
+        /// As JSON.
+        json: bool,
+    },
     /// Show the meter table.
     Meters {
         /// As JSON.
@@ -89,6 +97,15 @@ pub enum Command {
         /// How many.
         amount: Scale,
     },
+    /// Tell whether a start would do.
+    Check(Check),
+    /// Send a signal to workers.
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// Workers and roles, as given; at least one.
+        ids: Vec<String>,
+    },
     /// Simulate a processor until interrupted.
     Simulate(Plan),
     /// Tell or change a parameter of a processor.
@@ -104,10 +121,32 @@ pub enum Command {
         /// The form of the answer.
         format: Option<control::Format>,
     },
+    /// Turn a PM2 ecosystem file into a configuration.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Which of its apps; without it the first.
+        app: Option<String>,
+    },
+    /// Print the service unit for this host.
+    Startup,
     /// Print the version.
     Version,
-    /// Print this text to standard output.
+    /// Print this text to standard output: help, a man page, completions.
     Help(String),
+}
+
+/// What `check` is asked: of the start that these flags and this file would make.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// As of [`Command::Start`].
+    pub overrides: Overrides,
+    /// As of [`Command::Start`].
+    pub file: Option<PathBuf>,
+    /// Print the values in force, and check nothing.
+    pub effective: bool,
+    /// Answer as JSON.
+    pub json: bool,
 }
 
 /// What of the process the meaning of arguments depends on.
@@ -129,7 +168,7 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
 
 fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation, UsageError> {
     let (argv, verb) = with_verb(argv)?;
-    if verb == "start" && argv.last().is_some_and(|last| last == "--") {
+    if ["start", "check"].contains(&&*verb) && argv.last().is_some_and(|last| last == "--") {
         return Err(usage::no_program());
     }
     let cli = match Cli::try_parse_from(argv) {
@@ -147,11 +186,20 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
     let runtime_dir = runtime_dir(cli.global.runtime_dir, around);
     let command = match cli.verb {
         Some(Verb::Version) => Command::Version,
+        Some(Verb::Completions { shell }) => Command::Help(papers::completions(&shell)?),
+        Some(Verb::Man { verb }) => Command::Help(papers::man(verb.as_deref())?),
         Some(Verb::Simulate(options)) => Command::Simulate(simulate::plan(&options)?),
         Some(Verb::Start(start)) => start_command(&start, around)?,
         None => start_command(&cli.start, around)?,
+        Some(Verb::Check(options)) => {
+            let (overrides, file) = source(&options.start, around)?;
+            Command::Check(Check { overrides, file, effective: options.effective, json: options.json })
+        }
         Some(Verb::List(show)) => Command::List { json: show.json, watch: show.watch },
+        Some(Verb::Describe { id, json }) => Command::Describe { id, json },
         Some(Verb::Meters(show)) => Command::Meters { json: show.json, watch: show.watch },
+        Some(Verb::Import { file, app }) => Command::Import { file, app },
+        Some(Verb::Startup) => Command::Startup,
         Some(Verb::Ping) => Command::Ping,
         Some(Verb::Wait { goal, timeout }) => Command::Wait { for_: goal, timeout: wait_timeout(&timeout)? },
         Some(Verb::Stop { now }) => Command::Stop { now },
@@ -164,10 +212,15 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         }
         Some(Verb::Set { of, value }) => param(order::Verb::Set, of, value, None),
         Some(Verb::Bump { of, value }) => param(order::Verb::Bump, of, value, None),
+        Some(Verb::Signal { name, ids }) => Command::Signal { signal: signal_of(&name)?, ids },
         Some(Verb::Scale { amount }) => Command::Scale { amount: scale_amount(&amount)? },
     };
     let runtime_dir = match command {
-        Command::Version | Command::Simulate(_) => runtime_dir.unwrap_or_default(),
+        Command::Version
+        | Command::Startup
+        | Command::Import { .. }
+        | Command::Help(_)
+        | Command::Simulate(_) => runtime_dir.unwrap_or_default(),
         _ => runtime_dir?,
     };
     Ok(Invocation { runtime_dir, log_level, command })
@@ -193,6 +246,15 @@ fn with_verb(mut argv: Vec<OsString>) -> Result<(Vec<OsString>, String), UsageEr
 
 fn start_command(start: &StartOptions, around: &Surroundings<'_>) -> Result<Command, UsageError> {
     refuse_options_to_come(start)?;
+    let (overrides, file) = source(start, around)?;
+    Ok(Command::Start(overrides, file))
+}
+
+/// Where a start finds its configuration: flags and environment, good in themselves, and the file.
+fn source(
+    start: &StartOptions,
+    around: &Surroundings<'_>,
+) -> Result<(Overrides, Option<PathBuf>), UsageError> {
     let mut overrides = Overrides::from_environment(around.lookup)?;
     for assignment in &start.set {
         overrides.set(assignment)?;
@@ -217,7 +279,7 @@ fn start_command(start: &StartOptions, around: &Surroundings<'_>) -> Result<Comm
     }
     overrides.check()?;
     let file = start.config.clone().or_else(|| variable("ATLAS_CLUSTER_CONFIG", around).map(PathBuf::from));
-    Ok(Command::Start(overrides, file))
+    Ok((overrides, file))
 }
 
 /// Refuses what is promised for a later version.
@@ -276,6 +338,16 @@ fn format_of(text: &str) -> Result<control::Format, UsageError> {
         .into_iter()
         .find(|format| format.name() == text)
         .ok_or_else(|| UsageError::value("--format", text, "is unknown", "allowed: val, pct, str".to_owned()))
+}
+
+fn signal_of(text: &str) -> Result<i32, UsageError> {
+    let hint = || {
+        format!(
+            "allowed: {}, with or without SIG, or a number; for example `signal USR1 0`",
+            sys::signal::names()
+        )
+    };
+    sys::signal::number(text).ok_or_else(|| UsageError::value("signal", text, "is no signal", hint()))
 }
 
 fn scale_amount(text: &str) -> Result<Scale, UsageError> {

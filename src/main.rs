@@ -65,6 +65,10 @@ fn run_command() -> u8 {
             drop(held);
             ended.unwrap_or_else(|trouble| report(&trouble))
         }
+        Command::Check(check) => {
+            let would = cli::Would { room: supervisor::room, program: supervisor::foreign::program_of };
+            cli::check(&check, &invocation.runtime_dir, &would)
+        }
         command => cli::run(&command, &invocation.runtime_dir),
     }
 }

@@ -5,6 +5,10 @@
 //! reads counters and levels for itself, so no answer ever waits for a worker. Unknown fields are ignored, so that
 //! a newer command line may talk to an older supervisor; an unknown verb is answered with an error.
 
+mod described;
+
+pub use described::{Above, Described, Kept, KeptSlot, MAX_STORED_NAMES, Signalled, Steering};
+
 use serde::{Deserialize, Serialize};
 
 /// Longest request, in bytes, its newline included.
@@ -28,14 +32,17 @@ pub struct Request {
     /// Version of the asker.
     #[serde(default)]
     pub version: String,
-    /// `ping`, `view`, `reload`, `upgrade`, `restart`, `scale` or `stop`.
+    /// `ping`, `view`, `describe`, `reload`, `upgrade`, `restart`, `scale`, `signal` or `stop`.
     pub verb: String,
-    /// `restart`: worker numbers or role names; empty means every worker.
+    /// `restart`, `signal`: worker numbers or role names; for `restart` empty means every worker.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
     /// `scale`: how many workers, as the user wrote it: `6`, `+2`, `-1`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub amount: String,
+    /// `signal`: its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
     /// `stop`: kill at once instead of draining.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub now: bool,
@@ -50,9 +57,15 @@ pub struct Answer {
     /// Why it was not done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Trouble>,
-    /// Answer to `view`.
+    /// Answer to `view`, and to `describe`, where the configuration in force is lent in place of the meter table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<Box<View>>,
+    /// Answer to `describe`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<Box<Described>>,
+    /// Answer to `signal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signalled: Option<Vec<Signalled>>,
     /// Answer to `reload` and `upgrade`, also when it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reload: Option<LastReload>,
@@ -104,7 +117,7 @@ pub struct Configured {
 /// One lent descriptor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Segment {
-    /// `table` or `ring`.
+    /// `table`, `ring` or `config`.
     pub name: String,
     /// For `ring`: the worker slot it counts for; retired slots too.
     #[serde(default)]

@@ -35,7 +35,13 @@ impl Starter {
     #[track_caller]
     fn take(&self) -> String {
         let mut buffer = [0; 4096];
-        let length = self.socket.recv(&mut buffer).expect("a message in time");
+        // A time-out lets no call begin anew that was interrupted (signal(7)).
+        let length = loop {
+            match self.socket.recv(&mut buffer) {
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                received => break received.expect("a message in time"),
+            }
+        };
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 

@@ -7,19 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Verbs that are promised for a later version.
-pub(super) const VERBS_TO_COME: &[&str] = &[
-    "describe",
-    "signal",
-    "logs",
-    "flush",
-    "monit",
-    "capture",
-    "check",
-    "import",
-    "startup",
-    "completions",
-    "man",
-];
+pub(super) const VERBS_TO_COME: &[&str] = &["logs", "flush", "monit", "capture"];
 
 /// Any number of UDP workers on one port: they restart and reload without losing a datagram.
 #[derive(Debug, Parser)]
@@ -29,7 +17,7 @@ pub(super) const VERBS_TO_COME: &[&str] = &[
     version,
     override_usage = "atlas-cluster [start] [OPTIONS] [-- PROGRAM ARGS…]\n       atlas-cluster COMMAND [OPTIONS]",
     after_help = "Without a command it starts a cluster in the foreground.\n\
-                  Any single value of the configuration can be given by --set, or in the environment: \
+                  Any key of the configuration can be given by --set, or in the environment: \
                   worker.watchdog is ATLAS_CLUSTER_WORKER_WATCHDOG.\n\n\
                   Example:\n  atlas-cluster --workers 4 --listen 0.0.0.0:3131"
 )]
@@ -103,9 +91,26 @@ pub(super) enum Verb {
     /// The workers at a glance
     #[command(after_help = "Example:\n  atlas-cluster list --json")]
     List(Show),
+    /// Everything about the cluster, or about one worker or role: processes, what is kept, limits, configuration
+    #[command(after_help = "Example:\n  atlas-cluster describe\n  atlas-cluster describe 2 --json")]
+    Describe {
+        /// A worker's number or a role's name; all of them if none is given
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+        /// As JSON (docs/schema/describe.json)
+        #[arg(long)]
+        json: bool,
+    },
     /// The meter table
     #[command(after_help = "Example:\n  atlas-cluster meters --watch")]
     Meters(Show),
+    /// Would it start here? OK, WARN and FAIL lines, each with the way out; takes the options of start
+    #[command(
+        override_usage = "atlas-cluster check [OPTIONS] [-- PROGRAM ARGS…]",
+        after_help = "Example:\n  atlas-cluster check --config /etc/atlas-cluster/atlas-cluster.toml\n  \
+                      atlas-cluster check --effective"
+    )]
+    Check(CheckOptions),
     /// Tell whether a cluster is running
     #[command(after_help = "Example:\n  atlas-cluster ping && echo running")]
     Ping,
@@ -160,6 +165,16 @@ pub(super) enum Verb {
         #[arg(value_name = "N|+N|-N", allow_negative_numbers = true)]
         amount: String,
     },
+    /// Send a signal to the processes of workers, through the supervisor, who knows which they are
+    #[command(after_help = "Example:\n  atlas-cluster signal USR1 0 2")]
+    Signal {
+        /// USR1, SIGUSR1 or 10
+        #[arg(value_name = "NAME", allow_negative_numbers = true)]
+        name: String,
+        /// Workers or roles
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+    },
     /// A processor to test against, until interrupted
     #[command(
         after_help = "A fault is KIND, KIND@TIME, KIND@TIME+DURATION or KIND+DURATION. Kinds: lockup, slow, half-open, \
@@ -195,9 +210,51 @@ pub(super) enum Verb {
         #[arg(allow_hyphen_values = true)]
         value: Option<String>,
     },
+    /// Turn a PM2 ecosystem file (JSON, or JavaScript where Node.js is) into a configuration
+    #[command(after_help = "Example:\n  atlas-cluster import ecosystem.config.js > atlas-cluster.toml")]
+    Import {
+        /// A JavaScript file is executed
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// One of several apps, by its name; without it the first
+        #[arg(long, value_name = "NAME")]
+        app: Option<String>,
+    },
+    /// Print the systemd unit for this host
+    #[command(after_help = "Example:\n  atlas-cluster startup > /etc/systemd/system/atlas-cluster.service")]
+    Startup,
+    /// What a shell needs to complete commands and options: bash, zsh, fish
+    #[command(
+        after_help = "Example:\n  atlas-cluster completions bash > /etc/bash_completion.d/atlas-cluster"
+    )]
+    Completions {
+        /// bash, zsh or fish
+        #[arg(value_name = "SHELL")]
+        shell: String,
+    },
+    /// The man page, of the whole or of a command; for `man -l -`, or a file
+    #[command(after_help = "Example:\n  atlas-cluster man reload | man -l -")]
+    Man {
+        /// A command
+        #[arg(value_name = "COMMAND")]
+        verb: Option<String>,
+    },
     /// Print the version
     #[command(after_help = "Example:\n  atlas-cluster version")]
     Version,
+}
+
+/// Options of check.
+#[derive(Debug, Args)]
+pub(super) struct CheckOptions {
+    #[command(flatten)]
+    pub(super) start: StartOptions,
+    /// Print the values in force, each with where it came from, and check nothing
+    #[arg(long)]
+    pub(super) effective: bool,
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// A parameter of a processor.

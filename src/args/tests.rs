@@ -76,12 +76,21 @@ fn every_verb_has_its_command() {
         ("scale -1", Command::Scale { amount: Scale::Down(1) }),
         ("scale -1 --runtime-dir /a", Command::Scale { amount: Scale::Down(1) }),
         ("scale --log-level debug -- -1", Command::Scale { amount: Scale::Down(1) }),
+        ("describe", Command::Describe { id: None, json: false }),
+        ("describe 2 --json", Command::Describe { id: Some("2".to_owned()), json: true }),
+        ("signal usr1 0", Command::Signal { signal: 10, ids: vec!["0".to_owned()] }),
+        (
+            "signal SIGKILL 0 link",
+            Command::Signal { signal: 9, ids: vec!["0".to_owned(), "link".to_owned()] },
+        ),
         ("get bar ZoneGain_0", param(Get, None, None)),
         ("get bar ZoneGain_0 --format pct --runtime-dir /a", param(Get, None, Some(Format::Pct))),
         ("set bar ZoneGain_0 -10", param(Set, Some("-10"), None)),
         ("set bar ZoneGain_0 -5% --runtime-dir /a", param(Set, Some("-5%"), None)),
         ("set bar ZoneGain_0 --runtime-dir /a", param(Set, None, None)),
         ("--runtime-dir /a bump bar ZoneGain_0 +3", param(Bump, Some("+3"), None)),
+        ("startup", Command::Startup),
+        ("import x.json --app a", Command::Import { file: "x.json".into(), app: Some("a".to_owned()) }),
         ("version", Command::Version),
         ("--version", Command::Version),
         ("-V", Command::Version),
@@ -186,7 +195,21 @@ fn a_processor_is_simulated_as_the_options_say() {
 
 #[test]
 fn help_version_and_simulate_need_no_runtime_directory() {
-    for line in ["simulate", "--help", "-h", "help", "list --help", "help list", "version", "--version"] {
+    for line in [
+        "simulate",
+        "man",
+        "man list",
+        "startup",
+        "import x",
+        "completions zsh",
+        "--help",
+        "-h",
+        "help",
+        "list --help",
+        "help list",
+        "version",
+        "--version",
+    ] {
         assert!(parsed_with(line, &[], false).is_ok(), "{line}");
     }
 }
@@ -253,7 +276,17 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
         ("scale 1 2", "unexpected argument '2'", "see 'atlas-cluster scale --help'"),
         ("--", "there is no program behind `--`", NO_PROGRAM),
         ("start --workers 2 --", "there is no program behind `--`", NO_PROGRAM),
-        ("describe 3", "`describe` is not in version NOW yet", VERBS),
+        ("describe 1 2", "unexpected argument '2'", "see 'atlas-cluster describe --help'"),
+        ("check --workers 0", "--workers: `0` is out of range", WORKERS),
+        ("check --", "there is no program behind `--`", NO_PROGRAM),
+        ("completions", "'completions' needs <SHELL>", "see 'atlas-cluster completions --help'"),
+        ("completions tcsh", "completions: `tcsh` is no shell that is known", SHELLS),
+        ("man lits", "unknown command 'lits'", "did you mean 'list'?"),
+        ("monit 3", "`monit` is not in version NOW yet", VERBS),
+        ("signal", "'signal' needs <NAME>", "see 'atlas-cluster signal --help'"),
+        ("signal HUP", "'signal' needs <ID>...", "see 'atlas-cluster signal --help'"),
+        ("signal BOO 0", "signal: `BOO` is no signal", SIGNALS),
+        ("signal 0 0", "signal: `0` is no signal", SIGNALS),
         ("--log-level debug logs --json", "`logs` is not in version NOW yet", VERBS),
         ("--daemon", "`--daemon` is not in version NOW yet", "leave it out, and let a service manager keep it in the background"),
         ("--share=2", "'--share' takes no value, but got '2'", "see 'atlas-cluster start --help'"),
@@ -327,5 +360,9 @@ const INACTIVITY: &str =
     "allowed: a duration of more than 0s up to a year, with its unit; for example `--inactivity 5m`";
 const FAULT: &str = "allowed: lockup, slow, half-open, garbage, reboot, rename, control-off, split, glued, crlf, each with \
                      @TIME and +DURATION; for example `--fault lockup@30s`";
+const SIGNALS: &str = "allowed: HUP, INT, QUIT, ILL, TRAP, ABRT, BUS, FPE, KILL, USR1, SEGV, USR2, PIPE, ALRM, TERM, STKFLT, CHLD, CONT, \
+                       STOP, TSTP, TTIN, TTOU, URG, XCPU, XFSZ, VTALRM, PROF, WINCH, IO, PWR, SYS, RTMIN to RTMAX, with or without \
+                       SIG, or a number; for example `signal USR1 0`";
+const SHELLS: &str = "allowed: bash, zsh, fish; for example `completions bash`";
 const NO_PROGRAM: &str = "name it: `atlas-cluster -- PROGRAM ARGS…`; without `--` the built-in worker runs";
-const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, simulate, get, set, bump, version";
+const VERBS: &str = "this version has start, list, describe, meters, check, ping, wait, stop, reload, upgrade, restart, scale, signal, simulate, get, set, bump, import, startup, completions, man, version";

@@ -189,7 +189,7 @@ impl Seat<'_> {
     }
 }
 
-fn state_style(state: &str) -> Style {
+pub(super) fn state_style(state: &str) -> Style {
     match state {
         "online" => Style::Green,
         "errored" | "waiting restart" | "degraded" => Style::Red,
@@ -198,7 +198,7 @@ fn state_style(state: &str) -> Style {
 }
 
 /// `SIGKILL 3m ago`, `code 1 12s ago`.
-fn last_exit(exit: &LastExit, now: Timestamp) -> String {
+pub(super) fn last_exit(exit: &LastExit, now: Timestamp) -> String {
     let how = match (&exit.signal, exit.code) {
         (Some(signal), _) => clean(signal),
         (None, Some(code)) => format!("code {code}"),
@@ -209,7 +209,7 @@ fn last_exit(exit: &LastExit, now: Timestamp) -> String {
     format!("{how} {} ago", coarse(Duration::try_from(now.duration_since(at)).unwrap_or_default()))
 }
 
-fn heading(cluster: &Cluster, look: &Look) -> String {
+pub(super) fn heading(cluster: &Cluster, look: &Look) -> String {
     let state = look.paint(state_style(&cluster.state), &clean(&cluster.state));
     let listen = cluster.listen.iter().map(|address| clean(address)).collect::<Vec<_>>().join(", ");
     let mut parts = vec![
@@ -355,7 +355,7 @@ pub(super) fn quarantine(list: &List, dir: &Path, look: &Look) -> String {
         + "\n"
 }
 
-fn who(stranger: &Stranger) -> String {
+pub(super) fn who(stranger: &Stranger) -> String {
     let name = stranger.name.as_deref().map_or_else(|| "a process".into(), clean);
     let pid = stranger.pid.map_or_else(|| "pid hidden".into(), |pid| format!("pid {pid}"));
     format!("{name} ({pid}, uid {})", stranger.uid)

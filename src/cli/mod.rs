@@ -3,8 +3,11 @@
 //!
 //! Standard output is for answers, standard error for errors.
 
+mod check;
 mod client;
+mod describe;
 mod error;
+mod import;
 mod json;
 mod list;
 mod list_text;
@@ -14,6 +17,7 @@ mod params;
 mod process;
 mod simulate;
 mod snapshot;
+mod startup;
 mod terminal;
 mod text;
 mod watch;
@@ -30,6 +34,7 @@ use std::path::Path;
 
 use crate::args::Command;
 use crate::exit::DONE;
+pub(crate) use check::{Would, check};
 use client::Client;
 use error::Error;
 
@@ -58,14 +63,18 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Upgrade { json } => return orders::reload(client, "upgrade", *json),
         Command::Restart { ids } => orders::restart(client, ids)?,
         Command::Scale { amount } => orders::scale(client, *amount)?,
+        Command::Describe { id, json } => describe::run(client, id.as_deref(), *json)?,
+        Command::Signal { signal, ids } => orders::signal(client, *signal, ids)?,
         Command::Simulate(plan) => simulate::run(plan)?,
         Command::Param { verb, processor, param, value, format } => {
             params::run(client, *verb, processor, param, value.as_deref(), *format)?;
         }
+        Command::Import { file, app } => import::run(file, app.as_deref())?,
+        Command::Startup => startup::run()?,
         Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Help(text) => terminal::print(text)?,
-        Command::Start(..) => {
-            return Err(Error::NotReached("`start` is not asked of a cluster that runs".into()));
+        Command::Start(..) | Command::Check(_) => {
+            return Err(Error::NotReached("this is not asked of a cluster that runs".into()));
         }
     }
     Ok(DONE)

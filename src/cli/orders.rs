@@ -1,4 +1,4 @@
-//! `ping`, `wait`, `stop`, `reload`, `upgrade`, `restart`, `scale`.
+//! `ping`, `wait`, `stop`, `reload`, `upgrade`, `restart`, `scale`, `signal`.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,6 +45,17 @@ pub(super) fn scale(client: &Client, amount: Scale) -> Result<(), Error> {
     let workers = workers.ok_or_else(|| client.garbage("scale", "there is no number of workers in it"))?;
     let bound = amount::bound(workers).filter(|_| reply.answer.cut).unwrap_or_default();
     print(&format!("scale done: {workers} worker{}{bound}\n", if workers == 1 { "" } else { "s" }))
+}
+
+/// Sends a signal, by its number, to the workers and roles that are named; says whom it reached.
+pub(super) fn signal(client: &Client, signal: i32, ids: &[String]) -> Result<(), Error> {
+    let request =
+        Request { verb: "signal".into(), signal: Some(signal), ids: ids.to_vec(), ..Request::default() };
+    let reply = client.order(request).map_err(|refusal| refusal.error)?;
+    let reached = reply.answer.signalled;
+    let reached = reached.ok_or_else(|| client.garbage("signal", "nobody is named in it"))?;
+    let whom: Vec<String> = reached.iter().map(|it| format!("{} pid {}", clean(&it.name), it.pid)).collect();
+    print(&format!("signal done: {} to {}\n", sys::wait::signal_name(signal), whom.join(", ")))
 }
 
 /// `reload --json`.

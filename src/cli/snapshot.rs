@@ -14,7 +14,10 @@ use super::client::{Client, Reply};
 use super::error::Error;
 use super::process::Usage;
 use crate::owners;
-use crate::wire::{Counts, List, Segment, Stranger, View};
+use crate::wire::{Counts, Described, List, Segment, Stranger, View};
+
+/// The most bytes of a configuration that are read: one of a file of 1 MiB, as JSON.
+const MAX_CONFIG: usize = 8 << 20;
 
 /// A lent segment, as words.
 pub(super) struct Lent(ReadOnly);
@@ -40,12 +43,35 @@ impl Snapshot {
     /// Asks for one.
     pub(super) fn take(client: &Client, patience: Duration) -> Result<Snapshot, Error> {
         let Reply { answer, fds } = client.ask("view", patience)?;
-        let Some(view) = answer.view else { return Err(client.garbage("view", "there is no view in it")) };
+        Snapshot::of(client, "view", answer.view, fds)
+    }
+
+    /// Asks for one that brings the configuration in force in place of the meter table, and for what is kept.
+    pub(super) fn described(client: &Client, patience: Duration) -> Result<(Snapshot, Described), Error> {
+        let Reply { answer, fds } = client.ask("describe", patience)?;
+        let snapshot = Snapshot::of(client, "describe", answer.view, fds)?;
+        let nothing = || client.garbage("describe", "there is no description in it");
+        Ok((snapshot, *answer.described.ok_or_else(nothing)?))
+    }
+
+    fn of(
+        client: &Client,
+        verb: &str,
+        view: Option<Box<View>>,
+        fds: Vec<OwnedFd>,
+    ) -> Result<Snapshot, Error> {
+        let view = view.ok_or_else(|| client.garbage(verb, "there is no view in it"))?;
         if fds.len() != view.segments.len() {
             let why = format!("it names {} descriptors and brought {}", view.segments.len(), fds.len());
-            return Err(client.garbage("view", why));
+            return Err(client.garbage(verb, why));
         }
         Ok(Snapshot { view: *view, fds })
+    }
+
+    /// The configuration in force, where it was brought.
+    pub(super) fn config(&self) -> Option<serde_json::Value> {
+        let (_, fd) = self.segments().find(|(segment, _)| segment.name == contract::CONFIG)?;
+        serde_json::from_slice(&sys::map::read_all(fd.as_fd(), MAX_CONFIG).ok()?).ok()
     }
 
     /// `list` as it is told to the world: with counters, memory, CPU and strangers.

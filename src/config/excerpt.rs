@@ -57,8 +57,16 @@ impl Excerpt {
         Self { line: source[..line_start].matches('\n').count() + 1, column: before + 1, text, carets }
     }
 
+    /// A line, counted from 1, without the blanks around it.
+    pub(super) fn of_line(source: &str, line: usize) -> Self {
+        let start: usize = source.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+        let text = source[start..].lines().next().unwrap_or_default();
+        let begin = start + text.len() - text.trim_start().len();
+        Self::new(source, &(begin..begin + text.trim().len()))
+    }
+
     /// The three lines that show the place, without a line break at the end.
-    pub(super) fn render(&self) -> String {
+    pub fn render(&self) -> String {
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
         format!("{gutter} |\n{number} | {}\n{gutter} | {}", self.text, self.carets)

@@ -54,8 +54,8 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key("worker.exp_backoff_max_delay", r#""15s""#, &config(DELAY, |c| &mut c.worker.exp_backoff_max_delay)),
     key("worker.max_memory_restart", r#""200M""#, &config(Optional(Size(1 << 20, u64::MAX)), |c| &mut c.worker.max_memory_restart)),
     key("worker.watchdog", r#""10s""#, &config(OrOff(SILENCE), |c| &mut c.worker.watchdog)),
-    key("worker.user", r#""atlas""#, &config(Optional(User), |c| &mut c.worker.user)),
-    key("worker.group", r#""atlas""#, &config(Optional(Group), |c| &mut c.worker.group)),
+    key("worker.user", "", &config(Optional(User), |c| &mut c.worker.user)),
+    key("worker.group", "", &config(Optional(Group), |c| &mut c.worker.group)),
     key("worker.cwd", r#""/srv/app""#, &config(Directory, |c| &mut c.worker.cwd)),
     key("worker.nice", "0", &config(Optional(Whole(-20, 19)), |c| &mut c.worker.nice)),
     key("worker.cpu_affinity", r#""auto""#, &config(Optional(CpuList), |c| &mut c.worker.cpu_affinity)),
@@ -65,7 +65,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key("worker.limit_as", r#""1G""#, &config(Optional(ANY_SIZE), |c| &mut c.worker.limits.address_space)),
     key("worker.limit_memlock", r#""8M""#, &config(Optional(ANY_SIZE), |c| &mut c.worker.limits.memlock)),
     key("worker.increment_var", r#""PORT""#, &config(Optional(Variable), |c| &mut c.worker.increment_var)),
-    key("worker.env", r#"{ KEY = "value" }"#, &config(Environment, |c| &mut c.worker.env)),
+    key("worker.env", r#"{ PORT = "3000" }"#, &config(Environment, |c| &mut c.worker.env)),
 
     key("processor", "", &config(Processors, |c| &mut c.processor)),
 
@@ -106,6 +106,11 @@ pub(super) trait Slot<T> {
         String::new()
     }
 
+    /// The value in `target` as one writes it in TOML; None if it has no form, or this key no value.
+    fn show(&self, _target: &mut T) -> Option<String> {
+        None
+    }
+
     /// Whether `allowed here:` names the key.
     fn listed(&self) -> bool {
         true
@@ -144,8 +149,8 @@ impl<K: Kind, T> Slot<T> for Field<K, T> {
         self.0.takes()
     }
 
-    fn in_environment(&self) -> bool {
-        self.0.scalar()
+    fn show(&self, target: &mut T) -> Option<String> {
+        self.0.show((self.1)(target))
     }
 }
 
@@ -156,6 +161,10 @@ impl<K: Kind, T> Slot<T> for FlagOnly<K, T> {
 
     fn takes(&self) -> String {
         self.0.takes()
+    }
+
+    fn show(&self, target: &mut T) -> Option<String> {
+        self.0.show(target)
     }
 
     fn listed(&self) -> bool {

@@ -2,7 +2,8 @@
 
 use super::fault::{Fault, Faults, refused, wrong_type};
 use super::types::{MAX_WORKERS, Program, usable_cpus};
-use super::value::{Value, is_digits};
+use super::units::{duration, in_units, parse_size, text};
+use super::value::Value;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -22,10 +23,8 @@ pub(super) trait Kind {
     /// What is allowed, as a noun phrase.
     fn takes(&self) -> String;
 
-    /// False for what can't be written in one variable.
-    fn scalar(&self) -> bool {
-        true
-    }
+    /// A value as one writes it in TOML; None for one that has no form, which is "off" by being absent.
+    fn show(&self, value: &Self::Output) -> Option<String>;
 }
 
 /// A number of workers, or "max".
@@ -84,6 +83,10 @@ impl Kind for Workers {
     fn takes(&self) -> String {
         format!("{}, or \"max\"", Whole(1, MAX_WORKERS).takes())
     }
+
+    fn show(&self, value: &u8) -> Option<String> {
+        Some(value.to_string())
+    }
 }
 
 impl Kind for Switch {
@@ -99,9 +102,13 @@ impl Kind for Switch {
     fn takes(&self) -> String {
         "true or false".to_owned()
     }
+
+    fn show(&self, value: &bool) -> Option<String> {
+        Some(value.to_string())
+    }
 }
 
-impl<T: Copy> Kind for OneOf<T> {
+impl<T: Copy + PartialEq> Kind for OneOf<T> {
     type Output = T;
 
     fn read(&self, value: &Value<'_>) -> Result<T, Faults> {
@@ -112,6 +119,10 @@ impl<T: Copy> Kind for OneOf<T> {
 
     fn takes(&self) -> String {
         self.0.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(" or ")
+    }
+
+    fn show(&self, value: &T) -> Option<String> {
+        self.0.iter().find(|(_, meant)| meant == value).map(|(word, _)| text(word))
     }
 }
 
@@ -132,6 +143,10 @@ impl<N: TryFrom<i128> + PartialOrd + std::fmt::Display> Kind for Whole<N> {
     fn takes(&self) -> String {
         format!("a whole number from {} to {}", self.0, self.1)
     }
+
+    fn show(&self, value: &N) -> Option<String> {
+        Some(value.to_string())
+    }
 }
 
 impl Kind for Span {
@@ -150,6 +165,10 @@ impl Kind for Span {
         let [least, most] = [self.0, self.1].map(humantime::format_duration);
         format!("a duration from {least} to {most}, with its unit")
     }
+
+    fn show(&self, value: &Duration) -> Option<String> {
+        Some(text(&duration(*value)))
+    }
 }
 
 impl Kind for OrOff {
@@ -161,6 +180,10 @@ impl Kind for OrOff {
 
     fn takes(&self) -> String {
         format!("{}, or \"0s\" for off", self.0.takes())
+    }
+
+    fn show(&self, value: &Option<Duration>) -> Option<String> {
+        Some(text(&duration(value.unwrap_or_default())))
     }
 }
 
@@ -185,6 +208,10 @@ impl Kind for Size {
             Size(least, most) => format!("a size from {} to {}", in_units(least), in_units(most)),
         }
     }
+
+    fn show(&self, value: &u64) -> Option<String> {
+        Some(text(&in_units(*value)))
+    }
 }
 
 impl<K: Kind> Kind for Optional<K> {
@@ -196,6 +223,10 @@ impl<K: Kind> Kind for Optional<K> {
 
     fn takes(&self) -> String {
         self.0.takes()
+    }
+
+    fn show(&self, value: &Option<K::Output>) -> Option<String> {
+        self.0.show(value.as_ref()?)
     }
 }
 
@@ -212,6 +243,10 @@ impl Kind for Address {
 
     fn takes(&self) -> String {
         "an IPv4 or IPv6 address, without a port".to_owned()
+    }
+
+    fn show(&self, value: &IpAddr) -> Option<String> {
+        Some(text(&value.to_string()))
     }
 }
 
@@ -234,6 +269,10 @@ impl Kind for Name {
     fn takes(&self) -> String {
         format!("1 to {} characters, none of them a control character", self.0)
     }
+
+    fn show(&self, value: &String) -> Option<String> {
+        Some(text(value))
+    }
 }
 
 impl Kind for Directory {
@@ -252,6 +291,10 @@ impl Kind for Directory {
 
     fn takes(&self) -> String {
         "an absolute path".to_owned()
+    }
+
+    fn show(&self, value: &Option<PathBuf>) -> Option<String> {
+        Some(text(&value.as_ref()?.to_string_lossy()))
     }
 }
 
@@ -282,6 +325,12 @@ impl Kind for Command {
 
     fn takes(&self) -> String {
         "a list of strings, the program first".to_owned()
+    }
+
+    fn show(&self, value: &Option<Program>) -> Option<String> {
+        let Program { name, arguments } = value.as_ref()?;
+        let words: Vec<String> = std::iter::once(name).chain(arguments).map(|word| text(word)).collect();
+        Some(format!("[{}]", words.join(", ")))
     }
 }
 
@@ -315,8 +364,10 @@ impl Kind for Environment {
         "a table of strings".to_owned()
     }
 
-    fn scalar(&self) -> bool {
-        false
+    fn show(&self, value: &BTreeMap<String, String>) -> Option<String> {
+        let pairs: Vec<String> =
+            value.iter().map(|(name, value)| format!("{} = {}", text(name), text(value))).collect();
+        Some(if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) })
     }
 }
 
@@ -324,29 +375,4 @@ impl Kind for Environment {
 fn parse_duration(value: &Value<'_>) -> Result<Duration, Faults> {
     let text = value.as_str().ok_or_else(|| wrong_type(value))?;
     humantime::parse_duration(text).map_err(|_| refused(value, "is not a duration"))
-}
-
-/// Bytes, or a number with K, M or G in powers of 1024. `Some(None)` is a size beyond `u64`.
-fn parse_size(text: &str) -> Option<Option<u64>> {
-    let (digits, shift) = match text.as_bytes().last()? {
-        b'K' => (&text[..text.len() - 1], 10),
-        b'M' => (&text[..text.len() - 1], 20),
-        b'G' => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    if !is_digits(digits) {
-        return None;
-    }
-    Some(digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift)))
-}
-
-/// A size as one would write it.
-fn in_units(bytes: u64) -> String {
-    match bytes.trailing_zeros() {
-        _ if bytes == 0 => "0".to_owned(),
-        30.. => format!("{}G", bytes >> 30),
-        20.. => format!("{}M", bytes >> 20),
-        10.. => format!("{}K", bytes >> 10),
-        _ => bytes.to_string(),
-    }
 }

@@ -3,6 +3,7 @@
 use super::fault::{Faults, refused, wrong_type};
 use super::kinds::Kind;
 use super::types::MAX_LISTEN;
+use super::units::text;
 use super::value::Value;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -34,6 +35,11 @@ impl Kind for Listen {
             }
         }
         if faults.is_empty() { Ok(addresses) } else { Err(faults) }
+    }
+
+    fn show(&self, value: &Vec<SocketAddr>) -> Option<String> {
+        let addresses: Vec<String> = value.iter().map(|address| text(&address.to_string())).collect();
+        Some(format!("[{}]", addresses.join(", ")))
     }
 
     fn takes(&self) -> String {

@@ -7,7 +7,8 @@
 //!                            origin.rs, excerpt.rs, suggest.rs ──▶ error.rs
 //! ```
 //!
-//! A new key is a field in `types.rs` and a row in `keys.rs`.
+//! A new key is a field in `types.rs`, a row in `keys.rs`, a line in docs/atlas-cluster.toml and one in
+//! docs/schema/config.json; the tests say what is missing.
 
 mod error;
 mod excerpt;
@@ -20,8 +21,10 @@ mod origin;
 mod overrides;
 mod processors;
 mod running;
+mod shown;
 mod suggest;
 mod types;
+mod units;
 mod value;
 mod walk;
 
@@ -32,6 +35,7 @@ pub use error::{ConfigError, Problem, Unreadable};
 pub use excerpt::Excerpt;
 pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
+pub use shown::{Shown, shown};
 pub use types::{
     Balance, Config, Cpus, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program,
     Worker, unchangeable, usable_cpus,
@@ -63,23 +67,29 @@ pub fn load(overrides: &Overrides, file: Option<&Path>) -> Result<Loaded, Config
     let mut config = Config::default();
     let settable = keys::KEYS.iter().filter(|key| key.slot.listed() || key.slot.in_environment());
     let mut origins: Origins = settable.map(|key| (key.path, Origin::Default)).collect();
-    if let Some(path) = &file {
-        read_text(path, &file::read(path)?, &mut config, &mut origins)?;
+    let text = file.as_deref().map(file::read).transpose()?;
+    if let (Some(path), Some(text)) = (&file, &text) {
+        read_text(path, text, &mut config, &mut origins)?;
     }
     overrides.apply(&mut config, &mut origins)?;
-    contradiction(&config, &origins)?;
+    contradiction(&config, &origins, text.as_deref().unwrap_or_default())?;
     processors::welcome_demo(&mut config);
     config.worker.settle_watchdog(origins.get("worker.watchdog") == Some(&Origin::Default));
     Ok(Loaded { config, file, origins })
 }
 
-/// Keys that are good by themselves, and not together.
-fn contradiction(config: &Config, origins: &Origins) -> Result<(), ConfigError> {
+/// Keys that are good by themselves, and not together; `text` is the file's.
+fn contradiction(config: &Config, origins: &Origins, text: &str) -> Result<(), ConfigError> {
     let origin = |key| origins.get(key).cloned().unwrap_or(Origin::Default);
     let worker = &config.worker;
     let mut problems = Vec::new();
     let mut found = |key, sentence: String, hint: &str| {
-        problems.push(Problem { origin: origin(key), excerpt: None, sentence, hint: hint.to_owned() });
+        let origin = origin(key);
+        let excerpt = match origin {
+            Origin::File { line, .. } => Some(Excerpt::of_line(text, line)),
+            Origin::Default | Origin::Environment(_) | Origin::Flag(_) => None,
+        };
+        problems.push(Problem { origin, excerpt, sentence, hint: hint.to_owned() });
     };
     if config.share && config.balance == Balance::Spread {
         let sentence = format!("`balance = \"spread\"` does not go with `share` (from {})", origin("share"));

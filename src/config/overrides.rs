@@ -26,8 +26,7 @@ struct Setting {
 }
 
 impl Overrides {
-    /// Reads `ATLAS_CLUSTER_<SECTION>_<KEY>` for every key that one variable can hold. An empty variable
-    /// is as good as none. `lookup` is the environment, so that tests can have one of their own.
+    /// Reads `ATLAS_CLUSTER_<SECTION>_<KEY>` for every key. An empty variable is as good as none. `lookup` is the environment, so that tests can have one of their own.
     ///
     /// # Errors
     /// A variable that is not UTF-8.

@@ -56,12 +56,21 @@ impl Kind for Processors {
         if faults.is_empty() { Ok(processors) } else { Err(faults) }
     }
 
-    fn takes(&self) -> String {
-        format!("at most {MAX_PROCESSORS} processors, each under a line [[processor]] of its own")
+    fn show(&self, value: &Vec<Processor>) -> Option<String> {
+        let mut tables = Vec::new();
+        for processor in value {
+            let mut processor = processor.clone();
+            let keys = PROCESSOR_KEYS.iter().filter_map(|key| {
+                let name = key.path.rsplit('.').next()?;
+                Some(format!("{name} = {}", key.slot.show(&mut processor)?))
+            });
+            tables.push(format!("{{ {} }}", keys.collect::<Vec<_>>().join(", ")));
+        }
+        Some(format!("[{}]", tables.join(", ")))
     }
 
-    fn scalar(&self) -> bool {
-        false
+    fn takes(&self) -> String {
+        format!("at most {MAX_PROCESSORS} processors, each under a line [[processor]] of its own")
     }
 }
 

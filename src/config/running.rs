@@ -3,6 +3,7 @@
 use super::fault::{Faults, refused, wrong_type};
 use super::kinds::{Kind, Whole};
 use super::types::{Account, Cpus};
+use super::units::text;
 use super::value::Value;
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid};
@@ -39,13 +40,17 @@ impl Kind for Asking {
     type Output = String;
 
     fn read(&self, value: &Value<'_>) -> Result<String, Faults> {
-        let text = value.as_str().ok_or_else(|| wrong_type(value))?;
-        let known = ASKING.contains(&text) && Signal::from_str(text).is_ok();
-        if known { Ok(text.to_owned()) } else { Err(refused(value, "is no signal to leave by")) }
+        let word = value.as_str().ok_or_else(|| wrong_type(value))?;
+        let known = ASKING.contains(&word) && Signal::from_str(word).is_ok();
+        if known { Ok(word.to_owned()) } else { Err(refused(value, "is no signal to leave by")) }
     }
 
     fn takes(&self) -> String {
         ASKING.join(", ")
+    }
+
+    fn show(&self, value: &String) -> Option<String> {
+        Some(text(value))
     }
 }
 
@@ -61,21 +66,29 @@ impl Kind for ExitCodes {
     fn takes(&self) -> String {
         "a list of exit codes, each a whole number from 0 to 255".to_owned()
     }
+
+    fn show(&self, value: &Vec<u8>) -> Option<String> {
+        Some(format!("{value:?}"))
+    }
 }
 
 impl Kind for Variable {
     type Output = String;
 
     fn read(&self, value: &Value<'_>) -> Result<String, Faults> {
-        let text = value.as_str().ok_or_else(|| wrong_type(value))?;
-        if text.is_empty() || text.contains(['=', '\0']) {
+        let word = value.as_str().ok_or_else(|| wrong_type(value))?;
+        if word.is_empty() || word.contains(['=', '\0']) {
             return Err(refused(value, "is not the name of a variable"));
         }
-        Ok(text.to_owned())
+        Ok(word.to_owned())
     }
 
     fn takes(&self) -> String {
         "the name of a variable".to_owned()
+    }
+
+    fn show(&self, value: &String) -> Option<String> {
+        Some(text(value))
     }
 }
 
@@ -83,12 +96,12 @@ impl Kind for CpuList {
     type Output = Cpus;
 
     fn read(&self, value: &Value<'_>) -> Result<Cpus, Faults> {
-        let text = value.as_str().ok_or_else(|| wrong_type(value))?;
-        if text == "auto" {
+        let word = value.as_str().ok_or_else(|| wrong_type(value))?;
+        if word == "auto" {
             return Ok(Cpus::OneEach);
         }
         let mut cpus: Vec<u16> = Vec::new();
-        for part in text.split(',') {
+        for part in word.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
             let bounds = first.trim().parse::<u16>().ok().zip(last.trim().parse::<u16>().ok());
             match bounds.filter(|&(first, last)| first <= last && last <= MAX_CPU) {
@@ -103,6 +116,13 @@ impl Kind for CpuList {
 
     fn takes(&self) -> String {
         "\"auto\" for one CPU each, or CPUs as \"0,2-3\"".to_owned()
+    }
+
+    fn show(&self, value: &Cpus) -> Option<String> {
+        Some(text(&match value {
+            Cpus::OneEach => "auto".to_owned(),
+            Cpus::These(cpus) => cpus.iter().map(u16::to_string).collect::<Vec<_>>().join(","),
+        }))
     }
 }
 
@@ -121,6 +141,10 @@ impl Kind for User {
 
     fn takes(&self) -> String {
         "the name or the number of a user".to_owned()
+    }
+
+    fn show(&self, value: &Account) -> Option<String> {
+        Some(text(&value.name))
     }
 }
 
@@ -144,6 +168,10 @@ impl Kind for Group {
 
     fn takes(&self) -> String {
         "the name or the number of a group".to_owned()
+    }
+
+    fn show(&self, value: &u32) -> Option<String> {
+        Some(text(&value.to_string()))
     }
 }
 

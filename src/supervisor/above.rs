@@ -6,19 +6,22 @@
 //! memo0 or memo1    what no segment tells      role0.seat     a role's segment
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
+mod found;
+
+use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::fs::FileExt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use contract::{Lent, Notify};
+use contract::Notify;
 use serde::{Deserialize, Serialize};
 
 use super::clock;
+use super::pulse::Pulse;
 use crate::core::{Slot, Tick};
-use crate::wire::LastReload;
+use crate::wire::{self, LastReload};
+
+pub(super) use found::{Found, beginning, is_bound_to};
 
 /// How long a store that has no room is left alone.
 const RETRY: Duration = Duration::from_millis(5);
@@ -26,8 +29,6 @@ const RETRY: Duration = Duration::from_millis(5);
 const MAX_WAITING: usize = 2304;
 /// Descriptors among them: the segments of 64 slots, the sockets of one, since no other begins before they are stored.
 pub(super) const MAX_KEEPING: usize = 96;
-/// How a segment begins, whatever it holds: magic, layout version, size.
-const HEAD: usize = 24;
 
 /// The line to the store. What it has no room for waits: the supervisor never does.
 pub(super) struct Above {
@@ -39,13 +40,20 @@ pub(super) struct Above {
     next_memo: Option<(Memo, OwnedFd)>,
     /// It was said that too much waits.
     told: bool,
+    /// READY=1 was said once.
+    was_ready: bool,
+    /// He wants to hear that we live.
+    pulse: Option<Pulse>,
 }
 
 #[derive(Debug)]
 enum Order {
     Keep(String, OwnedFd),
     Forget(String),
-    Ready,
+    /// With what it is ready for.
+    Ready(String),
+    /// Since when, by CLOCK_MONOTONIC.
+    Reloading(Duration),
     Stopping,
 }
 
@@ -81,15 +89,32 @@ pub(super) struct Scaled {
 
 impl Above {
     pub(super) fn new(line: Notify) -> Above {
-        Above { line, waiting: VecDeque::new(), memo: Memo::default(), next_memo: None, told: false }
+        Above {
+            line,
+            waiting: VecDeque::new(),
+            memo: Memo::default(),
+            next_memo: None,
+            told: false,
+            was_ready: false,
+            pulse: None,
+        }
     }
 
     /// The line to whoever started us, if he wants to hear.
     pub(super) fn from_environment() -> Above {
-        Above::new(Notify::from_environment().unwrap_or_else(|failure| {
+        let line = Notify::from_environment().unwrap_or_else(|failure| {
             log::warn!("whoever started us cannot be told how we are: {failure}");
             Notify::nobody()
-        }))
+        });
+        let pulse = Pulse::from_environment().filter(|_| line.is_heard());
+        Above { pulse, ..Above::new(line) }
+    }
+
+    /// WATCHDOG=1, if it is time. What has no room is as good as said: he has not read what he was told before.
+    pub(super) fn give_sign_of_life(&mut self) {
+        if self.pulse.as_mut().is_some_and(|pulse| pulse.beats(clock::now())) {
+            self.line.alive();
+        }
     }
 
     /// Gives it a duplicate to keep.
@@ -111,9 +136,31 @@ impl Above {
         }
     }
 
-    /// READY=1, after all that is to be kept so far.
-    pub(super) fn ready(&mut self) {
-        self.say(Order::Ready);
+    /// READY=1, after all that is to be kept so far; `status` says what for.
+    pub(super) fn ready(&mut self, status: String) {
+        self.was_ready = true;
+        self.waiting.retain(|order| !matches!(order, Order::Ready(_)));
+        self.say(Order::Ready(status));
+    }
+
+    /// It was said before an exec.
+    pub(super) fn was_ready_before(&mut self) {
+        self.was_ready = true;
+    }
+
+    /// RELOADING=1, once we were ready; READY=1 is to follow. Of those that wait the last is enough.
+    pub(super) fn reloading(&mut self) {
+        if self.was_ready {
+            self.waiting.retain(|order| !matches!(order, Order::Ready(_) | Order::Reloading(_)));
+            self.say(Order::Reloading(Duration::from_nanos(clock::now().0)));
+        }
+    }
+
+    /// READY=1 after RELOADING=1.
+    pub(super) fn reloaded(&mut self, status: String) {
+        if self.was_ready {
+            self.ready(status);
+        }
     }
 
     /// STOPPING=1.
@@ -174,7 +221,8 @@ impl Above {
             let sent = match (self.waiting.front(), &self.next_memo) {
                 (Some(Order::Keep(name, fd)), _) => self.line.try_store(name, fd.as_fd()),
                 (Some(Order::Forget(name)), _) => self.line.try_forget(name),
-                (Some(Order::Ready), _) => self.line.try_ready(),
+                (Some(Order::Ready(status)), _) => self.line.try_ready(status),
+                (Some(Order::Reloading(since)), _) => self.line.try_reloading(*since),
                 (Some(Order::Stopping), _) => self.line.try_stopping(),
                 (None, Some((memo, fd))) => self.line.try_store(&memo.name(), fd.as_fd()),
                 (None, None) => return,
@@ -204,6 +252,15 @@ impl Above {
         }
     }
 
+    /// As `describe` tells it.
+    pub(super) fn description(&self) -> wire::Above {
+        wire::Above {
+            heard: self.line.is_heard(),
+            waiting: self.waiting.len() as u64,
+            watchdog_ms: self.pulse.as_ref().map(|pulse| pulse.wanted().as_millis() as u64),
+        }
+    }
+
     /// Something of this slot has yet to be handed over.
     pub(super) fn lacks(&self, slot: Slot) -> bool {
         let its = name(slot, "");
@@ -217,7 +274,9 @@ impl Above {
 
     /// When there is something to be done without an event.
     pub(super) fn deadline(&self) -> Option<Tick> {
-        (!self.is_idle()).then(|| clock::now().after(RETRY))
+        let retry = (!self.is_idle()).then(|| clock::now().after(RETRY));
+        let pulse = self.pulse.as_ref().map(Pulse::deadline);
+        retry.into_iter().chain(pulse).min()
     }
 }
 
@@ -240,94 +299,6 @@ impl Memo {
     fn name(&self) -> String {
         format!("memo{}", self.serial % 2)
     }
-}
-
-/// What lay in the store, by name: of a supervisor that died.
-pub(super) struct Found(BTreeMap<String, Vec<OwnedFd>>);
-
-impl Found {
-    /// Nothing was there.
-    #[cfg(test)]
-    pub(super) fn nothing() -> Found {
-        Found(BTreeMap::new())
-    }
-
-    /// Takes over what sd_listen_fds(3) describes, if it is meant for this process.
-    ///
-    /// # Errors
-    /// When one that is promised is not open.
-    pub(super) fn from_environment() -> io::Result<Found> {
-        let variable = |name: &str| std::env::var(name).unwrap_or_default();
-        let ours = variable("LISTEN_PID") == std::process::id().to_string();
-        let count = variable("LISTEN_FDS").parse().unwrap_or(0);
-        if !ours || count == 0 {
-            return Ok(Found(BTreeMap::new()));
-        }
-        let (names, first) = (variable("LISTEN_FDNAMES"), sys::process::FIRST_FD as RawFd);
-        let names = names.split(':').chain(std::iter::repeat("unknown"));
-        let mut found: BTreeMap<String, Vec<OwnedFd>> = BTreeMap::new();
-        for (name, fd) in names.zip(sys::fds::inherited(first, count)?) {
-            found.entry(name.to_owned()).or_default().push(fd);
-        }
-        Ok(Found(found))
-    }
-
-    /// The descriptor of that name; of several, the first.
-    pub(super) fn take(&mut self, name: &str) -> Option<OwnedFd> {
-        let mut fds = self.0.remove(name)?;
-        (!fds.is_empty()).then(|| fds.swap_remove(0))
-    }
-
-    /// The segment of that name, if it is one that this version knows; any other is not needed any more.
-    pub(super) fn take_segment(&mut self, name: &str, lent: &Lent, above: &mut Above) -> Option<OwnedFd> {
-        let fd = self.take(name)?;
-        let known = is_laid_out_as(fd.as_fd(), lent);
-        if !known {
-            log::warn!("`{name}` in the store is laid out in another way: it begins anew");
-            above.forget(name.to_owned());
-        }
-        known.then_some(fd)
-    }
-
-    /// The memo in force: the newest of all, since a supervisor may have died before it forgot the one before. What
-    /// lies under the other name is left over.
-    pub(super) fn take_memo(&mut self) -> Option<Memo> {
-        let read = |fd: &OwnedFd| {
-            let mut text = vec![0; sys::map::size(fd.as_fd()).ok()?];
-            File::from(sys::fds::duplicate(fd).ok()?).read_exact_at(&mut text, 0).ok()?;
-            serde_json::from_slice::<Memo>(&text).ok()
-        };
-        let memos = ["memo0", "memo1"].iter().filter_map(|&name| self.0.get(name)).flatten();
-        let newest = memos.filter_map(read).max_by_key(|memo| memo.serial)?;
-        self.0.remove(&newest.name());
-        Some(newest)
-    }
-
-    /// Those of our names that nobody took.
-    pub(super) fn leftovers(&self) -> Vec<String> {
-        let ours = |name: &&String| {
-            name.ends_with(".seat") || name.contains(".udp") || name.starts_with("memo") || *name == "table"
-        };
-        self.0.keys().filter(ours).cloned().collect()
-    }
-}
-
-/// How this version begins a fresh segment of that kind.
-pub(super) fn beginning(lent: &Lent) -> Vec<u8> {
-    let mut head = (lent.head)();
-    head.truncate(HEAD);
-    head
-}
-
-/// Size and beginning are those that this version gives a fresh one.
-pub(super) fn is_laid_out_as(fd: BorrowedFd<'_>, lent: &Lent) -> bool {
-    let expected = beginning(lent);
-    let mut found = vec![0; expected.len()];
-    let mut read = || {
-        File::from(sys::fds::duplicate(fd)?).read_exact_at(&mut found, 0)?;
-        sys::map::size(fd)
-    };
-    read().is_ok_and(|bytes| bytes == lent.bytes) && found == expected
 }
 
 /// `worker3.seat`, `worker3.udp0`, `role0.seat`.

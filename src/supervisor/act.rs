@@ -79,7 +79,7 @@ impl Shell {
                 }
             }
             News::Silent { slot, run } => self.blames.note_silence(slot, run),
-            News::AllOnline => self.kept.above.ready(),
+            News::AllOnline => self.kept.above.ready(self.status()),
             News::ReloadCommitted(_) => {
                 self.size_buffers();
                 self.rebalance();

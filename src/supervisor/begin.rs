@@ -29,11 +29,12 @@ impl Shell {
     /// A cluster in which nothing runs yet.
     pub(super) fn begin(start: Start, roles: &'static Roles) -> Result<Shell, Trouble> {
         // Before anything is opened: from then on a number may be ours.
-        let found = Found::from_environment().map_err(|e| not_passed(&e))?;
+        let mut found = Found::from_environment().map_err(|e| not_passed(&e))?;
         let source = Source { overrides: start.overrides, file: start.file };
         let loaded = source.load().map_err(|e| config_trouble(&e))?;
         // A reload finds the same file again, wherever the working directory is by then.
         let source = Source { file: loaded.file, ..source };
+        found.set_bound_aside(&loaded.config)?;
         let room = Room::make(loaded.config.listen.len());
         room.refuse(loaded.config.workers).map_or(Ok(()), Err)?;
         let runtime = RuntimeDir::claim(&start.runtime_dir)?;
@@ -58,6 +59,7 @@ impl Shell {
         let signals = signals(poll.registry())?;
         let plan = generations::plan(&config, roles);
         let workers = roles.of_workers(&config);
+        let bound_for_us = found.bound_for_us();
         let memo = found.take_memo().unwrap_or_default();
         let mut kept = Kept::new(roles, &config, &mut found, Above::from_environment())?;
         kept.recall_dropped(&memo.dropped);
@@ -66,7 +68,9 @@ impl Shell {
         let scaled_before = memo.scaled(config.workers);
         let generations = Generations::new(config, memo.generation)?;
         let bound = kept.bound_slots();
-        if bound > 0 && memo.stopped {
+        if bound_for_us > 0 {
+            log::info!("whoever started us has bound {bound_for_us} sockets for us: they are taken up");
+        } else if bound > 0 && memo.stopped {
             log::info!(
                 "{bound} slots lie in the store since the stop: their sockets and counters are taken up"
             );

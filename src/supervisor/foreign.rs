@@ -3,7 +3,7 @@
 //! The slot's sockets and its store lie from descriptor 3 on already: the supervisor lays them out so, and a socket that
 //! was made here has taken the place held open for it. Whatever else is open closes at exec.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -16,6 +16,7 @@ use nix::libc::{EACCES, ENOENT};
 use nix::unistd::{AccessFlags, eaccess};
 
 use super::launcher;
+use crate::config::Config;
 
 /// What stands in the worker slots where the configuration names a program.
 pub(crate) static ROLE: Role =
@@ -68,23 +69,38 @@ fn pass_on(descriptors: &[OwnedFd]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The file of a program: as it is if there is a `/` in the name, else the first in PATH that can be executed.
+/// Where the program of a configuration would be found, or why it could not be run.
+pub(crate) fn program_of(config: &Config) -> Result<PathBuf, String> {
+    let worker = &config.worker;
+    let name = worker.program.as_ref().map_or("", |program| &program.name);
+    let path = worker.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
+    let here = worker.cwd.clone().or_else(|| std::env::current_dir().ok()).unwrap_or_default();
+    find_in(name, &path.unwrap_or_else(|| USUAL_PATH.into()), &here).map_err(|failure| failure.what)
+}
+
+/// The file of a program, for a process whose environment and working directory are the worker's already.
 fn find(name: &str) -> Result<PathBuf, Failure> {
     let path = std::env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
+    find_in(name, &path, &std::env::current_dir().unwrap_or_default())
+}
+
+/// As it is if there is a `/` in the name, else the first in `path` that can be executed; what is relative counts from
+/// `here`.
+fn find_in(name: &str, path: &OsStr, here: &Path) -> Result<PathBuf, Failure> {
     if name.contains('/') {
-        let file = Path::new(name);
-        return executable(file).map(|()| file.to_owned()).map_err(|why| {
+        let file = here.join(name);
+        return executable(&file).map(|()| file).map_err(|why| {
             let mut failure = cannot_run(name, &why);
-            if let (true, Ok(folder)) = (file.is_relative(), std::env::current_dir()) {
-                failure.what.push_str(&format!("; the working directory is {}", folder.display()));
+            if Path::new(name).is_relative() {
+                failure.what.push_str(&format!("; the working directory is {}", here.display()));
             }
             failure
         });
     }
     let mut why = io::Error::from_raw_os_error(ENOENT);
-    for folder in std::env::split_paths(&path) {
+    for folder in std::env::split_paths(path) {
         // An empty entry is the working directory.
-        let file = if folder.as_os_str().is_empty() { Path::new(".").join(name) } else { folder.join(name) };
+        let file = here.join(folder).join(name);
         match executable(&file) {
             Ok(()) => return Ok(file),
             Err(e) if e.raw_os_error() == Some(EACCES) => why = e,

@@ -194,7 +194,8 @@ fn bind_after_orphans(socket: &Socket, address: SocketAddr) -> io::Result<()> {
 
 /// Open to our own group, closed to a thief: one member without SO_REUSEADDR shuts out everybody who brings it.
 fn seal(socket: &Socket, slot: u8) -> io::Result<()> {
-    if slot == 0 { socket.set_reuse_port(true) } else { socket.set_reuse_address(false) }
+    socket.set_reuse_address(false)?; // slot 0 has it where the socket was bound by whoever started the cluster
+    if slot == 0 { socket.set_reuse_port(true) } else { Ok(()) }
 }
 
 /// Why the port could not be bound, and who is on it.

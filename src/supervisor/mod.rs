@@ -20,6 +20,7 @@ mod children;
 mod clock;
 mod closing;
 mod control;
+mod describe;
 mod desk;
 mod ears;
 pub(crate) mod foreign;
@@ -35,11 +36,13 @@ mod news;
 mod notify;
 mod orders;
 mod place;
+mod pulse;
 mod quarantine;
 pub(crate) mod resume;
 mod runtime;
 mod settle;
 mod sharing;
+mod signalling;
 mod store;
 pub(crate) mod upgrade;
 mod view;
@@ -56,7 +59,7 @@ use nix::sys::signal::SigSet;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 use signal_hook_mio::v1_0::Signals;
 
-use crate::config::Overrides;
+use crate::config::{Config, Overrides};
 use crate::core::{Action, Event, Fleet, Run, Slot, Tick, Verdict};
 use crate::exit;
 use crate::roles::Roles;
@@ -114,6 +117,11 @@ pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
         }
         Verdict::NeverOnline(failure) => Err(shell.first_start_failed(failure)),
     }
+}
+
+/// Why there is no room for the workers of a configuration, if there is none.
+pub(crate) fn room(config: &Config) -> Option<Trouble> {
+    Room::make(config.listen.len()).refuse(config.workers)
 }
 
 fn cannot_start(why: &io::Error) -> Trouble {
@@ -226,6 +234,7 @@ impl Shell {
             self.look_at_memory();
             self.judge_deadlines();
             self.advance_upgrade();
+            self.kept.above.give_sign_of_life();
         }
     }
 

@@ -32,6 +32,13 @@ impl Shell {
                 }
                 Err(e) => self.refuse(client, format!("the view cannot be lent: {e}"), None, exit::FAILED),
             },
+            "describe" => match self.description() {
+                Ok((answer, descriptors)) => self.control.answer(client, answer, descriptors),
+                Err(e) => {
+                    self.refuse(client, format!("what there is cannot be lent: {e}"), None, exit::FAILED)
+                }
+            },
+            "signal" => self.signal_slots(client, request),
             "reload" => self.order_reload(Asker::Client(client)),
             "upgrade" => self.order_upgrade(Asker::Client(client)),
             "restart" => self.order_restart(client, &request.ids),
@@ -52,7 +59,7 @@ impl Shell {
         }
     }
 
-    fn refuse(&mut self, client: Client, message: String, hint: Option<String>, exit: u8) {
+    pub(super) fn refuse(&mut self, client: Client, message: String, hint: Option<String>, exit: u8) {
         let error = Some(Trouble { message, hint, exit });
         self.control.answer(client, Answer { error, ..Answer::default() }, Vec::new());
     }
@@ -99,6 +106,7 @@ impl Shell {
                 self.last_reload =
                     Some(LastReload { result: "running".into(), generation: generation.0, error: None });
                 self.remember();
+                self.kept.above.reloading();
                 let ticket = self.desk.open(Errand::Reload(generation), askers);
                 self.events.push_back(Event::Order(ticket, Order::Reload { generation, plan }));
             }
@@ -110,6 +118,7 @@ impl Shell {
                     generation: self.fleet.generation().0,
                     error: Some(first_line),
                 };
+                self.kept.above.reloading();
                 self.finish_reload(&askers, report, Some(&trouble));
             }
         }
@@ -119,6 +128,7 @@ impl Shell {
         let answer = Answer { reload: Some(report.clone()), error: error.cloned(), ..Answer::default() };
         self.last_reload = Some(report);
         self.remember();
+        self.kept.above.reloaded(self.status());
         self.tell_askers(askers, &answer);
     }
 
@@ -160,7 +170,7 @@ impl Shell {
         }
     }
 
-    fn slot_named(&self, id: &str) -> Option<Slot> {
+    pub(super) fn slot_named(&self, id: &str) -> Option<Slot> {
         let slots = self.fleet.slots().map(|view| view.slot);
         slots.into_iter().find(|&slot| match slot {
             Slot::Worker(number) => id == number.to_string(),
@@ -168,7 +178,7 @@ impl Shell {
         })
     }
 
-    fn slots_there_are(&self) -> String {
+    pub(super) fn slots_there_are(&self) -> String {
         let slots: Vec<String> = self
             .fleet
             .slots()
@@ -261,6 +271,18 @@ impl Shell {
             }
             Errand::Restart | Errand::Stop => {
                 self.tell_askers(&askers, &Answer { error: trouble, ..Answer::default() });
+            }
+        }
+    }
+
+    /// How we are, for whoever started us: as `systemctl status` shows it.
+    pub(super) fn status(&self) -> String {
+        let (workers, generation) = (news::workers(self.fleet.wanted()), self.fleet.generation().0);
+        let listen = super::view::join(self.kept.listen());
+        match self.last_reload.as_ref().and_then(|last| Some((&last.result, last.error.as_ref()?))) {
+            None => format!("{workers} on UDP {listen}, generation {generation}"),
+            Some((how, why)) => {
+                format!("{workers} on UDP {listen}, generation {generation}; last reload {how}: {why}")
             }
         }
     }

@@ -87,6 +87,7 @@ impl Shell {
         let runtime = RuntimeDir::claimed_before(frozen.runtime_dir.0, fds.take(frozen.runtime_lock)?);
         let mut above = Above::from_environment();
         above.go_on_from(&frozen.memo);
+        above.was_ready_before(); // we are replaced at a steady moment
         let generations = Generations::thaw(frozen.generations, &mut fds)?;
         let in_force = generations.get(frozen.fleet.generation());
         let config = in_force.map(|made| made.config.clone()).unwrap_or_default();

@@ -3,30 +3,52 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::{Shell, clock};
 use crate::core::{ClusterState, Slot, SlotView, Status};
 use crate::wire::{Cluster, Configured, Counts, Heir, List, RoleRow, Segment, View, Worker};
 
+/// What is lent with an answer.
+#[derive(Default)]
+pub(super) struct Loan {
+    segments: Vec<Segment>,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Loan {
+    /// Adds a duplicate of a segment.
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        slot: Option<u8>,
+        fd: BorrowedFd<'_>,
+        bytes: usize,
+    ) -> io::Result<()> {
+        self.descriptors.push(sys::fds::duplicate(fd)?);
+        self.segments.push(Segment { name: name.into(), slot, bytes: bytes as u64 });
+        Ok(())
+    }
+}
+
 impl Shell {
-    /// The view, and the descriptors it names.
+    /// The view, and the descriptors it names: what all share, and the rings.
     pub(super) fn view(&self) -> io::Result<(View, Vec<OwnedFd>)> {
-        let (mut segments, mut descriptors) = (Vec::new(), Vec::new());
-        let mut lend = |segment: &super::kept::Segment, name: &str, slot: Option<u8>| {
-            let fd: BorrowedFd<'_> = segment.read_only();
-            descriptors.push(sys::fds::duplicate(fd.as_fd())?);
-            segments.push(Segment { name: name.into(), slot, bytes: segment.bytes() as u64 });
-            io::Result::Ok(())
-        };
+        let mut loan = Loan::default();
         for segment in self.kept.shared() {
-            lend(segment, segment.name(), None)?;
+            loan.add(segment.name(), None, segment.read_only(), segment.bytes())?;
         }
+        self.view_with(loan)
+    }
+
+    /// A view that lends `loan` before the rings.
+    pub(super) fn view_with(&self, mut loan: Loan) -> io::Result<(View, Vec<OwnedFd>)> {
         for (slot, kept) in self.kept.slots() {
             if let (Slot::Worker(number), Some(seat)) = (slot, &kept.seat) {
-                lend(seat, "ring", Some(number))?;
+                loan.add("ring", Some(number), seat.read_only(), seat.bytes())?;
             }
         }
+        let Loan { segments, descriptors } = loan;
         let frozen = self.generations.get(self.fleet.generation());
         let processors = frozen.into_iter().flat_map(|frozen| &frozen.config.processor);
         let view = View {

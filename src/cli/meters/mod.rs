@@ -6,6 +6,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::client::{Client, PATIENCE};
@@ -27,6 +28,12 @@ pub(super) fn run(client: &Client, as_json: bool, again: bool) -> Result<(), Err
     let seen = Seen::new(client, &Snapshot::take(client, PATIENCE)?)?;
     let look = Look::now();
     print(&if as_json { json::whole(&seen.meters()) } else { draw::listing(&seen.meters(), &look) })
+}
+
+/// Each processor that is known, with the state of its connection.
+pub(super) fn connections(client: &Client) -> Result<Vec<(IpAddr, &'static str)>, Error> {
+    let meters = Seen::new(client, &Snapshot::take(client, PATIENCE)?)?.meters();
+    Ok(meters.processors.iter().map(|processor| (processor.address, processor.connection)).collect())
 }
 
 /// A table, and what the supervisor said of its processors.

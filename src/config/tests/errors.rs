@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 /// A file, and everything that is said about it.
 #[rustfmt::skip]
-const TABLE: &[(&str, &str)] = &[
+pub(super) const TABLE: &[(&str, &str)] = &[
     ("# a comment\n[worker]\nexp_backof_restart_delay = \"100ms\"\n",
 r#"atlas-cluster: FILE:3:1: unknown key `exp_backof_restart_delay` in [worker]
   |
@@ -171,12 +171,12 @@ atlas-cluster: FILE:5:9: worker.env: `A=` is not the name of a variable
   |
 5 | env = { 'A=' = 'x', B = 2 }
   |         ^^^^
-hint: allowed: a table of strings; for example `env = { KEY = "value" }`
+hint: allowed: a table of strings; for example `env = { PORT = "3000" }`
 atlas-cluster: FILE:5:25: worker.env: the integer `2` has the wrong type
   |
 5 | env = { 'A=' = 'x', B = 2 }
   |                         ^
-hint: allowed: a table of strings; for example `env = { KEY = "value" }`
+hint: allowed: a table of strings; for example `env = { PORT = "3000" }`
 "#),
     ("[[processor]]\nnmae = 'a'\naddress = '10.0.0.1:5321'\ntcp_port = 0",
 r#"atlas-cluster: FILE:1:1: a [[processor]] has no `name`
@@ -225,7 +225,10 @@ atlas-cluster: FILE:5:8: processor.name: `` is empty
 hint: allowed: 1 to 64 characters, none of them a control character; for example `name = \"bar\"`
 "),
     ("balance = 'spread'\nshare = true",
-r#"atlas-cluster: FILE:1: `balance = "spread"` does not go with `share` (from FILE:2)
+r#"atlas-cluster: FILE:1:1: `balance = "spread"` does not go with `share` (from FILE:2)
+  |
+1 | balance = 'spread'
+  | ^^^^^^^^^^^^^^^^^^
 hint: leave one of the two out: who spreads must have the port to himself
 "#),
     ("share = 1",

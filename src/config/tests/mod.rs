@@ -1,5 +1,6 @@
 //! The configuration as a whole: real files in, values or exact words out.
 
+mod documents;
 mod errors;
 mod files;
 mod overrides;

@@ -32,7 +32,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 }
 
 #[test]
-fn every_scalar_key_has_a_variable() {
+fn variables_are_read_by_their_names() {
     let overrides = environment(&[
         ("ATLAS_CLUSTER_LISTEN", "[::]:3131, 0.0.0.0:4000"),
         ("ATLAS_CLUSTER_RECEIVE_BUFFER", "1M"),

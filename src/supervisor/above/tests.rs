@@ -17,7 +17,7 @@ fn line() -> (Above, UnixDatagram) {
 /// Until nothing takes more.
 fn fill(above: &mut Above) {
     while above.is_idle() {
-        above.ready();
+        above.ready(String::new());
     }
     above.waiting.clear();
 }
@@ -29,7 +29,7 @@ fn said(above: &mut Above, starter: &UnixDatagram) -> Vec<String> {
         above.flush();
         let Ok(length) = starter.recv(&mut buffer) else { return said };
         let text = String::from_utf8_lossy(&buffer[..length]).replace('\n', " ");
-        said.extend((text != "READY=1").then_some(text));
+        said.extend((!text.starts_with("READY=1")).then_some(text));
     }
 }
 
@@ -75,8 +75,8 @@ fn the_newest_memo_is_in_force_wherever_it_lies_and_the_other_name_is_left_over(
         sys::map::segment("memo", &text, text.len(), true).unwrap()
     };
     let mut found = Found::nothing();
-    found.0.insert("memo1".into(), vec![memo_of(5, 50), memo_of(7, 70), memfd()]);
-    found.0.insert("memo0".into(), vec![memo_of(4, 40), memo_of(6, 60)]);
+    found.named.insert("memo1".into(), vec![memo_of(5, 50), memo_of(7, 70), memfd()]);
+    found.named.insert("memo0".into(), vec![memo_of(4, 40), memo_of(6, 60)]);
     let newest = found.take_memo().unwrap();
     assert_eq!((newest.generation, found.leftovers()), (70, vec!["memo0".to_owned()]));
     // The next one takes that name only when it is free, and the one in force goes after that, whole.
@@ -135,4 +135,23 @@ fn what_waits_is_bounded_and_what_takes_itself_back_is_not_said() {
     assert_eq!((above.waiting.len(), above.told), (MAX_WAITING, true));
     let keeps = said(&mut above, &starter).iter().filter(|text| text.contains("=k")).count();
     assert_eq!(keeps, MAX_KEEPING);
+}
+
+#[test]
+fn of_reloads_that_wait_the_last_is_told_and_that_it_is_over() {
+    let (mut above, starter) = line();
+    above.reloading();
+    assert!(above.is_idle(), "nobody is told before we were ready");
+    fill(&mut above);
+    for _ in 0..3 {
+        above.reloading();
+        above.reloaded("two workers".into());
+    }
+    let waiting: Vec<bool> = above.waiting.iter().map(|order| matches!(order, Order::Ready(_))).collect();
+    assert_eq!(waiting, [false, true], "{:?}", above.waiting);
+    let before = clock::now();
+    let said = said(&mut above, &starter);
+    let since =
+        said[0].strip_prefix("RELOADING=1 MONOTONIC_USEC=").and_then(|micros| micros.parse::<u64>().ok());
+    assert!(said.len() == 1 && since.is_some_and(|since| since <= before.0 / 1000), "{said:?}");
 }

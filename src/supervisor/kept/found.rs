@@ -1,15 +1,12 @@
 //! What a supervisor that died left in the store above us, taken up.
 
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 
-use contract::{Role, SEAT, SOCKET};
-use socket2::{SockRef, Type};
-
-use super::super::above::{self, Found};
+use super::super::above::{self, Found, is_bound_to};
 use super::{Kept, KeptSlot, Segment};
 use crate::core::{Run, Slot};
+use contract::{Role, SEAT, SOCKET};
 
 impl Kept {
     /// A slot of which something was found: its segment, and its sockets if those of every slot below were found too.
@@ -36,23 +33,31 @@ impl Kept {
         if kept.sockets.iter().any(Option::is_none) {
             kept.sockets.fill_with(|| None);
             names.into_iter().for_each(|name| self.above.forget(name));
+            if follows {
+                self.take_bound(slot, &mut kept, found)?;
+            }
         }
         // Whoever read here may have left a batch unfinished.
         kept.unfinished = kept.seat.as_ref().map(|_| Run(0));
+        // Of a slot whose sockets were bound for us nobody made one.
+        if let (None, Some(lent), true) = (&kept.seat, role.seat, kept.sockets.iter().any(Option::is_some)) {
+            kept.seat = Some(Segment::new(lent, name, &mut self.above)?);
+        }
         if kept.seat.is_some() || kept.sockets.iter().any(Option::is_some) {
             self.slots.insert(slot, kept);
         }
         self.learn_ports();
         Ok(())
     }
-}
 
-/// A UDP socket at that address; with port 0, at any port of it.
-fn is_bound_to(socket: &OwnedFd, address: SocketAddr) -> bool {
-    let socket = SockRef::from(socket);
-    let kind = socket.r#type().is_ok_and(|kind| kind == Type::DGRAM);
-    let found = socket.local_addr().ok().and_then(|found| found.as_socket());
-    kind && found.is_some_and(|found| {
-        found.ip() == address.ip() && found.port() != 0 && [0, found.port()].contains(&address.port())
-    })
+    /// The next sockets that were bound for us, one for each address: not all addresses need have one.
+    fn take_bound(&mut self, slot: Slot, kept: &mut KeptSlot, found: &mut Found) -> io::Result<()> {
+        for (i, (socket, address)) in kept.sockets.iter_mut().zip(&self.listen).enumerate() {
+            *socket = found.take_bound(*address);
+            if let Some(fd) = socket {
+                self.above.keep(above::name(slot, &format!("{SOCKET}{i}")), fd.as_fd())?;
+            }
+        }
+        Ok(())
+    }
 }

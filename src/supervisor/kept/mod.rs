@@ -65,6 +65,17 @@ impl KeptSlot {
         self.sockets.get_mut(index)
     }
 
+    /// Its sockets that are there, by the number of the listen address.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = (usize, BorrowedFd<'_>)> {
+        let there = self.sockets.iter().enumerate();
+        there.filter_map(|(index, socket)| Some((index, socket.as_ref()?.as_fd())))
+    }
+
+    /// What its processes gave up to be kept.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// What waits in all the slot's sockets, and what the kernel threw away.
     pub(super) fn queue(&self) -> (u64, u64) {
         let queues = self.sockets.iter().flatten().filter_map(|fd| sys::group::queue(fd.as_fd()).ok());
@@ -251,8 +262,10 @@ impl Kept {
     /// With port 0: the ports that slot 0 was given, for those that follow.
     pub(super) fn learn_ports(&mut self) {
         let Some(first) = self.slots.get(&Slot::Worker(0)) else { return };
-        for (address, fd) in self.listen.iter_mut().zip(first.sockets.iter().flatten()) {
-            address.set_port(port_of(fd.as_fd()).unwrap_or(address.port()));
+        for (address, socket) in self.listen.iter_mut().zip(&first.sockets) {
+            if let Some(fd) = socket {
+                address.set_port(port_of(fd.as_fd()).unwrap_or(address.port()));
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! A piece of memory that the supervisor makes and lends, and never maps.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use contract::Lent;
 
@@ -29,6 +29,11 @@ impl Segment {
 
     pub(in super::super) fn bytes(&self) -> usize {
         self.lent.bytes
+    }
+
+    /// Of the description that is written through.
+    pub(in super::super) fn number(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 
     pub(in super::super) fn name(&self) -> &'static str {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 use sys::fds::Wait;
 
@@ -67,12 +68,20 @@ impl Notify {
         self.send("READY=1", &[], Wait::ForRoom);
     }
 
-    /// As [`Notify::ready`], but never waiting for room.
+    /// As [`Notify::ready`], with a STATUS, but never waiting for room.
     ///
     /// # Errors
     /// As [`Notify::try_store`].
-    pub fn try_ready(&self) -> io::Result<()> {
-        self.try_send("READY=1", &[])
+    pub fn try_ready(&self, status: &str) -> io::Result<()> {
+        self.try_send(&format!("READY=1\nSTATUS={}", one_line(status)), &[])
+    }
+
+    /// `RELOADING=1`, since that time of CLOCK_MONOTONIC; never waiting for room.
+    ///
+    /// # Errors
+    /// As [`Notify::try_store`].
+    pub fn try_reloading(&self, since: Duration) -> io::Result<()> {
+        self.try_send(&format!("RELOADING=1\nMONOTONIC_USEC={}", since.as_micros()), &[])
     }
 
     /// `X_BOUND=1`: every socket of the slot is bound.

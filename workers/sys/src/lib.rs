@@ -10,4 +10,5 @@ pub mod fds;
 pub mod group;
 pub mod map;
 pub mod process;
+pub mod signal;
 pub mod wait;

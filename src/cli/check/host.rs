@@ -1,0 +1,184 @@
+//! What the host must allow: buffers, memory, descriptors, a folder, a program, a kernel.
+
+use std::fs::{self, File};
+use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use nix::unistd::{AccessFlags, eaccess, geteuid};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::report::{Line, Report};
+use super::{Config, Would};
+use crate::exit::{FAILED, PORT, USAGE};
+use crate::roles::ROLES;
+use crate::wire::PID_FILE;
+
+/// The oldest kernel that has all that is used.
+const OLDEST: (u32, u32) = (5, 11);
+
+/// A line for each limit, and one for the program.
+pub(super) fn examine(report: &mut Report, config: &Config, would: &Would) {
+    report.add(receive_buffer(config));
+    if let Some(seat) = ROLES.of_workers(config).seat {
+        report.add(locked_memory(seat.bytes));
+    }
+    report.add(match (would.room)(config) {
+        None => Line::ok("descriptors", format!("enough for {} workers", config.workers)),
+        Some(trouble) => {
+            let hint = trouble.hint.unwrap_or_default();
+            Line::fail("descriptors", trouble.message, hint, trouble.exit)
+        }
+    });
+    if let Some(program) = &config.worker.program {
+        report.add(match (would.program)(config) {
+            Ok(file) => Line::ok("program", format!("{}: {}", program.name, file.display())),
+            Err(why) => {
+                let hint = "install it, make it executable (chmod +x), or name it by its whole path";
+                Line::fail("program", why, hint, FAILED)
+            }
+        });
+    }
+    if let Some(folder) = config.worker.cwd.as_ref().filter(|folder| !folder.is_dir()) {
+        let what = format!("worker.cwd {} is no directory", folder.display());
+        report.add(Line::fail("program", what, "make it, or name another one", FAILED));
+    }
+}
+
+/// The kernel is asked for one, as it will be for each worker.
+fn receive_buffer(config: &Config) -> Line {
+    const NAME: &str = "receive buffer";
+    let wanted = config.receive_buffer;
+    let asked = || {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM.cloexec(), Some(Protocol::UDP))?;
+        sys::group::receive_buffer(socket.as_fd(), u32::try_from(wanted).unwrap_or(u32::MAX))
+    };
+    match asked() {
+        // Of 1 GiB the kernel grants a byte less.
+        Ok(granted) if u64::from(granted) + 1 >= wanted => {
+            Line::ok(NAME, format!("{wanted} bytes for each worker"))
+        }
+        Ok(granted) => {
+            let what = format!("the kernel grants {granted} of the {wanted} bytes of receive_buffer");
+            let hint = format!(
+                "sysctl -w net.core.rmem_max={wanted}, and a line `net.core.rmem_max = {wanted}` in /etc/sysctl.d"
+            );
+            Line::warn(NAME, what, hint)
+        }
+        Err(why) => {
+            Line::warn(NAME, format!("cannot be asked for: {why}"), format!("is {} up?", Ipv4Addr::LOCALHOST))
+        }
+    }
+}
+
+fn locked_memory(bytes: usize) -> Line {
+    const NAME: &str = "locked memory";
+    match sys::map::may_lock(bytes) {
+        Ok(()) => Line::ok(NAME, format!("{bytes} bytes for each worker")),
+        Err(why) => {
+            let what =
+                format!("a worker cannot lock its {bytes} bytes of received datagrams in memory: {why}");
+            Line::warn(
+                NAME,
+                what,
+                "LimitMEMLOCK=64M in the unit, or `ulimit -l`: without it, want of memory can cost a datagram",
+            )
+        }
+    }
+}
+
+/// The kernel's version.
+pub(super) fn kernel(report: &mut Report) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    report.add(judge_kernel(release.trim()));
+}
+
+fn judge_kernel(release: &str) -> Line {
+    const NAME: &str = "kernel";
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().ok());
+    match (numbers.next().flatten(), numbers.next().flatten()) {
+        (Some(major), Some(minor)) if (major, minor) >= OLDEST => Line::ok(NAME, format!("Linux {release}")),
+        (Some(_), Some(_)) => {
+            let what = format!("Linux {release} is too old");
+            Line::fail(NAME, what, format!("it must be {}.{} or newer", OLDEST.0, OLDEST.1), FAILED)
+        }
+        _ => {
+            let hint = format!("it must be {}.{} or newer: `uname -r`", OLDEST.0, OLDEST.1);
+            Line::warn(NAME, format!("its version cannot be read: `{release}`"), hint)
+        }
+    }
+}
+
+/// Whether a cluster that does not answer holds the directory, or it cannot be used; and the exit code of that.
+pub(super) fn folder(folder: &Path) -> Result<(), (String, u8)> {
+    let Ok(found) = fs::metadata(folder) else {
+        let above = folder.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("/"));
+        let writable = eaccess(above, AccessFlags::W_OK | AccessFlags::X_OK);
+        return writable.map_err(|why| (format!("it cannot be made in {}: {why}", above.display()), USAGE));
+    };
+    let (owner, us) = (found.uid(), geteuid().as_raw());
+    match () {
+        () if !found.is_dir() => Err(("it is no directory".into(), USAGE)),
+        () if is_locked(&folder.join(PID_FILE)) => {
+            Err(("a cluster holds it, and does not answer".into(), PORT))
+        }
+        () if owner != us => Err((format!("it belongs to uid {owner}, and we are uid {us}"), USAGE)),
+        () if found.mode() & 0o1002 == 0o1002 => Err(("everybody may write there".into(), USAGE)),
+        () => Ok(()),
+    }
+}
+
+/// Whether a supervisor has the lock on its pid file; looked at without taking it.
+fn is_locked(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let mut lock = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::Status;
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_kernel_is_old_enough_or_not() {
+        for (release, status) in [
+            ("6.18.0-rc1", Status::Ok),
+            ("5.11.0", Status::Ok),
+            ("5.10.0-28-amd64", Status::Fail),
+            ("4.19.0", Status::Fail),
+            ("10.0", Status::Ok),
+            ("", Status::Warn),
+            ("next", Status::Warn),
+        ] {
+            assert_eq!(judge_kernel(release).status, status, "{release}");
+        }
+    }
+
+    #[test]
+    fn a_folder_can_be_used_or_says_why_not() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(folder(place.path()), Ok(()));
+        assert_eq!(folder(&place.path().join("to/be/made")), Ok(()));
+        let file = place.path().join("pid");
+        fs::write(&file, "1\n").unwrap();
+        assert_eq!(folder(&file), Err(("it is no directory".into(), USAGE)));
+        assert_eq!(folder(place.path()), Ok(()), "a pid file that nobody holds");
+        let held = File::options().write(true).open(&file).unwrap();
+        let seat = contract::Seat::try_take(held.as_fd()).unwrap();
+        assert_eq!(folder(place.path()).unwrap_err().1, PORT);
+        drop(seat);
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        assert_eq!(folder(place.path()), Err(("everybody may write there".into(), USAGE)));
+    }
+}

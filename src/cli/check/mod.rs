@@ -1,0 +1,139 @@
+//! `check`: would it start here? A line for each thing that must be so, with the way out where it is not.
+//!
+//! Nothing is started and nothing stays: a port is bound for a moment where nobody is on it, a processor is connected to
+//! for a moment where no cluster has the connection.
+
+mod effective;
+mod host;
+mod port;
+mod processors;
+mod report;
+
+use std::path::{Path, PathBuf};
+
+use super::client::{Client, PATIENCE};
+use super::error::Error;
+use super::snapshot::Snapshot;
+use super::terminal::{Look, print};
+use super::{ErrorKind, complain, json};
+use crate::args::Check;
+use crate::config::{Config, ConfigError, Loaded, load, unchangeable};
+use crate::exit::{DONE, PORT, USAGE};
+use crate::wire::Trouble;
+use report::{Line, Report};
+
+/// What the supervisor knows of starting, asked without starting anything.
+pub(crate) struct Would {
+    /// Why there is no room for so many workers, if there is none.
+    pub(crate) room: fn(&Config) -> Option<Trouble>,
+    /// Where the configured program lies, or why it cannot be run.
+    pub(crate) program: fn(&Config) -> Result<PathBuf, String>,
+}
+
+/// Checks, and answers the exit code.
+pub(crate) fn check(check: &Check, dir: &Path, would: &Would) -> u8 {
+    let answered = if check.effective { effective::run(check) } else { examine(check, dir, would) };
+    match answered {
+        Ok(code) => code,
+        Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => DONE,
+        Err(error) => {
+            complain(&error.report());
+            error.exit()
+        }
+    }
+}
+
+fn examine(check: &Check, dir: &Path, would: &Would) -> Result<u8, Error> {
+    let mut report = Report::default();
+    let client = Client::new(dir);
+    let loaded = load(&check.overrides, check.file.as_deref());
+    let running = runtime_dir(&mut report, &client);
+    match &loaded {
+        Ok(loaded) => {
+            configuration(&mut report, loaded, running.as_ref());
+            port::examine(&mut report, &loaded.config, running.as_ref());
+            host::examine(&mut report, &loaded.config, would);
+            processors::examine(&mut report, &loaded.config, running.as_ref(), &client);
+        }
+        Err(error) => refused(&mut report, error),
+    }
+    host::kernel(&mut report);
+    print(&if check.json { json::whole(&report) } else { report.draw(&Look::now()) })?;
+    Ok(report.exit())
+}
+
+/// A cluster that runs in the runtime directory.
+struct Running {
+    /// Pid of its supervisor.
+    pid: u32,
+    /// What it is bound to.
+    listen: Vec<String>,
+    /// What it runs by; None if it does not tell.
+    config: Option<Config>,
+}
+
+fn configuration(report: &mut Report, loaded: &Loaded, running: Option<&Running>) {
+    let file =
+        loaded.file.as_ref().map_or_else(|| "no file: defaults".into(), |file| file.display().to_string());
+    let old = running.and_then(|running| running.config.as_ref());
+    report.add(match old.and_then(|old| unchangeable(old, &loaded.config)) {
+        None => Line::ok("configuration", file),
+        Some(key) => {
+            let why =
+                format!("{file}: the cluster that runs here has another `{key}`, which no reload can change");
+            Line::fail("configuration", why, "stop it and start it again, or change that back", USAGE)
+        }
+    });
+}
+
+/// Each problem is a line.
+fn refused(report: &mut Report, error: &ConfigError) {
+    let ConfigError::Invalid { problems } = error else {
+        return report.add(Line::fail("configuration", error.to_string(), error.hint(), USAGE));
+    };
+    for problem in problems {
+        let place =
+            problem.excerpt.as_ref().map(|excerpt| format!("\n{}", excerpt.render())).unwrap_or_default();
+        report.add(Line::fail("configuration", format!("{problem}{place}"), &problem.hint, USAGE));
+    }
+}
+
+/// Whether somebody runs there already, or could.
+fn runtime_dir(report: &mut Report, client: &Client) -> Option<Running> {
+    const NAME: &str = "runtime directory";
+    let shown = client.dir().display();
+    let taken = "stop it with `atlas-cluster stop`, or choose another --runtime-dir";
+    let (list, config) = match Snapshot::described(client, PATIENCE) {
+        Ok((snapshot, _)) => {
+            let config = snapshot.config().and_then(|config| serde_json::from_value(config).ok());
+            (snapshot.view.list, config)
+        }
+        Err(Error::Refused(_)) => match Snapshot::take(client, PATIENCE) {
+            Ok(snapshot) => (snapshot.view.list, None),
+            Err(error) => {
+                report.add(Line::fail(NAME, error.to_string(), taken, PORT));
+                return None;
+            }
+        },
+        Err(Error::NotRunning { .. }) => {
+            report.add(match host::folder(client.dir()) {
+                Ok(()) => Line::ok(NAME, format!("{shown}: nobody runs there")),
+                Err((why, exit)) => {
+                    let hint = if exit == PORT { taken } else { "choose one of your own with --runtime-dir" };
+                    Line::fail(NAME, format!("{shown}: {why}"), hint, exit)
+                }
+            });
+            return None;
+        }
+        Err(error) => {
+            report.add(Line::fail(NAME, format!("a cluster runs there: {error}"), taken, PORT));
+            return None;
+        }
+    };
+    let (pid, version) = (list.cluster.pid, list.cluster.version);
+    let what =
+        format!("{shown}: a cluster runs there already, pid {pid}, version {}", super::text::clean(&version));
+    let hint = "`atlas-cluster reload` gives it this configuration; a second one needs another --runtime-dir";
+    report.add(Line::warn(NAME, what, hint));
+    Some(Running { pid, listen: list.cluster.listen, config })
+}

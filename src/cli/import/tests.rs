@@ -1,0 +1,176 @@
+//! Ecosystem files in, configurations that can be loaded and exact notes out.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::read;
+use super::translate::{Imported, translate};
+use crate::config::{Config, Overrides, load};
+
+#[track_caller]
+fn imported(ecosystem: &Value) -> Imported {
+    translate(ecosystem, None, Path::new("/srv/app")).unwrap()
+}
+
+/// What our own reader makes of the outcome.
+#[track_caller]
+fn loaded(imported: &Imported) -> Config {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &imported.toml).unwrap();
+    match load(&Overrides::default(), Some(file.path())) {
+        Ok(loaded) => loaded.config,
+        Err(error) => panic!("{}\n{}", error.render(), imported.toml),
+    }
+}
+
+fn words(config: &Config) -> Vec<&str> {
+    let program = config.worker.program.as_ref().expect("a program");
+    std::iter::once(&program.name).chain(&program.arguments).map(String::as_str).collect()
+}
+
+#[test]
+fn a_typical_app_becomes_a_configuration_that_does_the_same() {
+    let imported = imported(&json!({"apps": [{
+        "name": "meters", "script": "server.js", "args": "--port 3131 --name 'two words'", "node_args": ["--max-old-space-size=200"],
+        "instances": 4, "exec_mode": "cluster", "env": {"NODE_ENV": "production", "PORT": 8080, "ON": true},
+        "listen_timeout": 8000, "kill_timeout": "3s", "min_uptime": "5000", "max_restarts": 10,
+        "exp_backoff_restart_delay": 100, "max_memory_restart": "300M", "watch": false, "autorestart": true
+    }]}));
+    let config = loaded(&imported);
+    assert_eq!(config.workers, 4);
+    let expected = ["node", "--max-old-space-size=200", "server.js", "--port", "3131", "--name", "two words"];
+    assert_eq!(words(&config), expected);
+    let worker = &config.worker;
+    assert_eq!((worker.cwd.as_deref(), worker.wait_ready), (Some(Path::new("/srv/app")), false));
+    assert_eq!(
+        (worker.listen_timeout, worker.kill_timeout),
+        (Duration::from_secs(8), Duration::from_secs(3))
+    );
+    assert_eq!((worker.min_uptime, worker.max_restarts), (Duration::from_secs(5), 10));
+    assert_eq!(worker.exp_backoff_restart_delay, Duration::from_millis(100));
+    assert_eq!(worker.max_memory_restart, Some(300 << 20));
+    let env: Vec<_> = worker.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(env, ["NODE_ENV=production", "ON=true", "PORT=8080"]);
+    assert_eq!(imported.notes.len(), 2, "what every import has to do: {:#?}", imported.notes);
+}
+
+#[test]
+fn what_pm2_does_by_default_is_what_comes_out() {
+    for (app, program, workers) in [
+        (json!({"script": "a.py"}), vec!["python3", "a.py"], 1),
+        (json!([{"script": "./serve", "instances": "3"}]), vec!["./serve"], 3),
+        (
+            json!({"apps": {"script": "serve", "interpreter": "none", "args": ["a b", 7]}}),
+            vec!["serve", "a b", "7"],
+            1,
+        ),
+        (json!({"script": "a.txt", "exec_interpreter": "cat"}), vec!["cat", "a.txt"], 1),
+    ] {
+        let config = loaded(&imported(&app));
+        assert_eq!((words(&config), config.workers), (program, workers), "{app}");
+        assert_eq!(config.worker.max_restarts, 16, "PM2's own");
+    }
+    for instances in [json!("max"), json!(0)] {
+        let imported = imported(&json!({"script": "a.js", "instances": instances, "cwd": "../other"}));
+        assert!(
+            imported.toml.contains("workers = \"max\"\n")
+                && imported.toml.contains("cwd = \"/srv/app/../other\"\n")
+        );
+    }
+}
+
+#[test]
+fn what_has_no_counterpart_is_told_with_what_to_use() {
+    let imported = imported(&json!({
+        "apps": [
+            {"name": "a", "script": "a.js", "watch": ["src"], "cron_restart": "0 3 * * *", "autorestart": false, "wait_ready": true,
+             "out_file": "/var/log/a", "uid": "www", "env": {"X": [1]}, "env_staging": {"A": "b"}, "restart_delay": 4000,
+             "instances": -1, "kill_timeout": 0, "treekill": false, "colour": "blue", "increment_var": "PORT"},
+            {"name": "b", "script": "b.js"}
+        ],
+        "deploy": {"production": {}}
+    }));
+    let config = loaded(&imported);
+    let delays = (config.worker.exp_backoff_restart_delay, config.worker.exp_backoff_max_delay);
+    assert_eq!(delays, (Duration::from_secs(4), Duration::from_secs(4)), "the same each time");
+    for beginning in [
+        "watch: for development",
+        "cron_restart: a systemd timer",
+        "autorestart: whoever ends",
+        "wait_ready: process.send",
+        "out_file: the workers' output",
+        "uid: start the cluster as that user",
+        "env.X: a variable is text",
+        "env_staging: a configuration for each",
+        "restart_delay: it holds after unstable",
+        "instances = -1: `workers",
+        "kill_timeout: `kill_timeout` is a duration",
+        "treekill: what is left",
+        "colour: not known",
+        "increment_var: take a base",
+        "app `b`: a cluster of its own",
+        "deploy: your own",
+    ] {
+        let found = imported
+            .notes
+            .iter()
+            .filter(|note| note.starts_with(&format!("not imported: {beginning}")))
+            .count();
+        assert_eq!(found, 1, "{beginning:?} in {:#?}", imported.notes);
+    }
+    assert_eq!(imported.notes.len(), 16 + 2, "{:#?}", imported.notes);
+}
+
+#[test]
+fn one_of_several_is_chosen_by_its_name_and_nonsense_is_refused() {
+    let two = json!({"apps": [{"name": "a", "script": "a.js"}, {"name": "b", "script": "b.js"}]});
+    let folder = Path::new("/srv");
+    let second = translate(&two, Some("b"), folder).unwrap();
+    assert!(
+        second.toml.starts_with("# b, imported from PM2.\n") && second.toml.contains("b.js"),
+        "{}",
+        second.toml
+    );
+    for (ecosystem, app, why) in [
+        (&two, Some("c"), "there is no app `c`; there are: a, b"),
+        (&json!({"apps": []}), None, "there is no app in it"),
+        (&json!(7), None, "there is no app in it"),
+        (&json!({"apps": [{"name": "a"}]}), None, "the app has no `script`"),
+    ] {
+        assert_eq!(translate(ecosystem, app, folder).unwrap_err(), why);
+    }
+}
+
+#[test]
+fn javascript_is_asked_what_it_exports_and_json_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+        read::ecosystem(&folder.path().join(name))
+    };
+    let expected = json!({"apps": [{"script": "a.js"}]});
+    for (name, text) in [
+        ("a.json", r#"{"apps": [{"script": "a.js"}]}"#),
+        (
+            "a.config.js",
+            "console.log('hello'); module.exports = { apps: [{ script: ['a', 'js'].join('.') }] }",
+        ),
+        (
+            "a.mjs",
+            "export default { apps: [{ script: 'a.js', after: undefined }] }; setInterval(() => 0, 1000)",
+        ),
+    ] {
+        assert_eq!(file(name, text).unwrap(), expected, "{name}");
+    }
+    for (name, text, why) in [
+        ("b.json", "// a comment\n{}", "is no JSON: "),
+        ("b.js", "throw new Error('no')", "it says nothing that is JSON"),
+        ("b.yaml", "apps: []", "YAML is not read"),
+    ] {
+        let error = file(name, text).unwrap_err();
+        assert!(error.to_string().contains(why) && error.hint().is_some(), "{error}");
+    }
+    assert_eq!(read::ecosystem(&folder.path().join("none.js")).unwrap_err().exit(), 2);
+}

@@ -1,0 +1,388 @@
+//! From PM2's names to ours: an ecosystem file in, a configuration and notes out.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+/// What came of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Imported {
+    /// The configuration.
+    pub(super) toml: String,
+    /// What has no counterpart, and what to use; one line each.
+    pub(super) notes: Vec<String>,
+}
+
+/// What is said of a PM2 key that has no counterpart.
+const ELSEWHERE: &[(&[&str], &str)] = &[
+    (
+        &["watch", "ignore_watch", "watch_options", "watch_delay"],
+        "for development: `watchexec -- atlas-cluster reload`, or entr; a reload loses nothing",
+    ),
+    (&["cron_restart", "cron"], "a systemd timer, or cron, that runs `atlas-cluster reload`"),
+    (
+        &["autorestart", "stop_exit_codes"],
+        "whoever ends is started again; what runs once is a job for systemd-run or cron",
+    ),
+    (
+        &[
+            "out_file",
+            "output",
+            "out",
+            "error_file",
+            "error",
+            "err_file",
+            "log_file",
+            "log",
+            "combine_logs",
+            "merge_logs",
+            "log_date_format",
+            "time",
+            "log_type",
+            "disable_logs",
+        ],
+        "the workers' output goes where the cluster's goes: under systemd to the journal (`journalctl -u atlas-cluster`)",
+    ),
+    (
+        &["pid_file", "pid"],
+        "`atlas-cluster list --json` tells every pid; the supervisor's is in RUNTIME_DIR/pid",
+    ),
+    (
+        &["user", "uid", "username", "gid"],
+        "start the cluster as that user: `User=` in the unit of `atlas-cluster startup`",
+    ),
+    (&["instance_var"], "the number of the worker is in NODE_APP_INSTANCE, PM2's own default"),
+    (&["increment_var"], "take a base from the environment and add NODE_APP_INSTANCE to it"),
+    (&["treekill"], "what is left of a worker's process group is always killed with it"),
+    (&["shutdown_with_message"], "a worker is told to leave by SIGTERM"),
+    (&["port"], "write it into `env`, if the program reads it; UDP sockets come as descriptor 3 on"),
+    (&["namespace", "append_env_to_name"], "one cluster has one runtime directory: that is its name"),
+    (&["post_update"], "your deployment runs it, before `atlas-cluster reload`"),
+    (&["filter_env"], "`UnsetEnvironment=` in the unit, or `env -u NAME atlas-cluster …`"),
+    (&["node_version"], "name that Node.js by its whole path in worker.program"),
+    (&["kill_retry_time"], "SIGKILL comes once, after kill_timeout, to the whole process group"),
+];
+/// PM2 keys that mean nothing here, or what happens anyway.
+const NOTHING: &[&str] = &[
+    "name",
+    "exec_mode",
+    "force",
+    "vizion",
+    "pmx",
+    "automation",
+    "trace",
+    "disable_trace",
+    "sysmonit",
+    "v8",
+    "event_loop_inspector",
+    "deep_monitoring",
+    "source_map_support",
+    "disable_source_map_support",
+    "windowsHide",
+    "autostart",
+    "km_link",
+];
+
+/// One app as a configuration: the named one, else the first. `folder` is where the file lies.
+pub(super) fn translate(ecosystem: &Value, app: Option<&str>, folder: &Path) -> Result<Imported, String> {
+    let apps = apps(ecosystem)?;
+    let name_of =
+        |app: &Map<String, Value>| app.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let names: Vec<String> = apps.iter().map(|app| name_of(app)).collect();
+    let chosen = match app {
+        None => 0,
+        Some(wanted) => names
+            .iter()
+            .position(|name| name == wanted)
+            .ok_or_else(|| format!("there is no app `{wanted}`; there are: {}", names.join(", ")))?,
+    };
+    let mut import = Import { app: apps[chosen], top: Vec::new(), worker: Vec::new(), notes: Vec::new() };
+    import.instances();
+    import.program(folder)?;
+    import.times();
+    import.environment();
+    import.rest();
+    for (name, _) in names.iter().zip(&apps).enumerate().filter(|(at, _)| *at != chosen).map(|(_, app)| app) {
+        import.note(
+            &format!("app `{name}`"),
+            "a cluster of its own: `import --app`, and another --runtime-dir",
+        );
+    }
+    if ecosystem.get("deploy").is_some() {
+        import.note("deploy", "your own: copy the files (git, rsync, Ansible), then `atlas-cluster reload`");
+    }
+    Ok(import.finish(&names[chosen]))
+}
+
+/// A list of apps, an app alone, or an object with either.
+fn apps(ecosystem: &Value) -> Result<Vec<&Map<String, Value>>, String> {
+    let list = ecosystem.get("apps").unwrap_or(ecosystem);
+    let apps: Vec<_> = match list {
+        Value::Array(apps) => apps.iter().filter_map(Value::as_object).collect(),
+        Value::Object(app) => vec![app],
+        _ => Vec::new(),
+    };
+    if apps.is_empty() { Err("there is no app in it".to_owned()) } else { Ok(apps) }
+}
+
+struct Import<'a> {
+    app: &'a Map<String, Value>,
+    top: Vec<String>,
+    worker: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Import<'_> {
+    fn get(&self, names: &[&str]) -> Option<&Value> {
+        names.iter().find_map(|name| self.app.get(*name)).filter(|value| !value.is_null())
+    }
+
+    fn text(&self, names: &[&str]) -> Option<&str> {
+        self.get(names).and_then(Value::as_str)
+    }
+
+    fn note(&mut self, what: &str, instead: &str) {
+        self.notes.push(format!("not imported: {what}: {instead}"));
+    }
+
+    fn set(&mut self, key: &str, value: impl Into<toml::Value>) {
+        self.worker.push(format!("{key} = {}", value.into()));
+    }
+
+    /// `instances`: a number, `max` (0 too), or so many fewer than there are CPUs.
+    fn instances(&mut self) {
+        let number = match self.get(&["instances"]) {
+            None => Some(1),
+            Some(Value::String(text)) if text == "max" => Some(0),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(value) => value.as_i64(),
+        };
+        match number {
+            Some(0) => self.top.push("workers = \"max\"".to_owned()),
+            Some(number @ 1..=64) => self.top.push(format!("workers = {number}")),
+            Some(-1) => {
+                self.top.push("workers = \"max\"".to_owned());
+                self.note(
+                    "instances = -1",
+                    "`workers = \"max\"` is one for each CPU; write a number for fewer",
+                );
+            }
+            _ => {
+                self.top.push("workers = \"max\"".to_owned());
+                self.note("instances", "`workers` is a number from 1 to 64, or \"max\"");
+            }
+        }
+    }
+
+    fn program(&mut self, folder: &Path) -> Result<(), String> {
+        let script = self.text(&["script", "exec"]).ok_or("the app has no `script`")?.to_owned();
+        let cwd = folder.join(self.text(&["cwd"]).unwrap_or_default());
+        let interpreter = self.text(&["interpreter", "exec_interpreter"]).map(str::to_owned);
+        let interpreter = interpreter.unwrap_or_else(|| by_extension(&script).to_owned());
+        let mut words = Vec::new();
+        if interpreter == "none" {
+            let beside = !script.contains('/') && cwd.join(&script).exists();
+            words.push(if beside { format!("./{script}") } else { script });
+        } else {
+            words.push(interpreter);
+            words.extend(self.get(&["interpreter_args", "node_args"]).map(words_of).unwrap_or_default());
+            words.push(script);
+        }
+        words.extend(self.get(&["args"]).map(words_of).unwrap_or_default());
+        self.set("program", words);
+        let cwd = cwd.components().collect::<std::path::PathBuf>();
+        self.set("cwd", cwd.display().to_string());
+        // Whoever was run by PM2 does not say READY=1.
+        self.set("wait_ready", false);
+        if self.get(&["wait_ready"]) == Some(&Value::Bool(true)) {
+            self.note(
+                "wait_ready",
+                "process.send('ready') is not heard: a program says READY=1 to NOTIFY_SOCKET; until it does, a worker is \
+                 online once it has lived for min_uptime",
+            );
+        }
+        Ok(())
+    }
+
+    fn times(&mut self) {
+        let hour = Duration::from_secs(3600);
+        let ten = Duration::from_millis(10);
+        self.time("listen_timeout", "listen_timeout", ten, hour);
+        self.time("kill_timeout", "kill_timeout", ten, hour);
+        self.time("min_uptime", "min_uptime", Duration::ZERO, hour);
+        self.time("exp_backoff_restart_delay", "exp_backoff_restart_delay", Duration::ZERO, hour);
+        if self.get(&["restart_delay"]).is_some() && self.get(&["exp_backoff_restart_delay"]).is_none() {
+            // The same delay, each time.
+            self.time("restart_delay", "exp_backoff_restart_delay", Duration::ZERO, hour);
+            self.time("restart_delay", "exp_backoff_max_delay", Duration::ZERO, hour);
+            self.note(
+                "restart_delay",
+                "it holds after unstable exits; after a stable run a worker is restarted at once",
+            );
+        }
+        match self.get(&["max_restarts"]).map(number) {
+            None => self.set("max_restarts", 16),
+            Some(Some(restarts)) => self.set("max_restarts", i64::from(restarts)),
+            Some(None) => self.note("max_restarts", "a whole number; 0 never gives up"),
+        }
+        match self.get(&["max_memory_restart"]) {
+            None => {}
+            Some(Value::String(size)) => {
+                let size = size.trim_end_matches('B').to_owned();
+                self.set("max_memory_restart", size);
+            }
+            Some(value) => match value.as_i64().filter(|&bytes| bytes >= 1 << 20) {
+                Some(bytes) => self.set("max_memory_restart", bytes),
+                None => self.note("max_memory_restart", "a size of at least 1M"),
+            },
+        }
+    }
+
+    /// A time, in milliseconds unless it says its unit.
+    fn time(&mut self, theirs: &str, ours: &str, least: Duration, most: Duration) {
+        let Some(value) = self.get(&[theirs]) else { return };
+        let time = match value {
+            Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().ok().map(Duration::from_millis)
+            }
+            Value::String(text) => humantime::parse_duration(text).ok(),
+            value => value.as_u64().map(Duration::from_millis),
+        };
+        match time.filter(|time| (least..=most).contains(time)) {
+            Some(time) => self.set(ours, format!("{}ms", time.as_millis())),
+            None => self.note(theirs, &format!("`{ours}` is a duration up to 1h, as \"1600ms\"")),
+        }
+    }
+
+    fn environment(&mut self) {
+        let mut env = toml::Table::new();
+        let mut odd = Vec::new();
+        for (name, value) in self.get(&["env"]).and_then(Value::as_object).into_iter().flatten() {
+            match value {
+                Value::String(text) => _ = env.insert(name.clone(), text.clone().into()),
+                Value::Number(_) | Value::Bool(_) => _ = env.insert(name.clone(), value.to_string().into()),
+                Value::Null | Value::Array(_) | Value::Object(_) => odd.push(name.clone()),
+            }
+        }
+        if !env.is_empty() {
+            self.set("env", env);
+        }
+        for name in odd {
+            self.note(&format!("env.{name}"), "a variable is text");
+        }
+    }
+
+    /// What was not looked at yet.
+    fn rest(&mut self) {
+        const DONE: &[&str] = &[
+            "instances",
+            "script",
+            "exec",
+            "cwd",
+            "interpreter",
+            "exec_interpreter",
+            "interpreter_args",
+            "node_args",
+            "args",
+            "wait_ready",
+            "listen_timeout",
+            "kill_timeout",
+            "min_uptime",
+            "exp_backoff_restart_delay",
+            "restart_delay",
+            "max_restarts",
+            "max_memory_restart",
+            "env",
+        ];
+        for (key, value) in self.app {
+            // What is off, or empty, asks for nothing.
+            let off = match value {
+                Value::Null => true,
+                Value::Bool(on) => *on == (key == "autorestart" || key == "treekill"),
+                Value::Array(list) => list.is_empty(),
+                Value::String(text) => text.is_empty(),
+                Value::Number(_) | Value::Object(_) => false,
+            };
+            if off || DONE.contains(&key.as_str()) || NOTHING.contains(&key.as_str()) {
+                continue;
+            }
+            let instead = ELSEWHERE
+                .iter()
+                .find(|(names, _)| names.contains(&key.as_str()))
+                .map(|(_, instead)| *instead);
+            let instead = match instead {
+                Some(instead) => instead,
+                None if key.starts_with("env_") => {
+                    "a configuration for each environment: put it into [worker.env] there"
+                }
+                None => "not known; see docs/pm2.md",
+            };
+            self.note(key, instead);
+        }
+    }
+
+    fn finish(mut self, name: &str) -> Imported {
+        self.notes.push(
+            "to do: the program must not bind its UDP port: its socket is descriptor 3 (docs/operating.md, \"Any program as \
+             the workers\"); write the port into `listen`"
+                .to_owned(),
+        );
+        self.notes.push(
+            "to do: PM2 stops with SIGINT, this with SIGTERM: the program should take both alike".to_owned(),
+        );
+        let toml = format!(
+            "# {}, imported from PM2.\n{}\n# The UDP port of the program:\nlisten = [\"0.0.0.0:3131\"]\n\n[worker]\n{}\n",
+            name.replace(char::is_control, " "),
+            self.top.join("\n"),
+            self.worker.join("\n"),
+        );
+        Imported { toml, notes: self.notes }
+    }
+}
+
+/// PM2's choice of an interpreter.
+fn by_extension(script: &str) -> &'static str {
+    match script.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("js" | "cjs" | "mjs" | "ts") => "node",
+        Some("py") => "python3",
+        Some("sh") => "bash",
+        Some("rb") => "ruby",
+        Some("pl") => "perl",
+        Some("php") => "php",
+        _ => "none",
+    }
+}
+
+/// A list, or one text whose words are parted by blanks outside quotes.
+fn words_of(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(words) => {
+            words.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect()
+        }
+        Value::String(text) => split(text),
+        _ => Vec::new(),
+    }
+}
+
+fn split(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in text.chars() {
+        match (c, quote) {
+            (c, Some(open)) if c == open => quote = None,
+            ('"' | '\'', None) => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (c, None) if c.is_whitespace() => words.extend(word.take()),
+            (c, _) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+fn number(value: &Value) -> Option<u32> {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
+    u32::try_from(number).ok()
+}
