@@ -154,5 +154,5 @@ pub(super) fn plan(config: &Config, roles: &Roles) -> Plan {
     let wanted = wanted.fold(0, |set, (index, _)| set | 1 << index);
     let workers = config.workers.clamp(1, MAX_WORKERS);
     let role = Policy { max_restarts: 0, watchdog: worker.watchdog_of_roles(), mute: false, ..policy };
-    Plan { workers, roles: RoleSet(wanted), worker: policy, role }
+    Plan { workers, roles: RoleSet(wanted), last: None, worker: policy, role }
 }
