@@ -1,6 +1,7 @@
 //! The command line: arguments and environment become one [`Invocation`].
 
 mod cli;
+mod logs;
 mod simulate;
 mod usage;
 
@@ -8,6 +9,7 @@ mod usage;
 mod tests;
 
 pub use cli::Goal;
+pub use logs::{LogLines, Since};
 pub use usage::UsageError;
 
 use atlas::{control, order};
@@ -104,6 +106,10 @@ pub enum Command {
         /// The form of the answer.
         format: Option<control::Format>,
     },
+    /// Show lines of the logs.
+    Logs(LogLines),
+    /// Empty the log files.
+    Flush,
     /// Print the version.
     Version,
     /// Print this text to standard output.
@@ -153,6 +159,8 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::List(show)) => Command::List { json: show.json, watch: show.watch },
         Some(Verb::Meters(show)) => Command::Meters { json: show.json, watch: show.watch },
         Some(Verb::Ping) => Command::Ping,
+        Some(Verb::Logs(options)) => Command::Logs(logs::lines(options)?),
+        Some(Verb::Flush) => Command::Flush,
         Some(Verb::Wait { goal, timeout }) => Command::Wait { for_: goal, timeout: wait_timeout(&timeout)? },
         Some(Verb::Stop { now }) => Command::Stop { now },
         Some(Verb::Reload { json }) => Command::Reload { json },
@@ -192,7 +200,6 @@ fn with_verb(mut argv: Vec<OsString>) -> Result<(Vec<OsString>, String), UsageEr
 }
 
 fn start_command(start: &StartOptions, around: &Surroundings<'_>) -> Result<Command, UsageError> {
-    refuse_options_to_come(start)?;
     let mut overrides = Overrides::from_environment(around.lookup)?;
     for assignment in &start.set {
         overrides.set(assignment)?;
@@ -209,6 +216,9 @@ fn start_command(start: &StartOptions, around: &Surroundings<'_>) -> Result<Comm
     if start.share {
         overrides.flag("--share", "share", "true");
     }
+    if start.daemon {
+        overrides.flag("--daemon", "daemon", "true");
+    }
     if start.demo {
         overrides.flag("--demo", "demo", "true");
     }
@@ -218,16 +228,6 @@ fn start_command(start: &StartOptions, around: &Surroundings<'_>) -> Result<Comm
     overrides.check()?;
     let file = start.config.clone().or_else(|| variable("ATLAS_CLUSTER_CONFIG", around).map(PathBuf::from));
     Ok(Command::Start(overrides, file))
-}
-
-/// Refuses what is promised for a later version.
-fn refuse_options_to_come(start: &StartOptions) -> Result<(), UsageError> {
-    let (option, hint) = if start.daemon {
-        ("--daemon", "leave it out, and let a service manager keep it in the background")
-    } else {
-        return Ok(());
-    };
-    Err(UsageError::to_come(option, hint.to_owned()))
 }
 
 /// The runtime directory: flag, environment, or the one that is usual for the user.

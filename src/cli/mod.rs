@@ -4,10 +4,13 @@
 //! Standard output is for answers, standard error for errors.
 
 mod client;
+pub(crate) mod daemon;
 mod error;
 mod json;
 mod list;
 mod list_text;
+mod log_files;
+mod logs;
 mod meters;
 mod orders;
 mod params;
@@ -62,6 +65,8 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Param { verb, processor, param, value, format } => {
             params::run(client, *verb, processor, param, value.as_deref(), *format)?;
         }
+        Command::Logs(wanted) => logs::run(client.dir(), wanted)?,
+        Command::Flush => logs::flush(client.dir())?,
         Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Help(text) => terminal::print(text)?,
         Command::Start(..) => {

@@ -32,8 +32,8 @@ pub use excerpt::Excerpt;
 pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
 pub use types::{
-    Balance, Config, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program, Worker,
-    unchangeable, usable_cpus,
+    Balance, Config, Log, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program,
+    Worker, unchangeable, usable_cpus,
 };
 
 use fault::Finding;

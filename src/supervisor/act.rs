@@ -6,7 +6,9 @@ use super::Shell;
 use super::above::{Memo, Scaled};
 use super::children::Birth;
 use super::kept::Loan;
-use super::{clock, view};
+use super::logs::Logs;
+use super::starter::Starter;
+use super::{clock, log_writer, view};
 use crate::core::{Action, Event, Generation, News, Run, Slot};
 
 /// How long after a start that failed the core hears of it.
@@ -71,8 +73,14 @@ impl Shell {
                 }
             }
             News::Silent { slot, run } => self.blames.note_silence(slot, run),
-            News::AllOnline => self.kept.above.ready(),
+            News::AllOnline => {
+                self.kept.above.ready();
+                self.starter.take().into_iter().for_each(Starter::online);
+            }
             News::ReloadCommitted(_) => {
+                if let Some(frozen) = self.generations.get(self.fleet.generation()) {
+                    log_writer::set_format(frozen.config.log.format);
+                }
                 self.size_buffers();
                 self.rebalance();
             }
@@ -134,6 +142,8 @@ impl Shell {
                 let file = self.quarantine.lend(number);
                 descriptors.extend(file.map(|file| (contract::QUARANTINE.to_owned(), file)));
             }
+            let reads_logs = std::ptr::eq(role, self.roles.logger);
+            descriptors.extend(self.logs.iter().filter(|_| reads_logs).flat_map(Logs::lend));
             let own = frozen.config.worker.env.iter().map(|(name, value)| (name.into(), value.into()));
             let mut environment: Vec<_> = match slot {
                 Slot::Worker(_) => own.collect(),
@@ -149,6 +159,7 @@ impl Shell {
                 heir,
                 name: &name,
                 image: frozen.image(),
+                output: self.logs.as_ref().and_then(|logs| logs.output(slot)),
                 descriptors,
                 environment,
                 blame: self.blames.of(slot),
