@@ -31,7 +31,7 @@ fn it_comes_back_when_every_worker_is_online_and_nothing_of_the_shell_stays() {
     daemon.command(["upgrade"]).expect_code(0);
     daemon.command(["reload"]).expect_code(0);
     expect_silence(daemon.pid());
-    let second = cluster!().place(&place).arg("--daemon").run_beside(&place);
+    let second = cluster!().place(&place).run_beside(&place, &[]);
     second.expect_code(3).expect_said(&["a cluster already runs in", "hint: "]);
     daemon.command(["stop"]).expect_code(0);
     daemon.expect_no_process();
@@ -41,16 +41,16 @@ fn it_comes_back_when_every_worker_is_online_and_nothing_of_the_shell_stays() {
     assert!(told.stdout.contains("cluster stopped after"), "{told:?}");
 }
 
-/// Beside a cluster that runs there.
+/// In the background; others may run in that place, or what it started be on its way out.
 trait RunBeside {
-    fn run_beside(self, place: &Place) -> harness::Output;
+    fn run_beside(self, place: &Place, more: &[&str]) -> harness::Output;
 }
 
 impl RunBeside for Builder {
-    fn run_beside(self, place: &Place) -> harness::Output {
+    fn run_beside(self, place: &Place, more: &[&str]) -> harness::Output {
         let mut command = std::process::Command::new(self.binary_path());
         command.args(["start", "--daemon", "--listen", "127.0.0.1:0", "--config"]).arg(place.config_file());
-        command.arg("--runtime-dir").arg(place.runtime_dir());
+        command.env("ATLAS_CLUSTER_RUNTIME_DIR", place.runtime_dir()).args(more);
         run(command)
     }
 }
@@ -82,8 +82,10 @@ fn a_port_that_is_taken_is_told() {
 fn one_that_is_killed_while_it_starts_is_told() {
     let place = Place::new();
     let config = "[worker]\nlisten_timeout = \"60s\"\n";
-    let start = cluster!().place(&place).config(config).arg("--daemon").program(["sleep", "1000"]);
-    let waiting = std::thread::spawn(move || start.run());
+    place.write_config(config);
+    let there = place.clone();
+    let waiting =
+        std::thread::spawn(move || cluster!().run_beside(&there, &["--workers", "2", "--", "sleep", "1000"]));
     let pid_file = place.runtime_dir().join("pid");
     wait_until("it is there", || {
         let pid = std::fs::read_to_string(&pid_file).ok().and_then(|pid| pid.trim().parse().ok());
@@ -91,4 +93,7 @@ fn one_that_is_killed_while_it_starts_is_told() {
     });
     let said = waiting.join().unwrap().expect_code(1);
     said.expect_said(&["the supervisor was killed by SIGKILL", "hint: "]);
+    let mut mark = std::ffi::OsString::from("ATLAS_CLUSTER_RUNTIME_DIR=");
+    mark.push(place.runtime_dir());
+    wait_until("nobody is left", || process::with_variable(&mark).is_empty());
 }
