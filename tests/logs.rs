@@ -261,4 +261,6 @@ fn without_files_logs_says_where_to_look() {
     let missing = Path::new("/proc/self/nothing");
     let refused = cluster!().config(format!("[log]\ndir = \"{}\"\n", missing.display())).run().expect_code(2);
     refused.expect_said(&["cannot write logs to /proc/self/nothing", "hint: choose a folder"]);
+    let refused = cluster!().config("[log]\ndir = \"/proc/self\"\n").run().expect_code(2);
+    refused.expect_said(&["cannot write logs to /proc/self", "hint: choose a folder"]);
 }

@@ -1,5 +1,6 @@
 //! What the core decided, done.
 
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use super::Shell;
@@ -134,6 +135,8 @@ impl Shell {
             Slot::Role(_) => role.name.to_owned(),
         };
         let listen = view::join(self.kept.listen());
+        // Where there is no descriptor left for it, it prints where we do.
+        let output = self.logs.as_ref().and_then(|logs| logs.output(slot).ok().flatten());
         let born = self.kept.lend(slot, role).and_then(|Loan { mut descriptors, stored }| {
             descriptors.push((contract::CONFIG.into(), frozen.segment()));
             if let Slot::Worker(number) = slot
@@ -159,7 +162,7 @@ impl Shell {
                 heir,
                 name: &name,
                 image: frozen.image(),
-                output: self.logs.as_ref().and_then(|logs| logs.output(slot)),
+                output: output.as_ref().map(AsFd::as_fd),
                 descriptors,
                 environment,
                 blame: self.blames.of(slot),

@@ -4,10 +4,11 @@
 //! All of them are made at the start: a logger gets each pipe that there may ever be, and scaling needs no word to it.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use contract::logs::{STAGE_READ, STAGE_WRITE, SUPERVISOR, SUPERVISOR_SOURCE, pipe_name};
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::handover::{Packing, Unpacking};
@@ -99,9 +100,13 @@ impl Logs {
         Ok(logs)
     }
 
-    /// Where the processes of a slot print.
-    pub(super) fn output(&self, slot: Slot) -> Option<BorrowedFd<'_>> {
-        self.writer(number_of(slot))
+    /// Where a process of a slot prints: the pipe through a description of its own. O_NONBLOCK, which a program may set
+    /// (Node.js does), belongs to the description: the slot's next process is to find it as programs expect it.
+    pub(super) fn output(&self, slot: Slot) -> io::Result<Option<OwnedFd>> {
+        let Some(kept) = self.writer(number_of(slot)) else { return Ok(None) };
+        let path = format!("/proc/self/fd/{}", kept.as_raw_fd());
+        let own = open(path.as_str(), OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty());
+        own.or_else(|_| sys::fds::duplicate(kept)).map(Some) // without a /proc they share one
     }
 
     /// Where we print ourselves.
@@ -141,5 +146,35 @@ impl Rest {
         let stage = [(STAGE_READ, &self.stage.reader), (STAGE_WRITE, &self.stage.writer)];
         let readers = self.readers.iter().map(|(name, fd)| (name.clone(), fd.as_fd()));
         readers.chain(stage.map(|(name, fd)| (name.to_owned(), fd.as_fd())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roles::ROLES;
+
+    #[test]
+    fn what_one_process_makes_of_its_output_is_nothing_to_the_next() {
+        let logs = Logs::new(&ROLES).unwrap();
+        let (one, next) =
+            (logs.output(Slot::Worker(3)).unwrap().unwrap(), logs.output(Slot::Worker(3)).unwrap().unwrap());
+        fcntl(&one, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let flags = OFlag::from_bits_retain(fcntl(&next, FcntlArg::F_GETFL).unwrap());
+        assert!(!flags.contains(OFlag::O_NONBLOCK));
+        nix::unistd::write(&one, b"one ").unwrap();
+        nix::unistd::write(&next, b"pipe").unwrap();
+        let (_, reader) = logs.lend().find(|(name, _)| name == "log.3.3").unwrap();
+        let mut text = [0; 16];
+        let bytes = nix::unistd::read(reader, &mut text).unwrap();
+        assert_eq!(&text[..bytes], b"one pipe");
+    }
+
+    #[test]
+    fn each_source_has_a_pipe_and_a_number_of_its_own() {
+        let logs = Logs::new(&ROLES).unwrap();
+        let names: Vec<String> = logs.lend().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), usize::from(MAX_WORKERS) + 1 + ROLES.beside.len() + 2);
+        assert!(names.contains(&"log.64.supervisor".to_owned()) && names.contains(&"log.66.link".to_owned()));
     }
 }

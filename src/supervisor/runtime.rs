@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use contract::logs::FOLDER;
+use contract::logs::{FILE, FOLDER};
 use contract::{LINK_SOCKET, Seat};
 
 use crate::config::Config;
@@ -97,9 +97,11 @@ impl RuntimeDir {
                 remove(&own, |path| fs::remove_dir(path))?; // an empty one
                 symlink(&folder, &own)?;
             }
-            fs::DirBuilder::new().recursive(true).mode(0o750).create(&folder)
+            fs::DirBuilder::new().recursive(true).mode(0o750).create(&folder)?;
+            // The logger would count what it cannot write, and tell nobody.
+            OpenOptions::new().append(true).create(true).mode(0o640).open(folder.join(FILE))
         };
-        make().map(|()| Some(folder.clone())).map_err(|e| {
+        make().map(|_| Some(folder.clone())).map_err(|e| {
             let message = format!("cannot write logs to {}: {e}", folder.display());
             let hint = format!(
                 "choose a folder that can be written with log.dir, and see what lies at {}",
