@@ -31,10 +31,14 @@ pub(crate) fn edit(
     limit: &mut Limit,
     taken: &[u8],
 ) {
-    for line in lines::lines(taken) {
-        tell_left_out(out, style, now, source, limit);
+    tell_left_out(out, style, now, source, limit);
+    let mut lines = lines::lines(taken);
+    while let Some(line) = lines.next() {
         if limit.admit(now.boot, style.rate, line.len()) {
             record::append(out, style.format, &now.time, source, line);
+        } else {
+            // It is one moment: nobody is heard again within it.
+            limit.left_out += lines.by_ref().count() as u64;
         }
     }
 }
