@@ -1,6 +1,7 @@
 //! The command line: arguments and environment become one [`Invocation`].
 
 mod cli;
+mod logs;
 mod papers;
 mod simulate;
 mod usage;
@@ -9,6 +10,7 @@ mod usage;
 mod tests;
 
 pub use cli::Goal;
+pub use logs::{LogLines, Since};
 pub use usage::UsageError;
 
 use atlas::{control, order};
@@ -130,6 +132,10 @@ pub enum Command {
     },
     /// Print the service unit for this host.
     Startup,
+    /// Show lines of the logs.
+    Logs(LogLines),
+    /// Empty the log files.
+    Flush,
     /// Print the version.
     Version,
     /// Print this text to standard output: help, a man page, completions.
@@ -201,6 +207,8 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Import { file, app }) => Command::Import { file, app },
         Some(Verb::Startup) => Command::Startup,
         Some(Verb::Ping) => Command::Ping,
+        Some(Verb::Logs(options)) => Command::Logs(logs::lines(options)?),
+        Some(Verb::Flush) => Command::Flush,
         Some(Verb::Wait { goal, timeout }) => Command::Wait { for_: goal, timeout: wait_timeout(&timeout)? },
         Some(Verb::Stop { now }) => Command::Stop { now },
         Some(Verb::Reload { json }) => Command::Reload { json },
@@ -245,7 +253,6 @@ fn with_verb(mut argv: Vec<OsString>) -> Result<(Vec<OsString>, String), UsageEr
 }
 
 fn start_command(start: &StartOptions, around: &Surroundings<'_>) -> Result<Command, UsageError> {
-    refuse_options_to_come(start)?;
     let (overrides, file) = source(start, around)?;
     Ok(Command::Start(overrides, file))
 }
@@ -271,6 +278,9 @@ fn source(
     if start.share {
         overrides.flag("--share", "share", "true");
     }
+    if start.daemon {
+        overrides.flag("--daemon", "daemon", "true");
+    }
     if start.demo {
         overrides.flag("--demo", "demo", "true");
     }
@@ -280,16 +290,6 @@ fn source(
     overrides.check()?;
     let file = start.config.clone().or_else(|| variable("ATLAS_CLUSTER_CONFIG", around).map(PathBuf::from));
     Ok((overrides, file))
-}
-
-/// Refuses what is promised for a later version.
-fn refuse_options_to_come(start: &StartOptions) -> Result<(), UsageError> {
-    let (option, hint) = if start.daemon {
-        ("--daemon", "leave it out, and let a service manager keep it in the background")
-    } else {
-        return Ok(());
-    };
-    Err(UsageError::to_come(option, hint.to_owned()))
 }
 
 /// The runtime directory: flag, environment, or the one that is usual for the user.

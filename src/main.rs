@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use args::{Command, Invocation};
 use roles::ROLES;
-use supervisor::{held::Held, launcher, resume, upgrade};
+use supervisor::{held::Held, launcher, resume, starter, upgrade};
 use wire::Trouble;
 
 fn main() -> ExitCode {
@@ -54,12 +54,17 @@ fn run_command() -> u8 {
     }
     match invocation.command {
         Command::Start(..) if check => resume::check(&ROLES),
+        Command::Start(overrides, _) if overrides.daemon() && !starter::in_background() => {
+            cli::daemon::start()
+        }
         Command::Start(overrides, file) => {
+            let background = overrides.daemon();
             let start = supervisor::Start {
                 runtime_dir: invocation.runtime_dir,
                 log_level: invocation.log_level,
                 overrides,
                 file,
+                background,
             };
             let ended = supervisor::run(start, &ROLES);
             drop(held);

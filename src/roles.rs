@@ -15,6 +15,8 @@ pub(crate) struct Roles {
     pub(crate) program: &'static Role,
     /// Roles beside the workers; a place in this list is the role's slot number.
     pub(crate) beside: &'static [Beside],
+    /// Which of them reads what all processes print.
+    pub(crate) logger: &'static Role,
 }
 
 /// A role of which one process runs, when it is wanted.
@@ -32,13 +34,21 @@ pub(crate) static ROLES: Roles = Roles {
     beside: &[
         Beside { role: &simulator::ROLE, wanted: |config| config.demo },
         Beside { role: &link::ROLE, wanted: |config| !config.processor.is_empty() },
+        Beside { role: &logger::ROLE, wanted: Config::logs_to_files },
     ],
+    logger: &logger::ROLE,
 };
 
 impl Roles {
     /// The role of the workers of `config`.
     pub(crate) fn of_workers(&self, config: &Config) -> &'static Role {
         if config.worker.program.is_some() { self.program } else { self.worker }
+    }
+
+    /// The logger's place in the list of those beside the workers, if a test has not taken it away.
+    pub(crate) fn logger_slot(&self) -> Option<u8> {
+        let found = self.beside.iter().position(|beside| beside.role.name == self.logger.name);
+        found.and_then(|index| u8::try_from(index).ok())
     }
 
     /// The role of that name.

@@ -26,6 +26,21 @@ pub const QUARANTINE: &str = "quarantine";
 /// start every 100 ms for thirty years) must fit behind it into the 107 bytes of a socket's path (sun_path, unix(7)).
 pub const MAX_RUNTIME_DIR: usize = 79;
 
+/// Variable of a supervisor that was started in the background: the pid of the command that waits for its word.
+pub const STARTER: &str = "X_ATLAS_STARTER";
+
+/// The word of a supervisor in the background to the command that started it: one JSON object on its standard output.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Begun {
+    /// Its pid.
+    pub pid: u32,
+    /// Folder of its log files.
+    pub logs: String,
+    /// Why it did not come up; none once every worker is online.
+    #[serde(default)]
+    pub trouble: Option<Trouble>,
+}
+
 /// One request: a verb and what it needs.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Request {

@@ -104,6 +104,26 @@ fn the_link_s_connection_is_pure() {
 }
 
 #[test]
+fn the_logger_decides_in_pure_files() {
+    let impure = [
+        "Instant",
+        "SystemTime",
+        "Timestamp::now",
+        "std::fs",
+        "std::io",
+        "clock::",
+        "nix::",
+        "mio::",
+        "sys::",
+    ];
+    for file in ["lines", "limit", "record", "editor"] {
+        let text = fs::read_to_string(format!("{ROOT}/workers/logger/src/{file}.rs")).unwrap();
+        let found: Vec<_> = impure.iter().filter(|word| names(&text, word)).collect();
+        assert!(found.is_empty(), "{file} is told everything and asks nothing: {found:?}");
+    }
+}
+
+#[test]
 fn nobody_knows_more_than_he_may() {
     let roles = ["meter::", "simulator::", "link::", "logger::", "gateway::"];
     ban("src", &roles, &["src/roles.rs"], "only roles.rs names the roles");
@@ -152,6 +172,7 @@ fn member_crates_point_downward_only() {
         ("meter", below_roles),
         ("link", below_roles),
         ("simulator", below_roles),
+        ("logger", below_roles),
     ] {
         for dependency in own_dependencies(member) {
             assert!(allowed.contains(&dependency.as_str()), "{member} must not know {dependency}");

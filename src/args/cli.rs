@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Verbs that are promised for a later version.
-pub(super) const VERBS_TO_COME: &[&str] = &["logs", "flush", "monit", "capture"];
+pub(super) const VERBS_TO_COME: &[&str] = &["monit", "capture"];
 
 /// Any number of UDP workers on one port: they restart and reload without losing a datagram.
 #[derive(Debug, Parser)]
@@ -71,7 +71,8 @@ pub(super) struct StartOptions {
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
 
-    #[arg(long, hide = true)]
+    /// Come back to the shell once every worker is online; logs go to files [env: ATLAS_CLUSTER_DAEMON]
+    #[arg(long)]
     pub(super) daemon: bool,
     /// What runs as every worker in place of the built-in one, with its slot's sockets from descriptor 3 on
     #[arg(last = true, value_name = "PROGRAM ARGS")]
@@ -239,6 +240,13 @@ pub(super) enum Verb {
         #[arg(value_name = "COMMAND")]
         verb: Option<String>,
     },
+    /// What the cluster and its processes printed, where that goes to files
+    #[command(after_help = "Example:\n  atlas-cluster logs -f --worker 2\n  \
+                      atlas-cluster logs --since 10m --grep 'error|warn'")]
+    Logs(LogOptions),
+    /// Empty the log files
+    #[command(after_help = "Example:\n  atlas-cluster flush")]
+    Flush,
     /// Print the version
     #[command(after_help = "Example:\n  atlas-cluster version")]
     Version,
@@ -264,6 +272,26 @@ pub(super) struct Of {
     pub(super) processor: String,
     /// For example ZoneGain_0
     pub(super) param: String,
+}
+
+/// Which lines of the logs.
+#[derive(Debug, Args)]
+pub(super) struct LogOptions {
+    /// Go on with those to come, until interrupted
+    #[arg(short, long)]
+    pub(super) follow: bool,
+    /// At most so many of those there are [default: 15; with --since all of them]
+    #[arg(long, value_name = "N")]
+    pub(super) lines: Option<usize>,
+    /// Only those of this worker (its number), of this role (its name), or of `supervisor`
+    #[arg(long, value_name = "ID")]
+    pub(super) worker: Option<String>,
+    /// None older than this: how long ago (10m), or when (2026-01-31T18:30:00Z)
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// Only those in which this regular expression is found
+    #[arg(long, value_name = "RE")]
+    pub(super) grep: Option<String>,
 }
 
 /// How to show something.

@@ -1,6 +1,6 @@
 //! Command lines in, invocations or exact words out.
 
-use super::{Command, Goal, Invocation, Surroundings, UsageError, cli, parse_in};
+use super::{Command, Goal, Invocation, LogLines, Since, Surroundings, UsageError, cli, parse_in};
 use crate::amount::Scale;
 use crate::config::load;
 use log::LevelFilter;
@@ -56,6 +56,17 @@ fn every_verb_has_its_command() {
     let table = [
         ("list", Command::List { json: false, watch: false }),
         ("list --json --watch", Command::List { json: true, watch: true }),
+        (
+            "logs -f --lines 3 --worker link --since 10m --grep err|warn",
+            Command::Logs(LogLines {
+                follow: true,
+                lines: Some(3),
+                worker: Some("link".to_owned()),
+                since: Some(Since::Ago(Duration::from_secs(600))),
+                grep: Some("err|warn".to_owned()),
+            }),
+        ),
+        ("flush", Command::Flush),
         ("meters --json", Command::Meters { json: true, watch: false }),
         ("meters --watch", Command::Meters { json: false, watch: true }),
         ("ping", Command::Ping),
@@ -287,8 +298,8 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
         ("signal HUP", "'signal' needs <ID>...", "see 'atlas-cluster signal --help'"),
         ("signal BOO 0", "signal: `BOO` is no signal", SIGNALS),
         ("signal 0 0", "signal: `0` is no signal", SIGNALS),
-        ("--log-level debug logs --json", "`logs` is not in version NOW yet", VERBS),
-        ("--daemon", "`--daemon` is not in version NOW yet", "leave it out, and let a service manager keep it in the background"),
+        ("--log-level debug logs --json", "unexpected argument '--json'", "see 'atlas-cluster logs --help'"),
+        ("logs --since yesterday", "--since: `yesterday` is neither a duration nor a time", "allowed: how long ago, with its unit, or when, as RFC 3339; for example `--since 10m`"),
         ("--share=2", "'--share' takes no value, but got '2'", "see 'atlas-cluster start --help'"),
         ("--balance fast", "--balance: `fast` is unknown", "allowed: \"flow\" or \"spread\"; for example `--balance flow`"),
     ];
@@ -365,4 +376,4 @@ const SIGNALS: &str = "allowed: HUP, INT, QUIT, ILL, TRAP, ABRT, BUS, FPE, KILL,
                        SIG, or a number; for example `signal USR1 0`";
 const SHELLS: &str = "allowed: bash, zsh, fish; for example `completions bash`";
 const NO_PROGRAM: &str = "name it: `atlas-cluster -- PROGRAM ARGS…`; without `--` the built-in worker runs";
-const VERBS: &str = "this version has start, list, describe, meters, check, ping, wait, stop, reload, upgrade, restart, scale, signal, simulate, get, set, bump, import, startup, completions, man, version";
+const VERBS: &str = "this version has start, list, describe, meters, check, ping, wait, stop, reload, upgrade, restart, scale, signal, simulate, get, set, bump, import, startup, completions, man, logs, flush, version";

@@ -5,12 +5,15 @@
 
 mod check;
 mod client;
+pub(crate) mod daemon;
 mod describe;
 mod error;
 mod import;
 mod json;
 mod list;
 mod list_text;
+mod log_files;
+mod logs;
 mod meters;
 mod orders;
 mod params;
@@ -71,6 +74,8 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         }
         Command::Import { file, app } => import::run(file, app.as_deref())?,
         Command::Startup => startup::run()?,
+        Command::Logs(wanted) => logs::run(client.dir(), wanted)?,
+        Command::Flush => logs::flush(client.dir())?,
         Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Help(text) => terminal::print(text)?,
         Command::Start(..) | Command::Check(_) => {

@@ -10,6 +10,7 @@ use super::processors::Processors;
 use super::running::{Asking, CpuList, ExitCodes, Group, User, Variable};
 use super::types::{Balance, Config, Processor};
 use super::value::Value;
+use contract::logs::Format;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -40,6 +41,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key("accept_unknown", "true", &config(Switch, |c| &mut c.accept_unknown)),
     key("stale_after", r#""3s""#, &config(SILENCE, |c| &mut c.stale_after)),
     key("demo", "true", &FlagOnly(config(Switch, |c| &mut c.demo), "use the flag --demo, or ATLAS_CLUSTER_DEMO=1")),
+    key("daemon", "true", &FlagOnly(config(Switch, |c| &mut c.daemon), "use the flag --daemon, or ATLAS_CLUSTER_DAEMON=1")),
     key("runtime_dir", "", &Elsewhere("use the flag --runtime-dir DIR, or ATLAS_CLUSTER_RUNTIME_DIR")),
 
     key("worker.program", r#"["node", "server.js"]"#, &config(Command, |c| &mut c.worker.program)),
@@ -70,7 +72,12 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key("processor", "", &config(Processors, |c| &mut c.processor)),
 
     key("gateway", "", &Later("leave it out; `atlas-cluster meters --json` tells what the gateway will")),
-    key("log", "", &Later("leave it out: logs go to standard error")),
+    key("log.format", r#""text""#, &config(OneOf(FORMATS), |c| &mut c.log.format)),
+    key("log.dir", r#""/var/log/atlas-cluster""#, &config(Directory, |c| &mut c.log.dir)),
+    key("log.max_size", r#""10M""#, &config(Size(16 << 10, 1 << 40), |c| &mut c.log.max_size)),
+    key("log.keep", "5", &config(Whole(0, 1000), |c| &mut c.log.keep)),
+    key("log.gzip", "true", &config(Switch, |c| &mut c.log.gzip)),
+    key("log.rate_limit", "1000", &config(Whole(0, 1_000_000), |c| &mut c.log.rate_limit)),
     key("mqtt", "", &Later("leave it out; `atlas-cluster meters --json` tells the levels")),
 ];
 
@@ -83,6 +90,8 @@ pub(super) static PROCESSOR_KEYS: &[Key<Processor>] = &[
 ];
 
 const BALANCES: &[(&str, Balance)] = &[("flow", Balance::Flow), ("spread", Balance::Spread)];
+
+const FORMATS: &[(&str, Format)] = &[("text", Format::Text), ("json", Format::Json)];
 
 const fn config<K: Kind>(kind: K, field: fn(&mut Config) -> &mut K::Output) -> Field<K, Config> {
     Field(kind, field)

@@ -37,7 +37,7 @@ pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
 pub use shown::{Shown, shown};
 pub use types::{
-    Balance, Config, Cpus, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program,
+    Balance, Config, Cpus, Log, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program,
     Worker, unchangeable, usable_cpus,
 };
 

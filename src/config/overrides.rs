@@ -80,6 +80,13 @@ impl Overrides {
         Ok(())
     }
 
+    /// Whether the cluster is to run in the background.
+    #[must_use]
+    pub fn daemon(&self) -> bool {
+        let mut config = Config::default();
+        self.apply(&mut config, &mut Origins::new()).is_ok() && config.daemon
+    }
+
     /// Whether every value is good in itself, whatever the file says.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The configuration in force: plain values, every one of them checked already.
 
+use contract::logs::Format;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,6 +49,12 @@ pub struct Config {
     pub demo: bool,
     /// How each worker is run, `[worker]`.
     pub worker: Worker,
+    /// Run in the background; logs go to files. Never in the file: `--daemon` or `ATLAS_CLUSTER_DAEMON`.
+    #[serde(default)]
+    pub daemon: bool,
+    /// What becomes of what processes print, `[log]`.
+    #[serde(default)]
+    pub log: Log,
     /// The processors, each a `[[processor]]`, at most [`MAX_PROCESSORS`]; names and addresses are unique.
     pub processor: Vec<Processor>,
 }
@@ -209,8 +216,41 @@ impl Default for Config {
             stale_after: Duration::from_secs(3),
             demo: false,
             worker: Worker::default(),
+            daemon: false,
+            log: Log::default(),
             processor: Vec::new(),
         }
+    }
+}
+
+/// What becomes of what processes print.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Log {
+    /// How lines are written, in files and on standard error.
+    pub format: Format,
+    /// Folder of the log files, absolute; `None` = with `--daemon` `logs` in the runtime directory, else no files.
+    pub dir: Option<PathBuf>,
+    /// A file that would grow beyond this, in bytes, is full.
+    pub max_size: u64,
+    /// Full files that are kept.
+    pub keep: u32,
+    /// Whether full files are compressed.
+    pub gzip: bool,
+    /// Lines a second that one process may write in the long run; 0 = any number.
+    pub rate_limit: u64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: Format::Text, dir: None, max_size: 10 << 20, keep: 5, gzip: false, rate_limit: 1000 }
+    }
+}
+
+impl Config {
+    /// Whether what processes print goes to files.
+    #[must_use]
+    pub fn logs_to_files(&self) -> bool {
+        self.daemon || self.log.dir.is_some()
     }
 }
 
@@ -288,6 +328,8 @@ pub fn unchangeable(old: &Config, new: &Config) -> Option<&'static str> {
         Some("listen")
     } else if old.worker.program.is_some() != new.worker.program.is_some() {
         Some("worker.program")
+    } else if old.log.dir != new.log.dir {
+        Some("log.dir")
     } else {
         (old.share != new.share).then_some("share")
     }

@@ -99,6 +99,9 @@ pub(crate) struct Plan {
     pub(crate) workers: u8,
     /// Roles beside the workers.
     pub(crate) roles: RoleSet,
+    /// The one of them that leaves last at a stop: when everybody else has.
+    #[serde(default)]
+    pub(crate) last: Option<u8>,
     /// How workers are treated.
     pub(crate) worker: Policy,
     /// How roles are treated.

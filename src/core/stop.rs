@@ -1,8 +1,8 @@
 //! Stopping: everybody is told to leave, those who do not are killed, and when nobody is left the fleet is gone.
 
-use super::event::{Action, Outcome, Refusal, Sig, Ticket, Verdict};
+use super::event::{Action, Outcome, Plan, Refusal, Sig, Slot, Ticket, Verdict};
 use super::fleet::{Fleet, Op, Turn};
-use super::slot::Grace;
+use super::slot::{Grace, Seat};
 use super::steps::policy;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,11 @@ pub(super) struct Stopping {
     /// Who asked last; nobody, if the first start failed.
     pub(super) ticket: Option<Ticket>,
     pub(super) verdict: Verdict,
+}
+
+/// Whether it leaves when everybody else has.
+fn is_last(plan: &Plan, slot: Slot) -> bool {
+    matches!(slot, Slot::Role(index) if plan.last == Some(index))
 }
 
 impl Fleet {
@@ -43,11 +48,12 @@ impl Fleet {
         }
         self.supersede_everything(turn);
         self.op = Op::Stopping(Stopping { ticket, verdict });
-        for (&slot, seat) in &mut self.seats {
+        let plan = &self.plan;
+        for (&slot, seat) in self.seats.iter_mut().filter(|(slot, _)| !is_last(plan, **slot)) {
             for proc in seat.vacate() {
                 match at_once {
                     true => seat.kill(turn, &proc),
-                    false => seat.term(turn, &proc, policy(&self.plan, slot).kill_timeout),
+                    false => seat.term(turn, &proc, policy(plan, slot).kill_timeout),
                 }
             }
         }
@@ -68,10 +74,30 @@ impl Fleet {
         }
     }
 
+    /// Tells the last ones to leave, once everybody else has.
+    fn dismiss_last(&mut self, turn: &mut Turn) -> bool {
+        let (plan, mut told) = (&self.plan, false);
+        for (&slot, seat) in self.seats.iter_mut().filter(|(slot, _)| is_last(plan, **slot)) {
+            for proc in seat.vacate() {
+                seat.term(turn, &proc, policy(plan, slot).kill_timeout);
+                told = true;
+            }
+        }
+        told
+    }
+
     /// Gone, when no process is left and the shell owes no answer.
     pub(super) fn advance_stop(&mut self, turn: &mut Turn) -> bool {
         let Op::Stopping(Stopping { ticket, verdict }) = self.op else { return false };
-        if !self.seats.values().all(|seat| seat.is_deserted() && !seat.is_closing()) {
+        let gone = |seat: &Seat| seat.is_deserted() && !seat.is_closing();
+        let mut others = self.seats.iter().filter(|(slot, _)| !is_last(&self.plan, **slot));
+        if !others.all(|(_, seat)| gone(seat)) {
+            return false;
+        }
+        if self.dismiss_last(turn) {
+            return true;
+        }
+        if !self.seats.values().all(gone) {
             return false;
         }
         self.seats.clear();

@@ -1,5 +1,6 @@
 //! What the core decided, done.
 
+use std::os::fd::AsFd;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use super::Shell;
 use super::above::{Memo, Scaled};
 use super::children::Birth;
 use super::kept::Loan;
-use super::{clock, news, view};
+use super::logs::Logs;
+use super::starter::Starter;
+use super::{clock, log_writer, news, view};
 use crate::core::{Action, Event, Generation, News, Run, Slot};
 
 /// How long after a start that failed the core hears of it.
@@ -79,8 +82,14 @@ impl Shell {
                 }
             }
             News::Silent { slot, run } => self.blames.note_silence(slot, run),
-            News::AllOnline => self.kept.above.ready(self.status()),
+            News::AllOnline => {
+                self.kept.above.ready(self.status());
+                self.starter.take().into_iter().for_each(Starter::online);
+            }
             News::ReloadCommitted(_) => {
+                if let Some(frozen) = self.generations.get(self.fleet.generation()) {
+                    log_writer::set_format(frozen.config.log.format);
+                }
                 self.size_buffers();
                 self.rebalance();
             }
@@ -137,6 +146,8 @@ impl Shell {
             Slot::Role(_) => role.name.to_owned(),
         };
         let listen = view::join(self.kept.listen());
+        // Where there is no descriptor left for it, it prints where we do.
+        let output = self.logs.as_ref().and_then(|logs| logs.output(slot).ok().flatten());
         let born = self.kept.lend(slot, role).and_then(|Loan { mut descriptors, stored }| {
             descriptors.push((contract::CONFIG.into(), frozen.segment()));
             if let Slot::Worker(number) = slot
@@ -147,6 +158,8 @@ impl Shell {
             }
             let (worker, is_worker) = (&frozen.config.worker, matches!(slot, Slot::Worker(_)));
             let own = worker.env.iter().map(|(name, value)| (name.into(), value.into()));
+            let reads_logs = std::ptr::eq(role, self.roles.logger);
+            descriptors.extend(self.logs.iter().filter(|_| reads_logs).flat_map(Logs::lend));
             let mut environment: Vec<_> = match slot {
                 Slot::Worker(number) => {
                     let counted = worker.incremented(number);
@@ -164,6 +177,7 @@ impl Shell {
                 heir,
                 name: &name,
                 image: frozen.image(),
+                output: output.as_ref().map(AsFd::as_fd),
                 descriptors,
                 environment,
                 blame: self.blames.of(slot),

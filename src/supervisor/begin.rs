@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::path::Path;
 use std::time::Instant;
 
 use mio::{Poll, Waker};
@@ -15,9 +16,11 @@ use super::desk::Desk;
 use super::generations::{self, Generations, Source};
 use super::kept::Kept;
 use super::limits::{Room, warn_of_memlock};
-use super::log_writer::{self, LogWriter};
+use super::log_writer::{self, LogWriter, Sink};
+use super::logs::Logs;
 use super::quarantine::Quarantine;
 use super::runtime::RuntimeDir;
+use super::starter::Starter;
 use super::{HELPERS, Shell, Start, cannot_start, clock, config_trouble, news, signals};
 use crate::config::Config;
 use crate::core::{Event, Fleet};
@@ -35,15 +38,40 @@ impl Shell {
         // A reload finds the same file again, wherever the working directory is by then.
         let source = Source { file: loaded.file, ..source };
         found.set_bound_aside(&loaded.config)?;
-        let room = Room::make(loaded.config.listen.len());
+        let room = Room::make(loaded.config.listen.len(), loaded.config.logs_to_files());
         room.refuse(loaded.config.workers).map_or(Ok(()), Err)?;
         let runtime = RuntimeDir::claim(&start.runtime_dir)?;
-        let log = log_writer::init(start.log_level, 0).map_err(|e| cannot_start(&e))?;
-        let mut shell = Shell::new(runtime, log, source, loaded.config, roles, room, found)
-            .map_err(|e| cannot_start(&e))?;
+        let folder = runtime.make_logs(&loaded.config)?;
+        let failed = |e| cannot_start(&e);
+        let starter = start.background.then(|| folder.clone().map(Starter::meet)).flatten();
+        let starter = starter.transpose().map_err(failed)?;
+        let logs = folder.as_ref().map(|_| Logs::new(roles)).transpose().map_err(failed)?;
+        let sink = Sink::of(logs.as_ref()).map_err(failed)?;
+        let log = log_writer::init(start.log_level, 0, sink, loaded.config.log.format).map_err(failed)?;
+        let mut shell =
+            Shell::new(runtime, log, source, loaded.config, roles, room, found).map_err(failed)?;
+        shell.logs = logs;
+        shell.leave_terminal(starter, folder.as_deref()).map_err(failed)?;
         shell.remember();
         shell.scale_as_before();
         Ok(shell)
+    }
+
+    /// In the background; in the foreground one line says where the others go.
+    fn leave_terminal(&mut self, starter: Option<Starter>, folder: Option<&Path>) -> io::Result<()> {
+        match (&starter, self.logs.as_ref().and_then(Logs::own_output), folder) {
+            (Some(starter), Some(output), _) => starter.detach(output)?,
+            (None, Some(_), Some(folder)) => {
+                eprintln!(
+                    "atlas-cluster: log lines go to {}; `atlas-cluster logs -f` shows them",
+                    folder.display()
+                );
+            }
+            _ => {}
+        }
+        self.detached = starter.is_some();
+        self.starter = starter;
+        Ok(())
     }
 
     fn new(
@@ -116,6 +144,9 @@ impl Shell {
             binary: std::env::current_exe()?,
             upgrade: None,
             upgrades: memo.upgrades,
+            detached: false,
+            starter: None,
+            logs: None,
             log,
             runtime,
         })

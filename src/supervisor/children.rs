@@ -26,7 +26,7 @@ use crate::memory;
 /// The first token of the children's notify lines; the run's number is added.
 const LINES: usize = 1 << 40;
 /// Variables of systemd's contract: ours upward, and not our children's.
-const UPWARD: [&str; 9] = [
+const UPWARD: [&str; 10] = [
     "LISTEN_FDS",
     "LISTEN_PID",
     "LISTEN_FDNAMES",
@@ -35,6 +35,7 @@ const UPWARD: [&str; 9] = [
     "WATCHDOG_PID",
     "NODE_APP_INSTANCE",
     super::handover::VARIABLE,
+    crate::wire::STARTER,
     contract::BLAME,
 ];
 
@@ -98,6 +99,8 @@ pub(super) struct Birth<'a> {
     /// `meter 2`, `simulator`.
     pub(super) name: &'a str,
     pub(super) image: BorrowedFd<'a>,
+    /// Where it prints; None: where we do.
+    pub(super) output: Option<BorrowedFd<'a>>,
     /// Its descriptors, by name.
     pub(super) descriptors: Vec<(String, BorrowedFd<'a>)>,
     /// Beside what the supervisor itself has; later ones win.
@@ -109,6 +112,12 @@ pub(super) struct Birth<'a> {
     pub(super) kill_signal: Signal,
     /// A death in its slot that it should know of.
     pub(super) blame: Option<&'a Blame>,
+}
+
+/// What is executed, and where it prints (None: where we do).
+pub(super) struct Printing<'a> {
+    pub(super) image: BorrowedFd<'a>,
+    pub(super) output: Option<BorrowedFd<'a>>,
 }
 
 /// All processes, and what every one of them is made from.
@@ -228,9 +237,8 @@ impl Children {
 
     /// Starts a process; its line is watched from before its first word.
     pub(super) fn spawn(&mut self, birth: Birth<'_>, registry: &Registry) -> io::Result<Pid> {
-        let Birth { slot, run, generation, heir, name, image, descriptors, environment, watchdog, .. } =
-            birth;
-        let (mut descriptors, blame) = (descriptors, birth.blame);
+        let Birth { slot, run, generation, heir, name, image, output, .. } = birth;
+        let Birth { mut descriptors, environment, watchdog, blame, .. } = birth;
         let address = match slot {
             Slot::Worker(number) => format!("{number}.{}", run.0),
             Slot::Role(_) => format!("{name}.{}", run.0),
@@ -252,7 +260,8 @@ impl Children {
         environment.push((contract::RUN.into(), run.0.to_string().into()));
         environment.extend(blame.map(|blame| (contract::BLAME.into(), blame.to_string().into())));
         let title = format!("{}{name} gen {}", contract::TITLE, generation.0);
-        let pid = self.execute(image, &[title.into()], &line, &descriptors, environment)?;
+        let printing = Printing { image, output };
+        let pid = self.execute(printing, &[title.into()], &line, &descriptors, environment)?;
         let born = clock::now();
         let process = Process {
             slot,
@@ -274,7 +283,7 @@ impl Children {
     /// Runs an image with a line to us and descriptors by name. It is no run yet: nobody watches it.
     pub(super) fn execute(
         &self,
-        image: BorrowedFd<'_>,
+        Printing { image, output }: Printing<'_>,
         arguments: &[OsString],
         line: &Line,
         descriptors: &[(String, BorrowedFd<'_>)],
@@ -296,12 +305,25 @@ impl Children {
             pid_variable: "LISTEN_PID",
             descriptors: &fds,
             input: self.input.as_fd(),
+            output,
         })
     }
 
     /// Where lines to us lie.
     pub(super) fn notify_folder(&self) -> &Path {
         &self.notify_folder
+    }
+
+    /// The supervisor's end of what ties the children's lives to ours.
+    pub(super) fn parent_pipe(&self) -> BorrowedFd<'_> {
+        self.parent_pipe.0.as_fd()
+    }
+
+    /// SIGUSR1 to one that has said READY: it is deadly to whoever does not expect it.
+    pub(super) fn reopen(&self, run: Run) {
+        if let Some(process) = self.processes.get(&run).filter(|process| process.ready) {
+            let _ = kill(process.pid, Signal::SIGUSR1);
+        }
     }
 
     /// What asks it to leave to the process, KILL to its whole group. One that is gone already will be reaped.

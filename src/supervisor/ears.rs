@@ -181,6 +181,19 @@ impl Shell {
         self.act_on(noted);
     }
 
+    /// Log files are the logger's.
+    fn reopen_logs(&mut self) {
+        if self.logs.is_none() {
+            return log::info!("SIGUSR1: there is no log file to reopen");
+        }
+        log::info!("SIGUSR1: log files are opened anew");
+        let slot = self.roles.logger_slot().map(Slot::Role);
+        let holder = self.fleet.slots().find(|view| Some(view.slot) == slot).and_then(|view| view.run);
+        if let Some(run) = holder {
+            self.children.reopen(run);
+        }
+    }
+
     /// What handlers have noted since the last call; a death is no news (we reap in every turn).
     pub(super) fn noted_signals(&mut self) -> Vec<i32> {
         self.signals.pending().filter(|&signal| signal != SIGCHLD).collect()
@@ -193,7 +206,7 @@ impl Shell {
                 SIGTERM => self.order_stop(Asker::signal("SIGTERM"), false),
                 SIGINT => self.order_stop(Asker::signal("SIGINT"), false),
                 SIGQUIT => self.order_stop(Asker::signal("SIGQUIT"), true),
-                SIGUSR1 => log::info!("SIGUSR1: there is no log file to reopen"),
+                SIGUSR1 => self.reopen_logs(),
                 SIGUSR2 => self.order_upgrade(Asker::signal("SIGUSR2")),
                 SIGTTIN => self.order_scale(Asker::signal("SIGTTIN"), Scale::Up(1)),
                 SIGTTOU => self.order_scale(Asker::signal("SIGTTOU"), Scale::Down(1)),

@@ -154,5 +154,7 @@ pub(super) fn plan(config: &Config, roles: &Roles) -> Plan {
     let wanted = wanted.fold(0, |set, (index, _)| set | 1 << index);
     let workers = config.workers.clamp(1, MAX_WORKERS);
     let role = Policy { max_restarts: 0, watchdog: worker.watchdog_of_roles(), mute: false, ..policy };
-    Plan { workers, roles: RoleSet(wanted), worker: policy, role }
+    // What others print at their end is to be written, too.
+    let last = roles.logger_slot();
+    Plan { workers, roles: RoleSet(wanted), last, worker: policy, role }
 }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::above::Memo;
 use super::desk::{Asker, Desk};
-use super::{children, control, generations, kept};
+use super::{children, control, generations, kept, logs};
 use crate::core::{Fleet, Run, Slot, Tick};
 use crate::roles::Roles;
 use crate::wire::{LastExit, LastReload};
@@ -55,6 +55,9 @@ pub(super) struct State {
     /// As it lies in the store above us.
     #[serde(default)]
     pub(super) memo: Memo,
+    /// What processes print, where that goes to files; an older version had none.
+    #[serde(default)]
+    pub(super) logs: Option<logs::Frozen>,
     pub(super) control: control::Frozen,
     pub(super) desk: Desk,
     /// Deaths to be blamed on the work, as the next process of the slot is told.

@@ -12,6 +12,8 @@ const FOR_ITSELF: u64 = 32;
 /// Beside its sockets: the segment, once more for reading and once more on its way into the store above; its
 /// quarantine, a line to the holder and one to the heir.
 const FOR_EACH_WORKER: u64 = 6;
+/// Both ends of what each worker, each role and we ourselves print to, and of the stage.
+const FOR_LOGS: u64 = 2 * (MAX_WORKERS as u64 + 8);
 /// Views that were lent and not taken, and the one that is being made.
 const VIEWS: u64 = MAX_UNSENT_VIEWS as u64 + 1;
 
@@ -23,26 +25,29 @@ pub(super) struct Room {
     limit: u64,
     /// Listen addresses: sockets of each worker.
     addresses: u64,
+    /// What processes print goes to files.
+    logs: bool,
 }
 
 impl Room {
     /// Raises the soft limit to the hard one.
-    pub(super) fn make(addresses: usize) -> Room {
+    pub(super) fn make(addresses: usize, logs: bool) -> Room {
         let addresses = addresses as u64;
         let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
-            return Room { limit: u64::MAX, addresses };
+            return Room { limit: u64::MAX, addresses, logs };
         };
         if soft < hard {
             let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
         }
-        Room { limit: hard, addresses }
+        Room { limit: hard, addresses, logs }
     }
 
     /// Of one slot the sockets may be on their way into the store above; a view names each worker's segment and the table.
     fn needed(self, workers: u8) -> u64 {
         let workers = u64::from(workers);
         let clients = MAX_CLIENTS as u64 + VIEWS * (workers + 1);
-        FOR_ITSELF + clients + self.addresses + workers * (self.addresses + FOR_EACH_WORKER)
+        let logs = if self.logs { FOR_LOGS } else { 0 };
+        FOR_ITSELF + logs + clients + self.addresses + workers * (self.addresses + FOR_EACH_WORKER)
     }
 
     /// How many descriptors all stores together may hold: what is left beside the most workers; a third of it, since a
@@ -102,7 +107,7 @@ mod tests {
             (1779, 16, 63),
             (u64::MAX, 1, 64),
         ] {
-            let room = Room { limit, addresses };
+            let room = Room { limit, addresses, logs: false };
             assert_eq!(room.workers(), workers, "{room:?}");
             assert!(room.refuse(workers).is_none());
             assert!(room.refuse(workers + 1).is_some(), "{room:?}");
@@ -111,7 +116,9 @@ mod tests {
 
     #[test]
     fn what_there_is_no_room_for_is_told_in_good_english() {
-        let said = |limit, addresses, workers| Room { limit, addresses }.refuse(workers).unwrap().message;
+        let said = |limit, addresses, workers| {
+            Room { limit, addresses, logs: false }.refuse(workers).unwrap().message
+        };
         assert_eq!(said(111, 1, 1), "1 worker on 1 address needs 112 descriptors, and the limit is 111");
         assert!(said(111, 2, 4).starts_with("4 workers on 2 addresses need "));
     }
@@ -121,7 +128,7 @@ mod tests {
         for (limit, addresses, stored) in
             [(805, 1, 0), (808, 1, 1), (1024, 1, 73), (1780, 16, 0), (4096, 16, 772)]
         {
-            assert_eq!(Room { limit, addresses }.for_stores(), stored, "{limit} {addresses}");
+            assert_eq!(Room { limit, addresses, logs: false }.for_stores(), stored, "{limit} {addresses}");
         }
     }
 }

@@ -3,24 +3,52 @@
 //! Even standard error can block (a stopped terminal, a full pipe), and the supervisor must not. So lines go through
 //! a bounded channel to the one helper thread; what does not fit, or cannot be written, is counted, and said once it can be.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use contract::logs::{Format, Record, SUPERVISOR};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use env_logger::{Builder, Target, WriteStyle};
 use log::{Level, LevelFilter};
 
 use super::held::helper;
+use super::logs::Logs;
 
 /// Lines that may wait to be written.
 const MAX_WAITING: usize = 1024;
 /// How long the last lines are waited for.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Whether lines on standard error are JSON.
+static JSON: AtomicBool = AtomicBool::new(false);
+
+/// Where lines go.
+pub(super) enum Sink {
+    Stderr,
+    /// To the logger, who knows the time.
+    Logger(File),
+}
+
+impl Sink {
+    /// To the logger's pipe, if there is one.
+    pub(super) fn of(logs: Option<&Logs>) -> io::Result<Sink> {
+        let output = logs.and_then(Logs::own_output).map(sys::fds::duplicate).transpose()?;
+        Ok(output.map_or(Sink::Stderr, |output| Sink::Logger(output.into())))
+    }
+}
+
+/// From now on lines on standard error look like this.
+pub(super) fn set_format(format: Format) {
+    JSON.store(format == Format::Json, Ordering::Relaxed);
+}
+
 enum Message {
     Line(Vec<u8>),
+    /// Everything after this is lost: it would keep whoever reads from coming to an end.
+    Close,
     /// Everything before this is written: to be called then.
     Written(Box<dyn FnOnce() + Send>),
 }
@@ -38,6 +66,20 @@ impl LogWriter {
         let _ = self.lines.try_send(Message::Written(Box::new(tell)));
     }
 
+    /// Writes what there is, and nothing more.
+    pub(super) fn close(&self) {
+        let _ = self.lines.send_timeout(Message::Close, LAST_WORDS);
+        self.wait();
+    }
+
+    fn wait(&self) {
+        let (done, wait) = bounded(1);
+        let tell = Message::Written(Box::new(move || _ = done.send(())));
+        if self.lines.send_timeout(tell, LAST_WORDS).is_ok() {
+            let _ = wait.recv_timeout(LAST_WORDS);
+        }
+    }
+
     /// Lines that are not written, and never will be if the process is replaced now. Among them counts what
     /// `when_written` asked, in the place of the line that the thread is at.
     pub(super) fn unwritten(&self) -> u64 {
@@ -47,11 +89,7 @@ impl LogWriter {
 
 impl Drop for LogWriter {
     fn drop(&mut self) {
-        let (done, wait) = bounded(1);
-        let tell = Message::Written(Box::new(move || _ = done.send(())));
-        if self.lines.send_timeout(tell, LAST_WORDS).is_ok() {
-            let _ = wait.recv_timeout(LAST_WORDS);
-        }
+        self.wait();
     }
 }
 
@@ -59,14 +97,16 @@ impl Drop for LogWriter {
 ///
 /// # Errors
 /// When no thread can be started.
-pub(super) fn init(level: LevelFilter, lost: u64) -> io::Result<LogWriter> {
+pub(super) fn init(level: LevelFilter, lost: u64, sink: Sink, format: Format) -> io::Result<LogWriter> {
+    set_format(format);
+    let stamped = matches!(sink, Sink::Stderr);
     let (lines, waiting) = bounded(MAX_WAITING);
     let lost = Arc::new(AtomicU64::new(lost));
     let (channel, writer) = (
         Channel { lines: lines.clone(), lost: Arc::clone(&lost) },
         LogWriter { lines, lost: Arc::clone(&lost) },
     );
-    helper("log", move || write(&waiting, &lost))?;
+    helper("log", move || write(&waiting, &lost, sink))?;
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     // A logger that is installed already (in a test process) stays.
     let _ = Builder::new()
@@ -74,11 +114,30 @@ pub(super) fn init(level: LevelFilter, lost: u64) -> io::Result<LogWriter> {
         .write_style(WriteStyle::Never)
         .target(Target::Pipe(Box::new(channel)))
         .format(move |out, record| {
+            if !stamped {
+                return writeln!(out, "{:<5} {}", record.level(), record.args());
+            }
+            if JSON.load(Ordering::Relaxed) {
+                return write_json(out, record);
+            }
             let (on, off) = if colour { (style(record.level()), "\x1b[0m") } else { ("", "") };
             writeln!(out, "{} {on}{:<5}{off} {}", out.timestamp_millis(), record.level(), record.args())
         })
         .try_init();
     Ok(writer)
+}
+
+fn write_json(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
+    let (time, level) = (out.timestamp_millis().to_string(), record.level().as_str().to_lowercase());
+    let message = record.args().to_string();
+    let line = Record {
+        time: time.into(),
+        source: SUPERVISOR.into(),
+        level: Some(level.into()),
+        message: message.into(),
+    };
+    serde_json::to_writer(&mut *out, &line)?;
+    writeln!(out)
 }
 
 fn style(level: Level) -> &'static str {
@@ -109,23 +168,28 @@ impl Write for Channel {
     }
 }
 
-fn write(waiting: &Receiver<Message>, lost: &AtomicU64) {
+fn write(waiting: &Receiver<Message>, lost: &AtomicU64, sink: Sink) {
+    let mut out: Option<Box<dyn Write>> = Some(match sink {
+        Sink::Stderr => Box::new(io::stderr()),
+        Sink::Logger(file) => Box::new(file),
+    });
     for message in waiting {
         match message {
-            Message::Line(line) => write_line(&line, lost),
+            Message::Line(line) => out.iter_mut().for_each(|out| write_line(out, &line, lost)),
+            Message::Close => out = None,
             Message::Written(tell) => tell(),
         }
     }
 }
 
 /// A standard error that is closed or full costs lines, never the service.
-fn write_line(line: &[u8], lost: &AtomicU64) {
+fn write_line(out: &mut dyn Write, line: &[u8], lost: &AtomicU64) {
     let before = lost.swap(0, Ordering::Relaxed);
     let told = match before {
         0 => Ok(()),
-        _ => writeln!(io::stderr(), "{before} log lines were left out: standard error did not take them"),
+        _ => writeln!(out, "{before} log lines were left out: standard error did not take them"),
     };
     let unsaid = if told.is_err() { before } else { 0 };
-    let unwritten = told.and_then(|()| io::stderr().write_all(line)).is_err();
+    let unwritten = told.and_then(|()| out.write_all(line)).is_err();
     lost.fetch_add(unsaid + u64::from(unwritten), Ordering::Relaxed);
 }

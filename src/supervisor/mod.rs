@@ -23,6 +23,7 @@ mod control;
 mod describe;
 mod desk;
 mod ears;
+mod epilogue;
 pub(crate) mod foreign;
 mod generations;
 mod handover;
@@ -32,6 +33,7 @@ mod kept;
 pub(crate) mod launcher;
 mod limits;
 mod log_writer;
+mod logs;
 mod news;
 mod notify;
 mod orders;
@@ -43,6 +45,7 @@ mod runtime;
 mod settle;
 mod sharing;
 mod signalling;
+pub(crate) mod starter;
 mod store;
 pub(crate) mod upgrade;
 mod view;
@@ -73,8 +76,10 @@ use generations::{Generations, Source};
 use kept::Kept;
 use limits::Room;
 use log_writer::LogWriter;
+use logs::Logs;
 use quarantine::Quarantine;
 use runtime::RuntimeDir;
+use starter::Starter;
 use upgrade::Upgrade;
 
 /// Token of the signals.
@@ -92,6 +97,8 @@ pub(crate) struct Start {
     pub(crate) log_level: LevelFilter,
     pub(crate) overrides: Overrides,
     pub(crate) file: Option<PathBuf>,
+    /// Whether a command waits for our word.
+    pub(crate) background: bool,
 }
 
 /// Runs a cluster until it is stopped; answers the exit code.
@@ -113,15 +120,25 @@ pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
     match verdict {
         Verdict::Stopped => {
             log::info!("cluster stopped after {}", news::Short(clock::since(shell.started)));
+            shell.write_last_lines();
             Ok(exit::DONE)
         }
-        Verdict::NeverOnline(failure) => Err(shell.first_start_failed(failure)),
+        Verdict::NeverOnline(failure) => {
+            let trouble = shell.first_start_failed(failure);
+            if shell.logs.is_some() {
+                log::error!("{}", trouble.message);
+            }
+            shell.write_last_lines();
+            let Some(starter) = shell.starter.take() else { return Err(trouble) };
+            starter.failed(&trouble);
+            Ok(trouble.exit)
+        }
     }
 }
 
 /// Why there is no room for the workers of a configuration, if there is none.
 pub(crate) fn room(config: &Config) -> Option<Trouble> {
-    Room::make(config.listen.len()).refuse(config.workers)
+    Room::make(config.listen.len(), config.logs_to_files()).refuse(config.workers)
 }
 
 fn cannot_start(why: &io::Error) -> Trouble {
@@ -189,6 +206,12 @@ struct Shell {
     upgrade: Option<Upgrade>,
     /// How often we were replaced.
     upgrades: u32,
+    /// We left the terminal.
+    detached: bool,
+    /// Whoever waits until we are online.
+    starter: Option<Starter>,
+    /// What processes print, where that goes to files.
+    logs: Option<Logs>,
     /// Next to last: whoever sees that we are gone finds our last lines written.
     log: LogWriter,
     /// Last to go: its files say that we are here.

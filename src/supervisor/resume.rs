@@ -17,6 +17,8 @@ use super::generations::Generations;
 use super::handover::{self, FrozenPath, Packing, State, Unpacking, VARIABLE};
 use super::kept::Kept;
 use super::limits::Room;
+use super::log_writer::Sink;
+use super::logs::Logs;
 use super::quarantine::Quarantine;
 use super::runtime::RuntimeDir;
 use super::{HELPERS, Shell, Source, Start, log_writer, news, signals};
@@ -55,6 +57,7 @@ impl Shell {
             children: self.children.freeze(&mut packing),
             kept: self.kept.freeze(&mut packing),
             memo: self.kept.above.memo(),
+            logs: self.logs.as_ref().map(|logs| logs.freeze(&mut packing)),
             control: self.control.freeze(&mut packing),
             desk: self.desk.clone(),
             blames: self.blames.freeze(),
@@ -83,7 +86,6 @@ impl Shell {
         let frozen = State::read(&text).map_err(io::Error::other)?;
         let mut fds = Unpacking::new(&[&frozen.descriptors[..], &[state]].concat())?;
         drop(fds.take(state)?);
-        let log = log_writer::init(start.log_level, frozen.unwritten)?;
         let runtime = RuntimeDir::claimed_before(frozen.runtime_dir.0, fds.take(frozen.runtime_lock)?);
         let mut above = Above::from_environment();
         above.go_on_from(&frozen.memo);
@@ -91,6 +93,9 @@ impl Shell {
         let generations = Generations::thaw(frozen.generations, &mut fds)?;
         let in_force = generations.get(frozen.fleet.generation());
         let config = in_force.map(|made| made.config.clone()).unwrap_or_default();
+        let logs = frozen.logs.map(|logs| Logs::thaw(logs, roles, &mut fds)).transpose()?;
+        let sink = Sink::of(logs.as_ref())?;
+        let log = log_writer::init(start.log_level, frozen.unwritten, sink, config.log.format)?;
         let poll = mio::Poll::new()?;
         let registry = poll.registry();
         let mut shell = Shell {
@@ -100,7 +105,7 @@ impl Shell {
             unborn: frozen.unborn.into(),
             unsteered: None,
             closing: Closing::new(mio::Waker::new(registry, HELPERS)?),
-            room: Room::make(config.listen.len()),
+            room: Room::make(config.listen.len(), config.logs_to_files()),
             verdict: None,
             children: Children::thaw(runtime.notify(), frozen.children, &mut fds, registry)?,
             // Whoever died meanwhile: his signal may have been taken before the exec.
@@ -127,6 +132,9 @@ impl Shell {
             binary: frozen.binary.0,
             upgrade: None,
             upgrades: frozen.upgrades + 1,
+            detached: config.daemon,
+            starter: None,
+            logs,
             log,
             runtime,
         };
@@ -189,5 +197,5 @@ fn rehearse(roles: &Roles) -> Roles {
         "forget-roles" => beside = &[],
         _ => {}
     }
-    Roles { worker: roles.worker, program: roles.program, beside }
+    Roles { beside, ..*roles }
 }

@@ -24,7 +24,7 @@ use nix::fcntl::{AtFlags, FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::children::Ending;
+use super::children::{Ending, Printing};
 use super::desk::Asker;
 use super::handover::{self, FORMATS, VARIABLE};
 use super::held::Held;
@@ -167,7 +167,8 @@ impl Shell {
         let arguments = ["atlas-cluster".into(), CHECK.into()].into_iter();
         let arguments: Vec<OsString> = arguments.chain(std::env::args_os().skip(1)).collect();
         let environment = vec![("NODE_APP_INSTANCE".into(), "0".into())];
-        let pid = self.children.execute(image.as_fd(), &arguments, &line, &descriptors, environment)?;
+        let printing = Printing { image: image.as_fd(), output: None };
+        let pid = self.children.execute(printing, &arguments, &line, &descriptors, environment)?;
         let fd = line.socket().as_raw_fd();
         self.poll.registry().register(&mut SourceFd(&fd), LINE, Interest::READABLE)?;
         let until = clock::now().after(PATIENCE);

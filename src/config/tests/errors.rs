@@ -20,28 +20,28 @@ r#"atlas-cluster: FILE:10:1: unknown key `stale-after`
    |
 10 | stale-after = '3s'
    | ^^^^^^^^^^^
-hint: did you mean `stale_after`? allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]]
+hint: did you mean `stale_after`? allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]], [log]
 "#),
     ("nonsense = 1",
 r#"atlas-cluster: FILE:1:1: unknown key `nonsense`
   |
 1 | nonsense = 1
   | ^^^^^^^^
-hint: allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]]
+hint: allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]], [log]
 "#),
     ("[workr]",
 r#"atlas-cluster: FILE:1:2: unknown section `[workr]`
   |
 1 | [workr]
   |  ^^^^^
-hint: did you mean `[worker]`? allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]]
+hint: did you mean `[worker]`? allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]], [log]
 "#),
     ("watchdog = '1s'",
 r#"atlas-cluster: FILE:1:1: unknown key `watchdog`
   |
 1 | watchdog = '1s'
   | ^^^^^^^^
-hint: did you mean `watchdog` in [worker]? allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]]
+hint: did you mean `watchdog` in [worker]? allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]], [log]
 "#),
     ("[worker]\nworkers = 2",
 r#"atlas-cluster: FILE:2:1: unknown key `workers` in [worker]
@@ -55,7 +55,7 @@ r#"atlas-cluster: FILE:1:1: unknown key `worker.cwd`
   |
 1 | "worker.cwd" = '/'
   | ^^^^^^^^^^^^
-hint: allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]]
+hint: allowed here: workers, listen, receive_buffer, balance, share, accept_unknown, stale_after, [worker], [[processor]], [log]
 "#),
     ("workers = true",
 r#"atlas-cluster: FILE:1:11: workers: the boolean `true` has the wrong type
@@ -284,20 +284,15 @@ atlas-cluster: FILE:6:16: worker.cpu_affinity: `all` is no list of CPUs
   |                ^^^^^
 hint: allowed: "auto" for one CPU each, or CPUs as "0,2-3"; for example `cpu_affinity = "auto"`
 "#),
-    ("[gateway]\nhttp = 'x'\n[log]\nkeep = 5\n[mqtt]\nsite = 'x'",
+    ("[gateway]\nhttp = 'x'\n[mqtt]\nsite = 'x'",
 r#"atlas-cluster: FILE:1:2: `gateway` is not supported by version NOW yet
   |
 1 | [gateway]
   |  ^^^^^^^
 hint: leave it out; `atlas-cluster meters --json` tells what the gateway will
-atlas-cluster: FILE:3:2: `log` is not supported by version NOW yet
+atlas-cluster: FILE:3:2: `mqtt` is not supported by version NOW yet
   |
-3 | [log]
-  |  ^^^
-hint: leave it out: logs go to standard error
-atlas-cluster: FILE:5:2: `mqtt` is not supported by version NOW yet
-  |
-5 | [mqtt]
+3 | [mqtt]
   |  ^^^^
 hint: leave it out; `atlas-cluster meters --json` tells the levels
 "#),

@@ -1,9 +1,10 @@
 //! Good files, ranges, and what a reload may not change.
 
 use super::super::{
-    Balance, Config, Cpus, MAX_WORKERS, Origin, Processor, Program, unchangeable, usable_cpus,
+    Balance, Config, Cpus, Log, MAX_WORKERS, Origin, Processor, Program, unchangeable, usable_cpus,
 };
 use super::{good, loaded, refusal};
+use contract::logs::Format;
 use std::time::Duration;
 
 #[test]
@@ -36,6 +37,15 @@ fn every_key_of_this_version_reaches_its_field() {
     assert_eq!(config.worker.watchdog, Some(Duration::from_secs(20)));
     assert_eq!(config.worker.cwd.as_deref(), Some("/srv/app".as_ref()));
     assert_eq!(config.worker.env.into_iter().collect::<Vec<_>>(), [("KEY".to_owned(), "value".to_owned())]);
+    let log = Log {
+        format: Format::Json,
+        dir: Some("/var/log/x".into()),
+        max_size: 1 << 20,
+        keep: 3,
+        gzip: true,
+        rate_limit: 50,
+    };
+    assert_eq!(config.log, log);
     let bar = Processor { name: "bar".to_owned(), address: "192.168.5.101".parse().unwrap(), tcp_port: 5322 };
     let patio = Processor { name: "patio".to_owned(), address: "fd00::1".parse().unwrap(), tcp_port: 5321 };
     assert_eq!(config.processor, [bar, patio]);
@@ -165,6 +175,8 @@ fn a_reload_may_change_everything_but_the_addresses_and_the_kind_of_worker() {
         ("[worker]\nprogram = ['node']", "", Some("worker.program")),
         ("[worker]\nprogram = ['node']", "[worker]\nprogram = ['python3', 'a.py']", None),
         ("", "share = true", Some("share")),
+        ("", "[log]\ndir = '/var/log/x'", Some("log.dir")),
+        ("", "[log]\nkeep = 3\nformat = 'json'", None),
         ("share = true", "share = true\nbalance = 'flow'", None),
         ("balance = 'spread'", "workers = 3\nstale_after = '9s'\n[worker]\nwatchdog = '0s'", None),
     ];
@@ -195,6 +207,14 @@ max_memory_restart = "200M"
 watchdog = "20s"
 cwd = "/srv/app"
 env = { KEY = "value" }
+
+[log]
+format = "json"
+dir = "/var/log/x"
+max_size = "1M"
+keep = 3
+gzip = true
+rate_limit = 50
 
 [[processor]]
 name = "bar"

@@ -139,7 +139,7 @@ impl Words<'_> {
     }
 
     fn plan(&mut self, plan: &Plan) {
-        let Plan { workers, roles: RoleSet(roles), worker: _, role: _ } = plan; // policies are always the same here
+        let Plan { workers, roles: RoleSet(roles), last: _, worker: _, role: _ } = plan; // policies are always the same here
         self.put([*workers]);
         self.put(roles.to_le_bytes());
     }

@@ -82,7 +82,8 @@ pub(super) struct Bounds {
 
 impl Bounds {
     fn plan(&self, workers: u8) -> Plan {
-        let mut plan = Plan { roles: RoleSet((1 << self.roles) - 1), ..plan(workers) };
+        let roles = RoleSet((1 << self.roles) - 1);
+        let mut plan = Plan { roles, last: self.roles.checked_sub(1), ..plan(workers) };
         for policy in [&mut plan.worker, &mut plan.role] {
             policy.max_restarts = MAX_RESTARTS;
             policy.min_uptime = ms(1);

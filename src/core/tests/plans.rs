@@ -22,5 +22,5 @@ pub(super) fn policy() -> Policy {
 }
 
 pub(super) fn plan(workers: u8) -> Plan {
-    Plan { workers, roles: RoleSet(0), worker: policy(), role: policy() }
+    Plan { workers, roles: RoleSet(0), last: None, worker: policy(), role: policy() }
 }

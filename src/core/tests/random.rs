@@ -104,7 +104,11 @@ impl Setup {
 
     /// Short times, so that all of them play a part.
     fn plan(&self, workers: u8, roles: u32) -> Plan {
-        let mut plan = Plan { roles: RoleSet(roles), ..plan(workers) };
+        let mut plan = Plan {
+            roles: RoleSet(roles),
+            last: roles.checked_ilog2().map(|last| last as u8),
+            ..plan(workers)
+        };
         for policy in [&mut plan.worker, &mut plan.role] {
             policy.listen_timeout = ms(300);
             policy.kill_timeout = ms(160);

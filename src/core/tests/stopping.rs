@@ -35,6 +35,24 @@ fn a_stop_tells_everybody_kills_who_stays_and_is_gone_with_the_last() {
 }
 
 #[test]
+fn who_leaves_last_is_told_when_everybody_else_is_gone() {
+    let mut world = World::online(Plan { roles: RoleSet(0b11), last: Some(1), ..plan(2) });
+    world.order(Order::Stop { now: false });
+    let is_last = |child: &super::world::Child| child.slot == Slot::Role(1);
+    let told: Vec<_> = world.children.values().filter(|child| child.termed.is_some()).collect();
+    assert!(told.len() == 3 && !told.into_iter().any(is_last));
+    let others: Vec<Run> =
+        world.children.iter().filter(|(_, child)| !is_last(child)).map(|(&run, _)| run).collect();
+    others.into_iter().for_each(|run| world.exit(run));
+    assert_eq!(world.gone, None);
+    world.expect_all(|child| child.termed.is_some() && !child.killed);
+    assert_eq!(world.jump(), ms(1600));
+    world.expect_all(|child| child.killed);
+    world.everybody_leaves();
+    assert_eq!(world.gone, Some(Verdict::Stopped));
+}
+
+#[test]
 fn a_second_stop_kills_at_once_and_takes_over_the_answer() {
     let mut world = World::online(plan(2));
     let first = world.order(Order::Stop { now: false });

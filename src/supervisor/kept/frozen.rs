@@ -139,7 +139,7 @@ impl Kept {
             slots,
             shared,
             place: File::open("/dev/null")?,
-            room: Room::make(frozen.listen.len()).for_stores(),
+            room: Room::make(frozen.listen.len(), config.logs_to_files()).for_stores(),
             listen: frozen.listen,
             balance: config.balance,
             shared_port: config.share,

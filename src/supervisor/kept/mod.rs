@@ -135,7 +135,7 @@ impl Kept {
             slots: BTreeMap::new(),
             shared,
             place: File::open("/dev/null")?,
-            room: Room::make(config.listen.len()).for_stores(),
+            room: Room::make(config.listen.len(), config.logs_to_files()).for_stores(),
             listen: config.listen.clone(),
             balance: config.balance,
             shared_port: config.share,

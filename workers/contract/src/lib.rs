@@ -7,6 +7,7 @@
 mod blame;
 pub mod clock;
 mod life;
+pub mod logs;
 mod notify;
 mod seat;
 
@@ -168,6 +169,11 @@ impl Contract {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<BorrowedFd<'_>> {
         self.descriptors.get(name).map(OwnedFd::as_fd)
+    }
+
+    /// The names of the descriptors that were given, and not taken yet.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.descriptors.keys().map(String::as_str)
     }
 
     /// Gives the contract a descriptor by name: the launcher, for the role it becomes.

@@ -33,6 +33,19 @@ pub fn handed_over(numbers: &[RawFd]) -> io::Result<BTreeMap<RawFd, OwnedFd>> {
     numbers.iter().map(|&raw| Ok((raw, adopt(raw)?))).collect()
 }
 
+/// Whatever is open from `first` on does not outlive an exec: inherited from who knows whom.
+///
+/// # Errors
+/// What close_range(2) says.
+pub fn close_at_exec(first: RawFd) -> io::Result<()> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: takes numbers alone; with this flag nothing is closed now, a flag of each descriptor is set.
+    match unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 fn once() -> io::Result<()> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     if TAKEN.swap(true, Ordering::Relaxed) {

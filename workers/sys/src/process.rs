@@ -35,10 +35,12 @@ pub struct Child<'a> {
     pub descriptors: &'a [BorrowedFd<'a>],
     /// Becomes descriptor 0.
     pub input: BorrowedFd<'a>,
+    /// Becomes descriptors 1 and 2; None: the parent's own are inherited.
+    pub output: Option<BorrowedFd<'a>>,
 }
 
 /// Starts `child` as the leader of a process group of its own, with every signal at its default and none blocked.
-/// Standard output and error are inherited. What goes wrong in the child shows as [`EXIT_NO_ROOM`] or [`EXIT_NO_EXEC`].
+/// What goes wrong in the child shows as [`EXIT_NO_ROOM`] or [`EXIT_NO_EXEC`].
 ///
 /// Call it from the main thread alone: the parent-death signal fires when the *thread* that forked ends (prctl(2)).
 ///
@@ -70,6 +72,7 @@ pub fn spawn(child: &Child<'_>) -> io::Result<Pid> {
 struct Plan {
     image: RawFd,
     input: RawFd,
+    output: Option<RawFd>,
     sources: Vec<RawFd>,
     /// Where they lie while their places are made free.
     moved: Vec<RawFd>,
@@ -104,6 +107,7 @@ impl Plan {
         Ok(Plan {
             image: child.image.as_raw_fd(),
             input: child.input.as_raw_fd(),
+            output: child.output.map(|output| output.as_raw_fd()),
             sources: child.descriptors.iter().map(AsRawFd::as_raw_fd).collect(),
             moved: vec![-1; child.descriptors.len()],
             argv,
@@ -130,6 +134,10 @@ impl Plan {
             // where it has no CLOEXEC.
             let input = libc::fcntl(self.input, libc::F_DUPFD_CLOEXEC, above);
             let mut ok = image >= 0 && input >= 0 && libc::dup2(input, 0) == 0;
+            if let Some(output) = self.output {
+                let output = libc::fcntl(output, libc::F_DUPFD_CLOEXEC, above);
+                ok &= output >= 0 && libc::dup2(output, 1) == 1 && libc::dup2(output, 2) == 2;
+            }
             for (source, moved) in self.sources.iter().zip(&mut self.moved) {
                 *moved = libc::fcntl(*source, libc::F_DUPFD_CLOEXEC, above);
                 ok &= *moved >= 0;
@@ -266,6 +274,7 @@ mod tests {
             pid_variable: "LISTEN_PID",
             descriptors: fds,
             input: null.as_fd(),
+            output: None,
         };
         waitpid(spawn(&child).unwrap(), None).unwrap()
     }
@@ -309,8 +318,30 @@ mod tests {
             pid_variable: "LISTEN_PID",
             descriptors: &[null.as_fd(); MAX_DESCRIPTORS + 1],
             input: null.as_fd(),
+            output: None,
         };
         assert_eq!(spawn(&child).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_child_prints_where_it_is_told_to() {
+        let (mut mine, theirs) = UnixStream::pair().unwrap();
+        let (image, null) = (File::open("/bin/sh").unwrap(), File::open("/dev/null").unwrap());
+        let child = Child {
+            image: image.as_fd(),
+            arguments: &["sh".into(), "-c".into(), "echo out; echo err >&2".into()],
+            environment: &[],
+            pid_variable: "LISTEN_PID",
+            descriptors: &[],
+            input: null.as_fd(),
+            output: Some(theirs.as_fd()),
+        };
+        let status = waitpid(spawn(&child).unwrap(), None).unwrap();
+        assert!(matches!(status, WaitStatus::Exited(_, 0)), "{status:?}");
+        drop(theirs);
+        let mut text = String::new();
+        mine.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "out\nerr\n");
     }
 
     #[test]

@@ -1,0 +1,109 @@
+//! `logs` and `flush`: the log files, shown and emptied. Nobody is asked: they can be read when nothing runs, too.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use contract::logs::{FILE, FOLDER, rotated};
+use jiff::Timestamp;
+use regex_lite::Regex;
+
+use super::error::Error;
+use super::log_files::{self, Filter, Follower};
+use super::terminal::{Look, print};
+use crate::args::{LogLines, Since};
+use crate::exit::FAILED;
+use crate::wire::Trouble;
+
+/// Lines without `--lines` and `--since`.
+const LINES: usize = 15;
+/// The most lines that are shown of what is there already.
+const MOST: usize = 1_000_000;
+/// How often a file is looked at that is followed.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// Shows lines.
+pub(super) fn run(runtime_dir: &Path, wanted: &LogLines) -> Result<(), Error> {
+    let folder = runtime_dir.join(FOLDER);
+    if !log_files::exist(&folder) {
+        return Err(none(&folder));
+    }
+    let failed = |e: io::Error| unreadable(&folder, &e);
+    let since = match &wanted.since {
+        None => None,
+        Some(Since::At(time)) => Some(*time),
+        Some(Since::Ago(ago)) => Some(Timestamp::now().saturating_sub(*ago).unwrap_or(Timestamp::MIN)),
+    };
+    // It was tried when the arguments were read.
+    let pattern = wanted.grep.as_deref().and_then(|pattern| Regex::new(pattern).ok());
+    let filter = Filter { source: wanted.worker.clone(), since, pattern };
+    let usual = if since.is_some() { MOST } else { LINES };
+    let lines = wanted.lines.map_or(usual, |lines| lines.min(MOST));
+    // Before the others are read: what comes meanwhile is shown twice rather than never.
+    let follower = wanted.follow.then(|| Follower::at_the_end(&folder)).transpose().map_err(failed)?;
+    show(log_files::last(&folder, &filter, lines).map_err(failed)?)?;
+    let Some(mut follower) = follower else { return Ok(()) };
+    loop {
+        show(follower.more(&filter).map_err(failed)?)?;
+        thread::sleep(EVERY);
+    }
+}
+
+fn show(lines: impl IntoIterator<Item = String>) -> Result<(), Error> {
+    let terminal = Look::now().terminal;
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&if terminal { tame(&line) } else { line });
+        text.push('\n');
+    }
+    if text.is_empty() { Ok(()) } else { print(&text) }
+}
+
+/// Empties the current file and removes the full ones. The logger appends: what it writes next begins at the start.
+pub(super) fn flush(runtime_dir: &Path) -> Result<(), Error> {
+    let folder = runtime_dir.join(FOLDER);
+    if !log_files::exist(&folder) {
+        return Err(none(&folder));
+    }
+    let gone = |result: io::Result<()>| match result {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        Ok(()) | Err(_) => Ok(()),
+    };
+    let empty = || {
+        let full = rotated(&folder)?;
+        full.values().try_for_each(|path| gone(fs::remove_file(path)))?;
+        gone(fs::File::options().write(true).open(folder.join(FILE)).and_then(|file| file.set_len(0)))?;
+        io::Result::Ok(full.len())
+    };
+    let full = empty().map_err(|e| {
+        let message = format!("cannot empty the log files in {}: {e}", folder.display());
+        Error::Refused(Trouble { message, hint: Some("run this as the cluster's user".into()), exit: FAILED })
+    })?;
+    print(&format!("flush done: {FILE} is empty, {full} full files are removed\n"))
+}
+
+/// The last lines that came after `since`, for people; nothing where there are none.
+pub(super) fn last_lines(folder: &Path, most: usize, since: Timestamp) -> String {
+    let filter = Filter { since: Some(since), ..Filter::default() };
+    let lines = log_files::last(folder, &filter, most).unwrap_or_default();
+    lines.iter().map(|line| format!("  {}\n", tame(line))).collect()
+}
+
+/// What programs print is not to command a terminal.
+fn tame(line: &str) -> String {
+    line.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")
+}
+
+fn none(folder: &Path) -> Error {
+    let message = format!("there are no log files in {}", folder.display());
+    let hint = "a cluster in the foreground logs to standard error (under systemd: `journalctl -u atlas-cluster`); \
+                files are written with --daemon, or where log.dir says";
+    Error::Refused(Trouble { message, hint: Some(hint.into()), exit: FAILED })
+}
+
+fn unreadable(folder: &Path, why: &io::Error) -> Error {
+    let message = format!("cannot read the log files in {}: {why}", folder.display());
+    Error::Refused(Trouble { message, hint: Some("run this as the cluster's user".into()), exit: FAILED })
+}

@@ -1,0 +1,93 @@
+//! Full files, compressed by a thread of their own: whoever prints need not wait for it.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread::{Builder, JoinHandle};
+
+use contract::logs::rotated;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// At most one thread.
+#[derive(Default)]
+pub(crate) struct Press {
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Press {
+    /// Has every full file compressed that is not; one that a dead logger left half done begins anew. Where one is at
+    /// it already, what is new waits for the next call.
+    pub(crate) fn start(&mut self, folder: &Path) {
+        if self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return;
+        }
+        let folder = folder.to_owned();
+        // What cannot be compressed stays as it is, and is tried again with the next full file.
+        let work = move || {
+            for path in rotated(&folder).into_iter().flat_map(std::collections::BTreeMap::into_values) {
+                if path.extension().is_none_or(|extension| extension != "gz") && compress(&path).is_err() {
+                    return;
+                }
+            }
+        };
+        self.thread = Builder::new().name("gzip".into()).spawn(work).ok();
+    }
+}
+
+/// Under another name until it is whole.
+fn compress(path: &Path) -> io::Result<()> {
+    let with = |extension: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(extension);
+        PathBuf::from(name)
+    };
+    let (part, whole) = (with(".gz.part"), with(".gz"));
+    let press = || {
+        let mut plain = File::open(path)?;
+        let options = File::options().write(true).create(true).truncate(true).mode(0o640).open(&part)?;
+        let mut out = GzEncoder::new(options, Compression::fast());
+        io::copy(&mut plain, &mut out)?;
+        out.finish()?;
+        fs::rename(&part, &whole)?;
+        // One that was removed meanwhile, for there are newer ones, is not to come back.
+        match fs::remove_file(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => fs::remove_file(&whole),
+            removed => removed,
+        }
+    };
+    press().inspect_err(|_| _ = fs::remove_file(&part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::logs::FILE;
+    use std::io::Read;
+
+    #[test]
+    fn full_files_are_compressed_and_come_out_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(format!("{FILE}{name}"));
+        let text = "a line\n".repeat(100_000);
+        fs::write(path(".1"), &text).unwrap();
+        fs::write(path(".2"), "short\n").unwrap();
+        fs::write(path(".2.gz.part"), "half").unwrap();
+        fs::write(path(""), "current\n").unwrap();
+        let mut press = Press::default();
+        press.start(folder.path());
+        press.thread.take().unwrap().join().unwrap();
+        let mut out = String::new();
+        let file = File::open(path(".1.gz")).unwrap();
+        flate2::read::MultiGzDecoder::new(file).read_to_string(&mut out).unwrap();
+        assert_eq!(out, text);
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(
+            names,
+            ["", ".1.gz", ".2.gz"].map(|name| format!("{FILE}{name}").into()) as [std::ffi::OsString; 3]
+        );
+    }
+}
