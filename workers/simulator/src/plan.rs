@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use contract::Failure;
 
-use crate::capture::{self, Record};
 use crate::fault::Planned;
 use crate::model::Product;
+use atlas::capture::{self, Record};
 use crate::processor::Settings;
 
 /// The port of a processor's connections.

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::capture::Record;
 use crate::fault::{Kind, Planned};
+use atlas::capture::Record;
 use crate::model::Product;
 
 /// A connection, by a number that is never used twice.

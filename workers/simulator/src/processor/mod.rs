@@ -9,12 +9,12 @@ use std::time::Duration;
 
 pub use event::{Action, Conn, Event, Settings};
 
-use crate::capture::From;
 use crate::fault::{Course, Kind, Turn};
 use crate::ledger::{Ledger, Stats, Violation};
 use crate::model::{Format, Model, Param};
 use crate::outlet::Manner;
 use crate::replay::Replay;
+use atlas::capture::From;
 use crate::session::{Lines, Replies, Request, Session, answer};
 
 /// Between two pieces of garbage.

@@ -1,9 +1,9 @@
 //! Tests of the whole processor in simulated time.
 
 use super::*;
-use crate::capture::Record;
 use crate::model::Product;
 use crate::outlet::Outlet;
+use atlas::capture::Record;
 use crate::session::MAX_LINE;
 use proptest::prelude::*;
 
