@@ -166,7 +166,7 @@ fn the_runtime_directory_is_found() {
 
 #[test]
 fn a_processor_is_simulated_as_the_options_say() {
-    use crate::roles::simulated::{Feed, Plan, fault::Kind, model::Product};
+    use crate::roles::simulated::{Plan, fault::Kind, model::Product};
     assert_eq!(command("simulate"), Command::Simulate(Plan::default()));
     let Command::Simulate(plan) = command(
         "simulate --model AZMP8 --address 127.0.0.3 --tcp-port 0 --meter-port 9 --rate 30 --batch 64 --seed 7 \
@@ -176,7 +176,7 @@ fn a_processor_is_simulated_as_the_options_say() {
     };
     assert_eq!((plan.product, plan.seed, plan.batch, plan.connections), (Product::Azmp8, 7, 64, 2));
     assert_eq!(plan.address.to_string(), "127.0.0.3");
-    assert_eq!(plan.feed, Feed::Subscribers { tcp_port: 0, meter_port: 9 });
+    assert_eq!((plan.tcp_port, plan.meter_port), (0, 9));
     assert_eq!(plan.interval * 30, Duration::from_secs(1) - Duration::from_nanos(10));
     assert_eq!(plan.inactivity, Duration::from_secs(60));
     let faults: Vec<_> = plan.faults.iter().map(|fault| (fault.kind, fault.at.as_secs())).collect();

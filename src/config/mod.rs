@@ -67,7 +67,7 @@ pub fn load(overrides: &Overrides, file: Option<&Path>) -> Result<Loaded, Config
     }
     overrides.apply(&mut config, &mut origins)?;
     contradiction(&config, &origins)?;
-    processors::welcome_demo(&mut config);
+    processors::bring_demo(&mut config).map_err(|(why, hint)| no_demo(&why, hint, &origins))?;
     config.worker.settle_watchdog(origins.get("worker.watchdog") == Some(&Origin::Default));
     Ok(Loaded { config, file, origins })
 }
@@ -85,6 +85,12 @@ fn contradiction(config: &Config, origins: &Origins) -> Result<(), ConfigError> 
         hint: "leave one of the two out: who spreads must have the port to himself".to_owned(),
     };
     Err(ConfigError::Invalid { problems: vec![problem] })
+}
+
+fn no_demo(why: &str, hint: String, origins: &Origins) -> ConfigError {
+    let origin = origins.get("demo").cloned().unwrap_or(Origin::Default);
+    let problem = Problem { origin, excerpt: None, sentence: format!("no demo: {why}"), hint };
+    ConfigError::Invalid { problems: vec![problem] }
 }
 
 /// Puts what the file says over the defaults.

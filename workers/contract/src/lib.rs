@@ -6,7 +6,9 @@
 
 mod blame;
 pub mod clock;
+mod demo;
 mod life;
+mod listen;
 mod notify;
 mod seat;
 
@@ -16,7 +18,9 @@ use std::time::Duration;
 
 pub use blame::{BLAME, Blame, RUN};
 pub use life::Life;
+pub use demo::{DEMO, DemoPort};
 pub use notify::Notify;
+pub use listen::home_of;
 pub use seat::Seat;
 
 /// Name of the pipe whose writing end only the supervisor holds.

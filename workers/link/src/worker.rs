@@ -5,11 +5,12 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use atlas::order::Request;
 use atlas::{Kind, MeterId};
-use contract::{Contract, Failure, LISTEN, Life, RUNTIME_DIR, SEAT, Seat, clock};
+use contract::{Contract, DEMO, DemoPort, Failure, LISTEN, Life, RUNTIME_DIR, SEAT, Seat, clock};
 use mio::{Events, Poll, Token};
 use nix::fcntl::{Flock, FlockArg};
 use sys::map::Mapping;
@@ -22,6 +23,8 @@ use crate::peer::{Peer, Tools};
 use crate::settings::Settings;
 use crate::{TABLE, places, reply, tcp};
 
+/// How often a demo that has told no port yet is looked for.
+const PORT: Duration = Duration::from_millis(20);
 /// How often the table is looked at for meters that are silent.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -31,6 +34,8 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     let (seat, table_fd) = (contract.take(SEAT)?, contract.take(TABLE.name)?);
     let table = Mapping::new(table_fd.as_fd(), table::BYTES)
         .map_err(|e| Failure::of("cannot map the meter table", &e))?;
+    let demo = DemoPort::of(contract.take(DEMO.name)?.as_fd())
+        .map_err(|e| Failure::of("cannot map the page of the demo's port", &e))?;
     let kept = contract.take_stored().into_iter().find(|(name, _)| name == door::KEPT).map(|(_, fd)| fd);
     let poll = Poll::new().map_err(|e| Failure::of("cannot make a poll", &e))?;
     contract.notify.ready();
@@ -42,7 +47,7 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     let _folder = folder.as_deref().map(|folder| lock(folder, &mut diary));
     let door = folder.and_then(|folder| open_door(kept, &folder, &contract, &poll, &mut diary));
     let words = table.words();
-    let peers = peers(&settings, words, &table_fd, &mut diary)?;
+    let peers = peers(&settings, words, &table_fd, &Rc::new(demo), &mut diary)?;
     let link = LinkWriter::new(words).map_err(strange)?;
     let reader = Reader::new(words).map_err(strange)?;
     let life = Life::begin(contract, poll.registry(), clock::boot())?;
@@ -100,6 +105,7 @@ fn peers(
     settings: &Settings,
     words: &[std::sync::atomic::AtomicU64],
     segment: &OwnedFd,
+    demo: &Rc<DemoPort>,
     diary: &mut Diary,
 ) -> Result<Vec<Peer>, Failure> {
     let writer = Writer::new(words).map_err(strange)?;
@@ -115,7 +121,8 @@ fn peers(
         let address = processor.address();
         let connection = Connection::new(now, random(), settings.reads_levels());
         let source = tcp::source(&listen, address);
-        Peer::new(processor.name.clone(), address, place, source, Token(index), connection)
+        let peer = Peer::new(processor.name.clone(), address, place, source, Token(index), connection);
+        peer.at((address.port() == 0).then(|| Rc::clone(demo)))
     };
     Ok(settings.processors().iter().zip(places).enumerate().map(make).collect())
 }
@@ -159,6 +166,9 @@ impl Shell<'_> {
                 peer.note(event);
             }
         }
+        if self.life.leaving() {
+            return Ok(()); // a demo that leaves with us is no loss to be told
+        }
         let mut answers = Vec::new();
         self.with_peers(&mut answers, |peer, now, tools| peer.work(now, tools));
         self.take_requests(&mut answers);
@@ -177,6 +187,9 @@ impl Shell<'_> {
         let more = self.peers.iter().any(Peer::has_more) || self.door.as_ref().is_some_and(Door::has_more);
         let due = self.peers.iter().map(Peer::deadline).fold(self.next_look, Duration::min);
         let mut wait = if more { Duration::ZERO } else { due.saturating_sub(now) };
+        if self.peers.iter().any(Peer::waits_for_port) {
+            wait = wait.min(PORT);
+        }
         wait = self.life.poll_wait(now).map_or(wait, |ping| ping.min(wait));
         if full {
             wait = wait.min(diary::RETRY);

@@ -22,5 +22,5 @@ pub mod server;
 pub mod session;
 
 pub use handle::Simulator;
-pub use plan::{Feed, Plan};
+pub use plan::Plan;
 pub use role::ROLE;
