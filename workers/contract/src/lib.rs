@@ -11,16 +11,17 @@ mod life;
 mod listen;
 mod notify;
 mod seat;
+pub mod tap;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 pub use blame::{BLAME, Blame, RUN};
-pub use life::Life;
 pub use demo::{DEMO, DemoPort};
-pub use notify::Notify;
+pub use life::Life;
 pub use listen::home_of;
+pub use notify::Notify;
 pub use seat::Seat;
 
 /// Name of the pipe whose writing end only the supervisor holds.
