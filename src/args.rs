@@ -1,5 +1,6 @@
 //! The command line: arguments and environment become one [`Invocation`].
 
+mod capture;
 mod cli;
 mod simulate;
 mod usage;
@@ -7,6 +8,7 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
+pub use capture::Capture;
 pub use cli::Goal;
 pub use usage::UsageError;
 
@@ -104,6 +106,8 @@ pub enum Command {
         /// The form of the answer.
         format: Option<control::Format>,
     },
+    /// Record what a processor sends.
+    Capture(Capture),
     /// Print the version.
     Version,
     /// Print this text to standard output.
@@ -164,6 +168,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         }
         Some(Verb::Set { of, value }) => param(order::Verb::Set, of, value, None),
         Some(Verb::Bump { of, value }) => param(order::Verb::Bump, of, value, None),
+        Some(Verb::Capture(options)) => Command::Capture(capture::capture(options)?),
         Some(Verb::Scale { amount }) => Command::Scale { amount: scale_amount(&amount)? },
     };
     let runtime_dir = match command {

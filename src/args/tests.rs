@@ -328,4 +328,4 @@ const INACTIVITY: &str =
 const FAULT: &str = "allowed: lockup, slow, half-open, garbage, reboot, rename, control-off, split, glued, crlf, each with \
                      @TIME and +DURATION; for example `--fault lockup@30s`";
 const NO_PROGRAM: &str = "name it: `atlas-cluster -- PROGRAM ARGS…`; without `--` the built-in worker runs";
-const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, simulate, get, set, bump, version";
+const VERBS: &str = "this version has start, list, meters, ping, wait, stop, reload, upgrade, restart, scale, simulate, get, set, bump, capture, version";

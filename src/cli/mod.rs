@@ -3,6 +3,7 @@
 //!
 //! Standard output is for answers, standard error for errors.
 
+mod capture;
 mod client;
 mod error;
 mod json;
@@ -62,6 +63,7 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Param { verb, processor, param, value, format } => {
             params::run(client, *verb, processor, param, value.as_deref(), *format)?;
         }
+        Command::Capture(wanted) => capture::run(client, wanted)?,
         Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Help(text) => terminal::print(text)?,
         Command::Start(..) => {

@@ -321,7 +321,7 @@ fn parse_duration(value: &Value<'_>) -> Result<Duration, Faults> {
 }
 
 /// Bytes, or a number with K, M or G in powers of 1024. `Some(None)` is a size beyond `u64`.
-fn parse_size(text: &str) -> Option<Option<u64>> {
+pub(crate) fn parse_size(text: &str) -> Option<Option<u64>> {
     let (digits, shift) = match text.as_bytes().last()? {
         b'K' => (&text[..text.len() - 1], 10),
         b'M' => (&text[..text.len() - 1], 20),
@@ -335,7 +335,7 @@ fn parse_size(text: &str) -> Option<Option<u64>> {
 }
 
 /// A size as one would write it.
-fn in_units(bytes: u64) -> String {
+pub(crate) fn in_units(bytes: u64) -> String {
     match bytes.trailing_zeros() {
         _ if bytes == 0 => "0".to_owned(),
         30.. => format!("{}G", bytes >> 30),

@@ -29,6 +29,7 @@ mod tests;
 
 pub use error::{ConfigError, Problem, Unreadable};
 pub use excerpt::Excerpt;
+pub(crate) use kinds::{in_units, parse_size};
 pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
 pub use types::{

@@ -15,6 +15,7 @@ mod door;
 mod lines;
 mod peer;
 mod places;
+mod recorders;
 mod reply;
 mod settings;
 mod tcp;

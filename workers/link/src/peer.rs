@@ -50,6 +50,10 @@ pub(crate) struct Peer {
     pub(crate) place: Option<Place>,
     /// The page in which the demo's processor tells its port, if it is that one.
     demo: Option<Rc<DemoPort>>,
+    /// Its lines are kept for who records them, …
+    pub(crate) is_recorded: bool,
+    /// … until the shell takes them, in the same turn.
+    heard: Vec<Vec<u8>>,
     /// It is to be connected to, and has told no port yet.
     waits_for_port: bool,
     source: Option<SocketAddr>,
@@ -72,12 +76,19 @@ impl Peer {
             address,
             place,
             demo: None,
+            is_recorded: false,
+            heard: Vec::new(),
             waits_for_port: false,
             source,
             token,
             connection,
             stream: None,
         }
+    }
+
+    /// What it said in this turn, if that is recorded.
+    pub(crate) fn take_heard(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.heard)
     }
 
     /// The same, with a port that is told there.
@@ -125,8 +136,11 @@ impl Peer {
         }
         let mut lines = Vec::new();
         let read = self.stream.as_mut().map_or(Ok(()), |stream| stream.read(&mut lines));
-        for line in lines {
-            self.happen(now, Event::Line(&line), tools);
+        for line in &lines {
+            self.happen(now, Event::Line(line), tools);
+        }
+        if self.is_recorded {
+            self.heard = lines;
         }
         let written = self.stream.as_mut().map_or(Ok(()), Stream::write);
         if let Err(e) = read.and(written) {

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use atlas::order::Request;
+use atlas::capture::{self, From, Record};
+use atlas::order::{Refusal, Reply, Request};
+use atlas::recording::{Accepted, Asked, Subscription};
 use atlas::{Kind, MeterId};
 use contract::{Contract, DEMO, DemoPort, Failure, LISTEN, Life, RUNTIME_DIR, SEAT, Seat, clock};
 use mio::{Events, Poll, Token};
@@ -20,6 +22,7 @@ use crate::connection::{Connection, Outcome, Ticket};
 use crate::diary::{self, Diary};
 use crate::door::{self, Door};
 use crate::peer::{Peer, Tools};
+use crate::recorders::Recorders;
 use crate::settings::Settings;
 use crate::{TABLE, places, reply, tcp};
 
@@ -45,11 +48,13 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     let mut diary = Diary::default();
     let folder = std::env::var_os(RUNTIME_DIR).map(PathBuf::from);
     let _folder = folder.as_deref().map(|folder| lock(folder, &mut diary));
-    let door = folder.and_then(|folder| open_door(kept, &folder, &contract, &poll, &mut diary));
+    let door = folder.as_deref().and_then(|folder| open_door(kept, folder, &contract, &poll, &mut diary));
     let words = table.words();
     let peers = peers(&settings, words, &table_fd, &Rc::new(demo), &mut diary)?;
     let link = LinkWriter::new(words).map_err(strange)?;
     let reader = Reader::new(words).map_err(strange)?;
+    let places = peers.iter().enumerate().filter_map(|(peer, one)| Some((peer, one.place?)));
+    let recorders = Recorders::adopt(clock::boot(), places, link, folder);
     let life = Life::begin(contract, poll.registry(), clock::boot())?;
     let mut shell = Shell {
         poll,
@@ -60,6 +65,8 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
         door,
         diary,
         requests: Vec::new(),
+        recorders,
+        reads_levels: settings.reads_levels(),
         next_look: Duration::ZERO,
     };
     let mut events = Events::with_capacity(256);
@@ -133,7 +140,7 @@ fn random() -> u64 {
 }
 
 /// A command that is under way: who asked, what it is about.
-struct Asked {
+struct Command {
     ticket: Ticket,
     peer: usize,
     param: String,
@@ -149,7 +156,10 @@ struct Shell<'a> {
     link: LinkWriter<'a>,
     reader: Reader<&'a [std::sync::atomic::AtomicU64]>,
     diary: Diary,
-    requests: Vec<Asked>,
+    requests: Vec<Command>,
+    recorders: Recorders,
+    /// Whether the workers that read the datagrams are ours.
+    reads_levels: bool,
     next_look: Duration,
 }
 
@@ -172,6 +182,7 @@ impl Shell<'_> {
         let mut answers = Vec::new();
         self.with_peers(&mut answers, |peer, now, tools| peer.work(now, tools));
         self.take_requests(&mut answers);
+        self.record();
         self.look(&mut answers);
         self.with_peers(&mut answers, |peer, now, tools| {
             if peer.deadline() <= now {
@@ -238,21 +249,67 @@ impl Shell<'_> {
 
     fn take_requests(&mut self, answers: &mut Vec<(Ticket, Outcome)>) {
         let Some(door) = &mut self.door else { return };
-        for (ticket, request) in door.poll_requests(self.poll.registry()) {
-            self.take_request(ticket, request, answers);
+        for (ticket, asked) in door.poll_requests(self.poll.registry()) {
+            match asked {
+                Asked::Param(request) => self.take_request(ticket, request, answers),
+                Asked::Recording(wanted) => self.begin_recording(ticket, &wanted),
+            }
+        }
+    }
+
+    /// The number of the processor of that name or address.
+    fn peer(&self, name: &str) -> Result<usize, Refusal> {
+        let address = name.parse().ok();
+        let wanted = |peer: &Peer| peer.name == name || Some(peer.address.ip()) == address;
+        self.peers.iter().position(wanted).ok_or_else(|| {
+            let known: Vec<&str> = self.peers.iter().map(|peer| peer.name.as_str()).collect();
+            reply::unknown_processor(name, &known)
+        })
+    }
+
+    fn begin_recording(&mut self, ticket: Ticket, wanted: &Subscription) {
+        let begun = self.peer(&wanted.processor).and_then(|at| {
+            let is_followed = self.door.as_ref().is_some_and(|door| door.is_followed(at));
+            let peer = &mut self.peers[at];
+            self.recorders.begin(at, peer.place, wanted.recorder, is_followed, self.link).map_err(|why| {
+                Refusal { message: format!("cannot record {}: {}", peer.name, why.message), ..why }
+            })?;
+            peer.is_recorded = true;
+            let (processor, address) = (peer.name.clone(), peer.address.ip());
+            Ok((at, Accepted { processor, address, datagrams: self.reads_levels }))
+        });
+        let Some(door) = &mut self.door else { return };
+        match begun {
+            Ok((at, accepted)) => {
+                door.follow(ticket, at);
+                door.answer(ticket, &accepted);
+            }
+            Err(error) => door.answer(ticket, &Reply { error: Some(error), ..Reply::default() }),
+        }
+    }
+
+    /// Tells recorders what was heard in this turn, and notices those who hung up.
+    fn record(&mut self) {
+        let Some(door) = self.door.as_mut().filter(|_| !self.recorders.is_empty()) else { return };
+        let now = clock::boot();
+        for (at, peer) in self.peers.iter_mut().enumerate().filter(|(_, peer)| peer.is_recorded) {
+            for bytes in peer.take_heard() {
+                let mut text = Vec::new();
+                // Nothing fails that writes to memory.
+                let _ = capture::write(&mut text, &Record { at: now, from: From::Tcp, bytes });
+                door.tell(at, &text);
+            }
+        }
+        for at in self.recorders.prune(now, |peer| door.is_followed(peer), self.link) {
+            self.peers[at].is_recorded = false;
         }
     }
 
     fn take_request(&mut self, ticket: Ticket, request: Request, answers: &mut Vec<(Ticket, Outcome)>) {
-        let address = request.processor.parse().ok();
-        let wanted = |peer: &Peer| peer.name == request.processor || Some(peer.address.ip()) == address;
-        let peer = self.peers.iter().position(wanted).ok_or_else(|| {
-            let known: Vec<&str> = self.peers.iter().map(|peer| peer.name.as_str()).collect();
-            reply::unknown_processor(&request.processor, &known)
-        });
+        let peer = self.peer(&request.processor);
         match peer.and_then(|peer| Ok((peer, request.check()?))) {
             Ok((peer, order)) => {
-                self.requests.push(Asked { ticket, peer, param: order.param.clone() });
+                self.requests.push(Command { ticket, peer, param: order.param.clone() });
                 let mut tools = Tools {
                     registry: self.poll.registry(),
                     table: self.link,
@@ -262,7 +319,7 @@ impl Shell<'_> {
                 self.peers[peer].command(clock::boot(), ticket, &order, &mut tools);
             }
             Err(error) => {
-                let reply = atlas::order::Reply { error: Some(error), ..Default::default() };
+                let reply = Reply { error: Some(error), ..Reply::default() };
                 self.door.iter_mut().for_each(|door| door.answer(ticket, &reply));
             }
         }
