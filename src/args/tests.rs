@@ -1,6 +1,6 @@
 //! Command lines in, invocations or exact words out.
 
-use super::{Command, Goal, Invocation, Surroundings, UsageError, cli, parse_in};
+use super::{Capture, Command, Goal, Invocation, Surroundings, UsageError, cli, parse_in};
 use crate::amount::Scale;
 use crate::config::load;
 use log::LevelFilter;
@@ -53,6 +53,10 @@ fn every_verb_has_its_command() {
         value: value.map(str::to_owned),
         format,
     };
+    let capture = |seconds: Option<u64>, max_size| {
+        let (processor, duration) = ("bar".to_owned(), seconds.map(Duration::from_secs));
+        Command::Capture(Capture { processor, file: "f".into(), duration, max_size })
+    };
     let table = [
         ("list", Command::List { json: false, watch: false }),
         ("list --json --watch", Command::List { json: true, watch: true }),
@@ -82,6 +86,8 @@ fn every_verb_has_its_command() {
         ("set bar ZoneGain_0 -5% --runtime-dir /a", param(Set, Some("-5%"), None)),
         ("set bar ZoneGain_0 --runtime-dir /a", param(Set, None, None)),
         ("--runtime-dir /a bump bar ZoneGain_0 +3", param(Bump, Some("+3"), None)),
+        ("capture bar f", capture(None, 64 << 20)),
+        ("capture bar f --for 60s --max-size 1G --runtime-dir /a", capture(Some(60), 1 << 30)),
         ("version", Command::Version),
         ("--version", Command::Version),
         ("-V", Command::Version),
@@ -278,6 +284,10 @@ fn each_bad_line_about_processors_is_answered_with_what_is_wrong_and_the_way_out
         ("simulate --fault explode@1s", "--fault: `explode@1s` is no kind of fault", FAULT),
         ("simulate --fault lockup@1", "--fault: `lockup@1` has a time or a duration that is none", FAULT),
         ("simulate --fault rename+1s", "--fault: `rename+1s` takes no duration", FAULT),
+        ("capture bar f --for 0s", "--for: `0s` is out of range", "allowed: a duration up to 365 days, with its unit; for example `--for 60s`"),
+        ("capture bar f --for 60", "--for: `60` is not a duration", "allowed: a duration up to 365 days, with its unit; for example `--for 60s`"),
+        ("capture bar f --max-size 1K", "--max-size: `1K` is out of range", "allowed: a size from 4K to 1024G; for example `--max-size 200M`"),
+        ("capture bar f --max-size big", "--max-size: `big` is not a size", "allowed: a size from 4K to 1024G; for example `--max-size 200M`"),
         ("simulate azm8", "unexpected argument 'azm8'", "see 'atlas-cluster simulate --help'"),
         ("get bar ZoneGain_0 --format db", "--format: `db` is unknown", "allowed: val, pct, str"),
         ("get bar", "'get' needs <PARAM>", "see 'atlas-cluster get --help'"),

@@ -157,7 +157,9 @@ impl Recording {
             Said::Record(record) => records.push(record),
         });
         if let Some(why) = refusal {
-            let trouble = Trouble { message: why.message, hint: why.hint, exit: why.exit };
+            // Once it has begun it is no misuse any more: a reload may have taken the processor away.
+            let exit = if self.began.is_some() { FAILED } else { why.exit };
+            let trouble = Trouble { message: why.message, hint: why.hint, exit };
             return Some(End::Trouble(Error::Refused(trouble)));
         }
         if let Some(accepted) = accepted.filter(|_| self.began.is_none()) {
@@ -185,7 +187,7 @@ impl Recording {
 }
 
 fn introduction(accepted: &Accepted, wanted: &Capture) -> String {
-    let (name, file) = (clean(&accepted.processor), wanted.file.display());
+    let (name, file) = (clean(&accepted.processor), shown(wanted));
     let lines_only = if accepted.datagrams { "" } else { "; lines only: a program reads its datagrams" };
     format!("recording {name} ({}) to {file}{lines_only}; Ctrl-C ends it\n", accepted.address)
 }
@@ -203,11 +205,15 @@ fn summary(recording: &Recording, wanted: &Capture, time: Duration, end: &End) -
         "recorded {lines} and {datagrams} in {:.1} s to {} ({} bytes); left out, because this program was too slow for \
          them: {} and {}{why}\n",
         time.as_secs_f64(),
-        wanted.file.display(),
+        shown(wanted),
         output.size(),
         plural(line.left_out, "line"),
         plural(taps.left_out, "datagram"),
     )
+}
+
+fn shown(wanted: &Capture) -> String {
+    clean(&wanted.file.display().to_string())
 }
 
 /// A file of ours with nothing in it.
@@ -227,7 +233,7 @@ fn gone(client: &Client, away: Duration) -> Error {
 }
 
 fn cannot_write(wanted: &Capture, why: &io::Error) -> Error {
-    let file = wanted.file.display();
+    let file = shown(wanted);
     match why.kind() {
         io::ErrorKind::AlreadyExists => refused(
             format!("{file} is there already"),

@@ -283,3 +283,74 @@ fn bind(path: &Path, notify: &Notify) -> io::Result<StdListener> {
     notify.store(KEPT, listener.as_fd())?;
     Ok(listener)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::{Events, Poll};
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::net::UnixStream as StdStream;
+    use std::time::Duration;
+
+    /// A turn of the loop around it.
+    fn turn(door: &mut Door, poll: &mut Poll) -> Vec<(Ticket, Asked)> {
+        let mut events = Events::with_capacity(16);
+        let wait = if door.has_more() { Duration::ZERO } else { Duration::from_millis(10) };
+        poll.poll(&mut events, Some(wait)).unwrap();
+        for event in &events {
+            door.note(event.token());
+        }
+        door.poll_requests(poll.registry())
+    }
+
+    #[test]
+    fn who_records_too_slowly_is_told_what_he_missed_and_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut poll = Poll::new().unwrap();
+        let mut door = Door::open(None, folder.path(), &Notify::nobody(), poll.registry()).unwrap();
+        let mut recorder = StdStream::connect(folder.path().join(LINK_SOCKET)).unwrap();
+        recorder.write_all(b"{\"verb\":\"capture\",\"processor\":\"bar\",\"recorder\":7}\n").unwrap();
+        let (ticket, asked) = loop {
+            if let Some(asked) = turn(&mut door, &mut poll).pop() {
+                break asked;
+            }
+        };
+        assert!(matches!(asked, Asked::Recording(wanted) if wanted.recorder == 7));
+        door.follow(ticket, 3);
+        door.answer(ticket, &Reply::default());
+        assert!(door.is_followed(3) && !door.is_followed(2));
+
+        let record = [&[b'x'; 10_000][..], b"\n"].concat();
+        let told = 1000;
+        for _ in 0..told {
+            door.tell(3, &record);
+            door.tell(2, b"for nobody\n");
+        }
+        let waiting = door.clients.values().map(|client| client.output.len()).sum::<usize>();
+        assert!(waiting <= MAX_RECORDS, "{waiting}");
+
+        // He reads at last, to the end of what waits.
+        let reader = std::thread::spawn(move || {
+            let (mut records, mut missed) = (0, 0);
+            for line in BufReader::new(&recorder).lines().skip(1) {
+                let line = line.unwrap();
+                match line.strip_prefix("{\"left_out\":") {
+                    Some(count) => missed += count.trim_end_matches('}').parse::<u64>().unwrap(),
+                    None => records += 1,
+                }
+                if missed > 0 {
+                    break;
+                }
+            }
+            (records, missed)
+        });
+        while !reader.is_finished() {
+            turn(&mut door, &mut poll);
+        }
+        let (records, missed) = reader.join().unwrap();
+        assert!(records > 0 && missed > 0 && records + missed == told, "{records} and {missed}");
+        while door.is_followed(3) {
+            turn(&mut door, &mut poll);
+        }
+    }
+}
