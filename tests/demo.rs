@@ -59,9 +59,12 @@ fn its_processor_is_found_again_at_the_same_port_whatever_is_replaced() {
     let mut ports = ports(&cluster);
     ports.dedup();
     assert_eq!(ports.len(), 1, "{ports:?}");
+    let lost = || cluster.log().matches(" disconnected: ").count();
+    let before = lost();
     cluster.signal(Signal::SIGTERM);
     assert_eq!(cluster.wait_for_end(), 0);
     assert_eq!(cluster.files_left(), Vec::<String>::new());
+    assert_eq!(lost(), before, "a stop is no loss");
 }
 
 #[test]

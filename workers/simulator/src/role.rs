@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use contract::{
     Contract, DEMO, DemoPort, Failure, LISTEN, Lent, Life, Notify, Role, SEAT, Seat, clock, home_of,
@@ -14,6 +15,8 @@ use crate::server::Runner;
 
 /// The name under which the listening socket is kept.
 const KEPT: &str = "tcp";
+/// How long one that leaves waits for its clients to hang up.
+const LINGER: Duration = Duration::from_millis(300);
 
 /// What the cluster knows of this role.
 pub const ROLE: Role = Role {
@@ -60,6 +63,11 @@ fn run(mut contract: Contract) -> Result<(), Failure> {
         for token in runner.turn(wait)? {
             life.handle(*token);
         }
+    }
+    // Link is told to leave in the same moment: who hangs up first would be a loss in its log.
+    let end = clock::boot() + LINGER;
+    while runner.server().stats().connections.now > 0 && clock::boot() < end {
+        runner.turn(Some(end.saturating_sub(clock::boot())))?;
     }
     Ok(())
 }
