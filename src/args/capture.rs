@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Options of capture.
 #[derive(Debug, Args)]
 pub(super) struct CaptureOptions {
-    /// Name of a [[processor]] of the configuration, or its address
+    /// Name of a processor of the configuration, or its address
     processor: String,
     /// What to write; it must not be there yet
     file: PathBuf,
