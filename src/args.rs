@@ -1,5 +1,6 @@
 //! The command line: arguments and environment become one [`Invocation`].
 
+mod capture;
 mod cli;
 mod logs;
 mod papers;
@@ -9,6 +10,7 @@ mod usage;
 #[cfg(test)]
 mod tests;
 
+pub use capture::Capture;
 pub use cli::Goal;
 pub use logs::{LogLines, Since};
 pub use usage::UsageError;
@@ -136,6 +138,8 @@ pub enum Command {
     Logs(LogLines),
     /// Empty the log files.
     Flush,
+    /// Record what a processor sends.
+    Capture(Capture),
     /// Print the version.
     Version,
     /// Print this text to standard output: help, a man page, completions.
@@ -221,6 +225,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Set { of, value }) => param(order::Verb::Set, of, value, None),
         Some(Verb::Bump { of, value }) => param(order::Verb::Bump, of, value, None),
         Some(Verb::Signal { name, ids }) => Command::Signal { signal: signal_of(&name)?, ids },
+        Some(Verb::Capture(options)) => Command::Capture(capture::capture(options)?),
         Some(Verb::Scale { amount }) => Command::Scale { amount: scale_amount(&amount)? },
     };
     let runtime_dir = match command {

@@ -12,7 +12,7 @@ use harness::{Cluster, Meter, Meters, cluster, free_port, heavy, process, say, t
 use nix::sys::signal::Signal;
 use simulator::fault::Kind;
 use simulator::ledger::Stats;
-use simulator::{Feed, Plan, Simulator};
+use simulator::{Plan, Simulator};
 
 const PROCESSORS: usize = 32;
 const METERS: usize = 38;
@@ -42,7 +42,8 @@ impl Fleet {
             let octet = u8::try_from(number + 1).expect("a small fleet");
             let plan = Plan {
                 address: IpAddr::V4(Ipv4Addr::new(127, 0, network, octet)),
-                feed: Feed::Subscribers { tcp_port: 0, meter_port: port },
+                tcp_port: 0,
+                meter_port: port,
                 interval: Duration::from_secs(1) / READINGS_A_SECOND,
                 seed: number as u64,
                 ..Plan::default()

@@ -10,7 +10,7 @@ use std::time::Duration;
 use harness::{Cluster, Meter, cluster, free_port, heavy, process, say, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
-use simulator::{Feed, Plan, Simulator};
+use simulator::{Plan, Simulator};
 
 /// Of each kind.
 const EACH: usize = 6;
@@ -210,8 +210,8 @@ impl Street {
         let port = free_port();
         let villains: Vec<Villain> = (0..ILL).map(|number| Villain::start(ill(number), ip(number))).collect();
         let start = |number: usize| {
-            let feed = Feed::Subscribers { tcp_port: 0, meter_port: port };
-            let plan = Plan { address: IpAddr::V4(ip(number)), feed, ..Plan::default() };
+            let plan =
+                Plan { address: IpAddr::V4(ip(number)), tcp_port: 0, meter_port: port, ..Plan::default() };
             Simulator::start(&plan).expect("a processor")
         };
         let well: Vec<Simulator> = (ILL..ILL + WELL).map(start).collect();

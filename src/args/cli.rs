@@ -2,12 +2,13 @@
 
 #![allow(rustdoc::broken_intra_doc_links, reason = "the help of options is not Markdown: [::] is an address")]
 
+use super::capture::CaptureOptions;
 use super::simulate::SimulateOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Verbs that are promised for a later version.
-pub(super) const VERBS_TO_COME: &[&str] = &["monit", "capture"];
+pub(super) const VERBS_TO_COME: &[&str] = &["monit"];
 
 /// Any number of UDP workers on one port: they restart and reload without losing a datagram.
 #[derive(Debug, Parser)]
@@ -247,6 +248,10 @@ pub(super) enum Verb {
     /// Empty the log files
     #[command(after_help = "Example:\n  atlas-cluster flush")]
     Flush,
+    /// Record what a processor sends, lines and datagrams, until interrupted
+    #[command(after_help = "The file is what `simulate --replay FILE` sends again; it reads 64M of it.\n\n\
+                      Example:\n  atlas-cluster capture bar bar.jsonl --for 60s")]
+    Capture(CaptureOptions),
     /// Print the version
     #[command(after_help = "Example:\n  atlas-cluster version")]
     Version,

@@ -1,10 +1,10 @@
 //! The options of `simulate`: they become a plan.
 
 use super::UsageError;
+use crate::roles::simulated::Plan;
 use crate::roles::simulated::fault::{self, Kind, MAX_PLANNED, Planned};
 use crate::roles::simulated::model::Product;
 use crate::roles::simulated::plan::{ADDRESS, MAX_BATCH, MAX_CONNECTIONS, MAX_RATE, METER_PORT, TCP_PORT};
-use crate::roles::simulated::{Feed, Plan};
 use clap::Args;
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -73,11 +73,8 @@ pub(super) fn plan(options: &SimulateOptions) -> Result<Plan, UsageError> {
             "for example `--address 127.0.0.3`",
             ADDRESS,
         )?,
-        feed: Feed::Subscribers {
-            tcp_port: number("--tcp-port", &options.tcp_port, (0, 65535), u64::from(TCP_PORT))? as u16,
-            meter_port: number("--meter-port", &options.meter_port, (1, 65535), u64::from(METER_PORT))?
-                as u16,
-        },
+        tcp_port: number("--tcp-port", &options.tcp_port, (0, 65535), u64::from(TCP_PORT))? as u16,
+        meter_port: number("--meter-port", &options.meter_port, (1, 65535), u64::from(METER_PORT))? as u16,
         interval: Duration::from_secs(1) / rate as u32,
         batch: number("--batch", &options.batch, (1, MAX_BATCH as u64), usual.batch as u64)? as usize,
         inactivity: inactivity(options.inactivity.as_deref(), usual.inactivity)?,

@@ -1,6 +1,6 @@
 //! Command lines in, invocations or exact words out.
 
-use super::{Command, Goal, Invocation, LogLines, Since, Surroundings, UsageError, cli, parse_in};
+use super::{Capture, Command, Goal, Invocation, LogLines, Since, Surroundings, UsageError, cli, parse_in};
 use crate::amount::Scale;
 use crate::config::load;
 use log::LevelFilter;
@@ -42,6 +42,16 @@ fn workers(line: &str, variables: Variables<'_>) -> u8 {
     load(&overrides, Some(file.path())).unwrap().config.workers
 }
 
+fn some_lines() -> LogLines {
+    LogLines {
+        follow: true,
+        lines: Some(3),
+        worker: Some("link".to_owned()),
+        since: Some(Since::Ago(Duration::from_secs(600))),
+        grep: Some("err|warn".to_owned()),
+    }
+}
+
 #[test]
 fn every_verb_has_its_command() {
     use atlas::control::Format;
@@ -53,19 +63,14 @@ fn every_verb_has_its_command() {
         value: value.map(str::to_owned),
         format,
     };
+    let capture = |seconds: Option<u64>, max_size| {
+        let (processor, duration) = ("bar".to_owned(), seconds.map(Duration::from_secs));
+        Command::Capture(Capture { processor, file: "f".into(), duration, max_size })
+    };
     let table = [
         ("list", Command::List { json: false, watch: false }),
         ("list --json --watch", Command::List { json: true, watch: true }),
-        (
-            "logs -f --lines 3 --worker link --since 10m --grep err|warn",
-            Command::Logs(LogLines {
-                follow: true,
-                lines: Some(3),
-                worker: Some("link".to_owned()),
-                since: Some(Since::Ago(Duration::from_secs(600))),
-                grep: Some("err|warn".to_owned()),
-            }),
-        ),
+        ("logs -f --lines 3 --worker link --since 10m --grep err|warn", Command::Logs(some_lines())),
         ("flush", Command::Flush),
         ("meters --json", Command::Meters { json: true, watch: false }),
         ("meters --watch", Command::Meters { json: false, watch: true }),
@@ -102,6 +107,8 @@ fn every_verb_has_its_command() {
         ("--runtime-dir /a bump bar ZoneGain_0 +3", param(Bump, Some("+3"), None)),
         ("startup", Command::Startup),
         ("import x.json --app a", Command::Import { file: "x.json".into(), app: Some("a".to_owned()) }),
+        ("capture bar f", capture(None, 64 << 20)),
+        ("capture bar f --for 60s --max-size 1G --runtime-dir /a", capture(Some(60), 1 << 30)),
         ("version", Command::Version),
         ("--version", Command::Version),
         ("-V", Command::Version),
@@ -186,7 +193,7 @@ fn the_runtime_directory_is_found() {
 
 #[test]
 fn a_processor_is_simulated_as_the_options_say() {
-    use crate::roles::simulated::{Feed, Plan, fault::Kind, model::Product};
+    use crate::roles::simulated::{Plan, fault::Kind, model::Product};
     assert_eq!(command("simulate"), Command::Simulate(Plan::default()));
     let Command::Simulate(plan) = command(
         "simulate --model AZMP8 --address 127.0.0.3 --tcp-port 0 --meter-port 9 --rate 30 --batch 64 --seed 7 \
@@ -196,7 +203,7 @@ fn a_processor_is_simulated_as_the_options_say() {
     };
     assert_eq!((plan.product, plan.seed, plan.batch, plan.connections), (Product::Azmp8, 7, 64, 2));
     assert_eq!(plan.address.to_string(), "127.0.0.3");
-    assert_eq!(plan.feed, Feed::Subscribers { tcp_port: 0, meter_port: 9 });
+    assert_eq!((plan.tcp_port, plan.meter_port), (0, 9));
     assert_eq!(plan.interval * 30, Duration::from_secs(1) - Duration::from_nanos(10));
     assert_eq!(plan.inactivity, Duration::from_secs(60));
     let faults: Vec<_> = plan.faults.iter().map(|fault| (fault.kind, fault.at.as_secs())).collect();
@@ -322,6 +329,10 @@ fn each_bad_line_about_processors_is_answered_with_what_is_wrong_and_the_way_out
         ("simulate --fault explode@1s", "--fault: `explode@1s` is no kind of fault", FAULT),
         ("simulate --fault lockup@1", "--fault: `lockup@1` has a time or a duration that is none", FAULT),
         ("simulate --fault rename+1s", "--fault: `rename+1s` takes no duration", FAULT),
+        ("capture bar f --for 0s", "--for: `0s` is out of range", "allowed: a duration up to 365 days, with its unit; for example `--for 60s`"),
+        ("capture bar f --for 60", "--for: `60` is not a duration", "allowed: a duration up to 365 days, with its unit; for example `--for 60s`"),
+        ("capture bar f --max-size 1K", "--max-size: `1K` is out of range", "allowed: a size from 4K to 1024G; for example `--max-size 200M`"),
+        ("capture bar f --max-size big", "--max-size: `big` is not a size", "allowed: a size from 4K to 1024G; for example `--max-size 200M`"),
         ("simulate azm8", "unexpected argument 'azm8'", "see 'atlas-cluster simulate --help'"),
         ("get bar ZoneGain_0 --format db", "--format: `db` is unknown", "allowed: val, pct, str"),
         ("get bar", "'get' needs <PARAM>", "see 'atlas-cluster get --help'"),
@@ -376,4 +387,4 @@ const SIGNALS: &str = "allowed: HUP, INT, QUIT, ILL, TRAP, ABRT, BUS, FPE, KILL,
                        SIG, or a number; for example `signal USR1 0`";
 const SHELLS: &str = "allowed: bash, zsh, fish; for example `completions bash`";
 const NO_PROGRAM: &str = "name it: `atlas-cluster -- PROGRAM ARGS…`; without `--` the built-in worker runs";
-const VERBS: &str = "this version has start, list, describe, meters, check, ping, wait, stop, reload, upgrade, restart, scale, signal, simulate, get, set, bump, import, startup, completions, man, logs, flush, version";
+const VERBS: &str = "this version has start, list, describe, meters, check, ping, wait, stop, reload, upgrade, restart, scale, signal, simulate, get, set, bump, import, startup, completions, man, logs, flush, capture, version";

@@ -3,6 +3,7 @@
 //!
 //! Standard output is for answers, standard error for errors.
 
+mod capture;
 mod check;
 mod client;
 pub(crate) mod daemon;
@@ -76,6 +77,7 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Startup => startup::run()?,
         Command::Logs(wanted) => logs::run(client.dir(), wanted)?,
         Command::Flush => logs::flush(client.dir())?,
+        Command::Capture(wanted) => capture::run(client, wanted)?,
         Command::Version => terminal::print(concat!("atlas-cluster ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Help(text) => terminal::print(text)?,
         Command::Start(..) | Command::Check(_) => {

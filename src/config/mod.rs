@@ -40,6 +40,7 @@ pub use types::{
     Balance, Config, Cpus, Log, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program,
     Worker, unchangeable, usable_cpus,
 };
+pub(crate) use units::{in_units, parse_size};
 
 use fault::Finding;
 use std::path::{Path, PathBuf};
@@ -73,7 +74,7 @@ pub fn load(overrides: &Overrides, file: Option<&Path>) -> Result<Loaded, Config
     }
     overrides.apply(&mut config, &mut origins)?;
     contradiction(&config, &origins, text.as_deref().unwrap_or_default())?;
-    processors::welcome_demo(&mut config);
+    processors::bring_demo(&mut config).map_err(|(why, hint)| no_demo(&why, hint, &origins))?;
     config.worker.settle_watchdog(origins.get("worker.watchdog") == Some(&Origin::Default));
     Ok(Loaded { config, file, origins })
 }
@@ -108,6 +109,12 @@ fn contradiction(config: &Config, origins: &Origins, text: &str) -> Result<(), C
         found("worker.increment_var", sentence, "give the first worker's value: env = { PORT = \"3000\" }");
     }
     if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid { problems }) }
+}
+
+fn no_demo(why: &str, hint: String, origins: &Origins) -> ConfigError {
+    let origin = origins.get("demo").cloned().unwrap_or(Origin::Default);
+    let problem = Problem { origin, excerpt: None, sentence: format!("no demo: {why}"), hint };
+    ConfigError::Invalid { problems: vec![problem] }
 }
 
 /// Puts what the file says over the defaults.

@@ -7,7 +7,7 @@ use super::suggest;
 use super::types::{Config, MAX_PROCESSORS, PROCESSOR_PORT, Processor};
 use super::value::{Value, quoted};
 use super::walk;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use toml::de::DeTable;
 
@@ -17,15 +17,43 @@ pub(super) struct Processors;
 /// The keys without default.
 const REQUIRED: &[&str] = &["name", "address"];
 
-/// Where the simulated processor of `--demo` sends from.
-const DEMO: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+/// What the simulated processor of `--demo` is called.
+const DEMO: &str = "demo";
 
-/// With processors configured, others are strangers: the one that `--demo` brings along is not.
-pub(super) fn welcome_demo(config: &mut Config) {
-    let configured = &mut config.processor;
-    if config.demo && !configured.is_empty() && configured.iter().all(|processor| processor.address != DEMO) {
-        configured.push(Processor { name: "demo".into(), address: DEMO, tcp_port: PROCESSOR_PORT });
+/// The processor that `--demo` brings along is one more. Its port is the kernel's choice, and is 0 here. Where nobody else
+/// is configured, strangers stay welcome.
+///
+/// # Errors
+/// Why there is no room for it, and the way out.
+pub(super) fn bring_demo(config: &mut Config) -> Result<(), (String, String)> {
+    if !config.demo {
+        return Ok(());
     }
+    let others = &config.processor;
+    if others.len() >= MAX_PROCESSORS {
+        let why = format!("there is no room for its processor beside {MAX_PROCESSORS} others");
+        return Err((why, "leave one [[processor]] out".to_owned()));
+    }
+    if others.iter().any(|processor| processor.name == DEMO) {
+        let why = format!("its processor is called {}, and so is one of the file", quoted(DEMO));
+        return Err((why, "give that [[processor]] another name".to_owned()));
+    }
+    let Some(address) = free_address(config) else {
+        let why = "its processor needs the address ::1, which one of the file has".to_owned();
+        return Err((why, "leave that [[processor]] out, or listen at an IPv4 address too".to_owned()));
+    };
+    config.accept_unknown |= config.processor.is_empty();
+    config.processor.push(Processor { name: DEMO.to_owned(), address, tcp_port: 0 });
+    Ok(())
+}
+
+/// A loopback address that the cluster hears and no other processor has: processors are told apart by theirs.
+fn free_address(config: &Config) -> Option<IpAddr> {
+    let is_free = |address: &IpAddr| config.processor.iter().all(|processor| processor.address != *address);
+    if config.listen.iter().any(|listen| listen.is_ipv4() || listen.ip().is_unspecified()) {
+        return (2..=u8::MAX).map(|last| IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))).find(is_free);
+    }
+    Some(IpAddr::V6(Ipv6Addr::LOCALHOST)).filter(is_free)
 }
 
 impl Kind for Processors {

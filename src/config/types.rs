@@ -45,7 +45,8 @@ pub struct Config {
     /// A reading older than this is no longer fresh.
     #[serde(with = "duration")]
     pub stale_after: Duration,
-    /// Bring a simulated processor along. Never in the file: `--demo` or `ATLAS_CLUSTER_DEMO`.
+    /// Bring a simulated processor along, the last one of `processor`. Never in the file: `--demo` or
+    /// `ATLAS_CLUSTER_DEMO`.
     pub demo: bool,
     /// How each worker is run, `[worker]`.
     pub worker: Worker,
@@ -199,7 +200,7 @@ pub struct Processor {
     pub name: String,
     /// Where its datagrams come from; never an IPv4 address in IPv6 clothes.
     pub address: IpAddr,
-    /// Where it takes commands.
+    /// Where it takes commands; 0 for the one that `--demo` brings along, which tells its port when it has one.
     pub tcp_port: u16,
 }
 

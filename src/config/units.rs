@@ -26,7 +26,7 @@ pub(super) fn duration(duration: Duration) -> String {
 }
 
 /// Bytes, or a number with K, M or G in powers of 1024. `Some(None)` is a size beyond `u64`.
-pub(super) fn parse_size(text: &str) -> Option<Option<u64>> {
+pub(crate) fn parse_size(text: &str) -> Option<Option<u64>> {
     let (digits, shift) = match text.as_bytes().last()? {
         b'K' => (&text[..text.len() - 1], 10),
         b'M' => (&text[..text.len() - 1], 20),
@@ -40,7 +40,7 @@ pub(super) fn parse_size(text: &str) -> Option<Option<u64>> {
 }
 
 /// A size as one would write it.
-pub(super) fn in_units(bytes: u64) -> String {
+pub(crate) fn in_units(bytes: u64) -> String {
     match bytes.trailing_zeros() {
         _ if bytes == 0 => "0".to_owned(),
         30.. => format!("{}G", bytes >> 30),

@@ -38,6 +38,7 @@ mod reload;
 mod restart;
 mod scale;
 mod slot;
+mod start;
 mod steering;
 mod steps;
 mod stop;

@@ -17,6 +17,7 @@
 
 use super::event::{Action, Generation, Policy, Run, Sig, Tick};
 use super::fleet::Turn;
+pub(super) use super::start::{Proof, Start};
 use super::view::Place;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -27,49 +28,6 @@ pub(super) const MAX_PROCESSES: usize = 6;
 
 /// So many drainers in a row may leave a queue no shorter than they found it; then nobody is going to read it.
 pub(super) const MAX_IDLE_DRAINS: u32 = 3;
-
-/// How a process came to be started; decides whether its slot stays in the mask meanwhile.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(super) enum Start {
-    /// Nobody read the slot before.
-    Cold,
-    /// By order, in place of one that read.
-    Warm,
-    /// After an unstable run.
-    Retry,
-    /// After a stable run.
-    AtOnce,
-}
-
-impl Start {
-    /// The queue will be read again in a moment: datagrams may go on coming.
-    pub(super) fn keeps_mask(self) -> bool {
-        match self {
-            Start::Warm | Start::AtOnce => true,
-            Start::Cold | Start::Retry => false,
-        }
-    }
-
-    /// A start after an unplanned exit.
-    pub(super) fn is_restart(self) -> bool {
-        match self {
-            Start::Retry | Start::AtOnce => true,
-            Start::Cold | Start::Warm => false,
-        }
-    }
-}
-
-/// How a process that is launching shows that it could take over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-pub(super) enum Proof {
-    /// It says READY.
-    #[default]
-    Word,
-    /// It says READY, or lives for so long with its slot bound.
-    Life(Duration),
-    /// Its slot is bound since then, and it lives: that alone is enough in the end.
-    Lives { since: Tick },
-}
 
 /// How far a process has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -64,10 +64,15 @@ fn the_schema_knows_every_key_and_no_other() {
     for (name, place) in [
         ("", "/properties"),
         ("worker.", "/properties/worker/properties"),
+        ("log.", "/properties/log/properties"),
         ("processor.", "/properties/processor/items/properties"),
     ] {
         let keys = schema.pointer(place).and_then(Value::as_object).unwrap_or_else(|| panic!("{place}"));
-        known.extend(keys.keys().filter(|key| *key != "worker").map(|key| format!("{name}{key}")));
+        known.extend(
+            keys.keys()
+                .filter(|key| !["worker", "log"].contains(&key.as_str()))
+                .map(|key| format!("{name}{key}")),
+        );
         assert!(
             keys.values().all(|key| key["description"].is_string()),
             "{place}: a key without a description"
@@ -100,7 +105,7 @@ fn the_schema_takes_what_the_program_takes_and_says_the_same_defaults() {
             .replace("worker.min_uptime = '1m 30s'", ""),
     );
     let printed = |config: &Config| -> String {
-        let values = shown(config).into_iter().filter(|shown| shown.key != "demo");
+        let values = shown(config).into_iter().filter(|shown| !["demo", "daemon"].contains(&shown.key));
         values.filter_map(|shown| Some(format!("{} = {}\n", shown.key, shown.value?))).collect()
     };
     for config in [&Config::default(), &everything.config] {
@@ -115,7 +120,7 @@ fn the_schema_takes_what_the_program_takes_and_says_the_same_defaults() {
     let schema = schema.json();
     for shown in shown(&defaults.config)
         .into_iter()
-        .filter(|shown| !["demo", "processor", "workers"].contains(&shown.key))
+        .filter(|shown| !["demo", "daemon", "processor", "workers"].contains(&shown.key))
     {
         let place = format!("/properties/{}/default", shown.key.replace('.', "/properties/"));
         let value = shown.value.map(|value| json(&format!("value = {value}"))["value"].clone());

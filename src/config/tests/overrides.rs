@@ -1,8 +1,9 @@
 //! Flags over environment over file over defaults.
 
-use super::super::{ConfigError, Origin, Overrides};
+use super::super::{ConfigError, Origin, Overrides, Processor};
 use super::{NOW, good, loaded_with};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ fn variables_are_read_by_their_names() {
     expected.stale_after = Duration::from_secs(9);
     expected.share = true;
     expected.demo = true;
+    let address = "127.0.0.2".parse().unwrap();
+    expected.processor = vec![Processor { name: "demo".to_owned(), address, tcp_port: 0 }];
     expected.worker.max_restarts = 16;
     expected.worker.max_memory_restart = Some(100 << 20);
     expected.worker.watchdog = None;
@@ -163,4 +166,35 @@ fn the_error_of_an_assignment_repeats_the_flag() {
          hint: allowed: a duration from 100ms to 1h, with its unit, or \"0s\" for off; \
          for example `--set worker.watchdog=10s`\n"
     );
+}
+
+#[test]
+fn the_demo_s_processor_is_one_more_with_an_address_of_its_own() {
+    let overrides = environment(&[("ATLAS_CLUSTER_DEMO", "1")]).unwrap();
+    let bar = |address: &str| format!("[[processor]]\nname = 'bar'\naddress = '{address}'\n");
+    let six = "listen = ['[fd00::9]:3131']\n";
+    for (file, processors, welcome) in [
+        (String::new(), "demo 127.0.0.2:0", true),
+        ("listen = ['[::]:3131']".to_owned(), "demo 127.0.0.2:0", true),
+        (six.to_owned(), "demo [::1]:0", true),
+        (bar("10.0.0.1"), "bar 10.0.0.1:5321, demo 127.0.0.2:0", false),
+        (bar("127.0.0.2"), "bar 127.0.0.2:5321, demo 127.0.0.3:0", false),
+    ] {
+        let config = loaded_with(&file, &overrides).unwrap().config;
+        let shown = config.processor.iter().map(|processor| {
+            format!("{} {}", processor.name, SocketAddr::new(processor.address, processor.tcp_port))
+        });
+        assert_eq!(shown.collect::<Vec<_>>().join(", "), processors, "{file}");
+        assert_eq!(config.accept_unknown, welcome, "strangers, where the file names nobody: {file}");
+    }
+    let many: String =
+        (0..64).map(|i| bar(&format!("10.0.0.{i}")).replace("bar", &format!("b{i}"))).collect();
+    for (file, said) in [
+        (many, "no demo: there is no room for its processor beside 64 others"),
+        (bar("10.0.0.1").replace("bar", "demo"), "no demo: its processor is called `demo`"),
+        (format!("{six}{}", bar("::1")), "no demo: its processor needs the address ::1"),
+    ] {
+        let error = loaded_with(&file, &overrides).unwrap_err();
+        assert!(error.contains(said) && error.contains("\nhint: ") && error.contains("DEMO"), "{error}");
+    }
 }

@@ -18,4 +18,5 @@ mod stopping;
 mod story;
 mod table;
 mod time;
+mod who;
 mod world;

@@ -6,6 +6,7 @@ use super::super::orders::Waiting;
 use super::super::slot::{Grace, Holder, Leaver, MAX_IDLE_DRAINS, Phase, Proc, Proof, Seat};
 use super::super::*;
 use super::plans::{ms, plan};
+use super::who::{Who, run_of, seat_of, slot_of};
 use super::world::World;
 
 /// The time of every event but the clock's is this, and what is not due lies ahead of it.
@@ -16,14 +17,6 @@ const MAX_RESTARTS: u32 = 2;
 /// What every plan in force is said to have asked for: a reload brings another number of workers, or the same.
 const OF_THE_PLAN: u8 = MAX_WORKERS;
 const ANY_FATE: [Fate; 3] = [Fate::Stable, Fate::Forgiven, Fate::Last];
-
-/// A process, or a holder's wait, by its place: names that runs would not have in two worlds that are the same.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Who {
-    Holder(Slot),
-    Heir(Slot),
-    Leaver(Slot, usize),
-}
 
 /// How the end of a holder, or of a drainer, is judged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,10 +146,7 @@ impl Bounds {
                 judge(seat_of(world, who), fate);
                 world.try_exit(run)?;
             }
-            Move::Finish(slot) => {
-                let run = run_of(world, Who::Holder(slot));
-                world.try_end(run, Event::Finished(run))?;
-            }
+            Move::Finish(slot) => world.try_finish(run_of(world, Who::Holder(slot)))?,
             Move::Due(who, fate) => {
                 judge(seat_of(world, who), fate);
                 clock(world, |other| other == who)?;
@@ -194,8 +184,12 @@ pub(super) fn leads_to_rest(step: Move) -> bool {
         Move::Bound(who) | Move::Ready(who) | Move::Alive(who) => !matches!(who, Who::Leaver(..)),
         Move::Exit(who, _) => matches!(who, Who::Leaver(..)),
         Move::Closed(_) | Move::Waited(_) => true,
-        Move::Due(..) | Move::AllDue | Move::Undying | Move::TooFat(_) | Move::StillQueued(..) => false,
-        Move::Finish(_) => false,
+        Move::Due(..)
+        | Move::AllDue
+        | Move::Undying
+        | Move::TooFat(_)
+        | Move::StillQueued(..)
+        | Move::Finish(_) => false,
         Move::Scale(_) | Move::Reload(_) | Move::Restart(_) | Move::Stop { .. } => false,
     }
 }
@@ -274,25 +268,6 @@ fn of_holder(slot: Slot, phase: Phase, fates: &[Fate], moves: &mut Vec<Move>) {
         Phase::Online { silent_at, .. } => silent_at.is_some(),
     };
     moves.extend(fates.iter().filter(|_| may_be_due).map(|&fate| Move::Due(who, fate)));
-}
-
-fn slot_of(who: Who) -> Slot {
-    match who {
-        Who::Holder(slot) | Who::Heir(slot) | Who::Leaver(slot, _) => slot,
-    }
-}
-
-fn seat_of(world: &mut World, who: Who) -> &mut Seat {
-    world.fleet.seats.get_mut(&slot_of(who)).expect("a slot that is there")
-}
-
-fn run_of(world: &World, who: Who) -> Run {
-    let seat = &world.fleet.seats[&slot_of(who)];
-    match who {
-        Who::Holder(_) => seat.holder_proc().expect("a holder").run,
-        Who::Heir(_) => seat.heir.expect("an heir").run,
-        Who::Leaver(_, index) => seat.leavers[index].run,
-    }
 }
 
 /// Every deadline of a slot, and whose it is.

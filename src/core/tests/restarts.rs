@@ -56,7 +56,7 @@ fn a_restart_of_a_slot_that_is_not_wanted_touches_nobody() {
 
 impl World {
     fn finish(&mut self, run: Run) {
-        self.try_end(run, Event::Finished(run)).unwrap_or_else(|story| panic!("{story}"));
+        self.try_finish(run).unwrap_or_else(|story| panic!("{story}"));
     }
 }
 

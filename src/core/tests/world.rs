@@ -266,7 +266,11 @@ impl World {
         self.try_end(run, Event::Exited(run))
     }
 
-    pub(super) fn try_end(&mut self, run: Run, event: Event) -> Result<(), String> {
+    pub(super) fn try_finish(&mut self, run: Run) -> Result<(), String> {
+        self.try_end(run, Event::Finished(run))
+    }
+
+    fn try_end(&mut self, run: Run, event: Event) -> Result<(), String> {
         match self.children.get(&run).map(|child| child.slot) {
             Some(Slot::Worker(index)) if self.parked.contains(&index) => self.try_say_bound(run)?,
             Some(Slot::Worker(_) | Slot::Role(_)) | None => {}

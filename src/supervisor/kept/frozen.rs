@@ -13,7 +13,7 @@ use super::super::above::{Above, beginning};
 use super::super::handover::{Packing, Unpacking};
 use super::super::limits::Room;
 use super::super::store::Store;
-use super::{Kept, KeptSlot, Segment};
+use super::{Kept, KeptSlot, Segment, shared_by};
 use crate::config::Config;
 use crate::core::{Run, Slot};
 use crate::roles::Roles;
@@ -121,10 +121,16 @@ impl Kept {
         config: &Config,
         roles: &Roles,
         fds: &mut Unpacking,
-        above: Above,
+        mut above: Above,
     ) -> io::Result<Kept> {
         let shared = frozen.shared.iter().map(|segment| Segment::thaw(segment, roles, fds));
-        let shared = shared.collect::<io::Result<_>>()?;
+        let mut shared = shared.collect::<io::Result<Vec<Segment>>>()?;
+        // What the version before us did not know.
+        for lent in shared_by(roles) {
+            if shared.iter().all(|segment| segment.name() != lent.name) {
+                shared.push(Segment::new(*lent, lent.name.into(), &mut above)?);
+            }
+        }
         let mut slots = BTreeMap::new();
         for FrozenSlot { slot, seat, sockets, dropped_before, unfinished, stayed_open, stored } in
             frozen.slots

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use contract::{PLACE, Role, SEAT, SOCKET};
+use contract::{Lent, PLACE, Role, SEAT, SOCKET};
 use sys::group::{Queue, port_of};
 
 use super::above::{self, Above, Found};
@@ -93,6 +93,18 @@ pub(super) struct Loan<'a> {
     pub(super) stored: Range<usize>,
 }
 
+/// The segments that roles share, each once.
+fn shared_by(roles: &Roles) -> Vec<&'static Lent> {
+    let beside = roles.beside.iter().map(|beside| beside.role);
+    let mut shared: Vec<&Lent> = Vec::new();
+    for lent in std::iter::once(roles.worker).chain(beside).flat_map(|role| role.shared) {
+        if shared.iter().all(|known| known.name != lent.name) {
+            shared.push(lent);
+        }
+    }
+    shared
+}
+
 /// Everything that is kept.
 pub(super) struct Kept {
     slots: BTreeMap<Slot, KeptSlot>,
@@ -122,14 +134,11 @@ impl Kept {
         mut above: Above,
     ) -> io::Result<Kept> {
         let mut shared: Vec<Segment> = Vec::new();
-        let beside = roles.beside.iter().map(|beside| beside.role);
-        for lent in std::iter::once(roles.worker).chain(beside.clone()).flat_map(|role| role.shared) {
-            if !shared.iter().any(|segment| segment.name() == lent.name) {
-                shared.push(match found.take_segment(lent.name, lent, &mut above) {
-                    Some(fd) => Segment::of(*lent, fd)?,
-                    None => Segment::new(*lent, lent.name.into(), &mut above)?,
-                });
-            }
+        for lent in shared_by(roles) {
+            shared.push(match found.take_segment(lent.name, lent, &mut above) {
+                Some(fd) => Segment::of(*lent, fd)?,
+                None => Segment::new(*lent, lent.name.into(), &mut above)?,
+            });
         }
         let mut kept = Kept {
             slots: BTreeMap::new(),
@@ -145,8 +154,8 @@ impl Kept {
         for index in 0..MAX_WORKERS {
             kept.take_up(Slot::Worker(index), roles.of_workers(config), found)?;
         }
-        for (index, role) in (0..).zip(beside) {
-            kept.take_up(Slot::Role(index), role, found)?;
+        for (index, beside) in (0..).zip(roles.beside) {
+            kept.take_up(Slot::Role(index), beside.role, found)?;
         }
         Ok(kept)
     }

@@ -18,6 +18,8 @@ struct Shared {
     has: Mutex<BTreeMap<String, Value>>,
     /// What was subscribed, on all connections that are open.
     subscribed: Mutex<Vec<(usize, String)>>,
+    /// Every line that was sent, in its order.
+    said: Mutex<Vec<String>>,
     most: AtomicUsize,
     ever: AtomicUsize,
     locked: AtomicBool,
@@ -84,6 +86,12 @@ impl Processor {
         subscribed.iter().filter(|(_, name)| name == param).count()
     }
 
+    /// Every line that it has sent, on all connections.
+    #[must_use]
+    pub fn said(&self) -> Vec<String> {
+        self.shared.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// From now on commands get no answer, or get one again.
     pub fn lock_up(&self, locked: bool) {
         self.shared.locked.store(locked, Ordering::Relaxed);
@@ -125,6 +133,8 @@ fn serve(stream: &TcpStream, shared: &Arc<Shared>, meter_port: u16) {
         let locked = shared.locked.load(Ordering::Relaxed);
         for answer in take(&line, shared, number).into_iter().filter(|_| !locked) {
             let mut stream = stream;
+            // Noted first: what somebody has read is never missing here.
+            shared.said.lock().unwrap_or_else(PoisonError::into_inner).push(answer.to_string());
             let _ = stream.write_all(format!("{answer}\n").as_bytes());
         }
     }

@@ -3,7 +3,8 @@
 //! A processor pushes its meters as JSON datagrams. [`Parser`] turns the bytes of one datagram into
 //! [`Reading`]s, or into the one reason why it is [`Malformed`]; [`message`] writes such datagrams.
 //! Over TCP it takes commands ([`control`] writes them) and answers ([`answer`] reads them); [`params`] is the table of
-//! what it has, [`order`] how a user asks for it through the owner of the connection.
+//! what it has, [`order`] how a user asks for it through the owner of the connection. What it sends can be recorded:
+//! [`capture`] is the file, [`recording`] how it is asked for.
 //!
 //! ```
 //! use atlas::{CentiDb, Class, Kind, MeterId, Parser};
@@ -17,6 +18,7 @@
 //! ```
 
 pub mod answer;
+pub mod capture;
 pub mod control;
 mod cursor;
 mod level;
@@ -29,6 +31,7 @@ mod param;
 pub mod params;
 mod parser;
 mod plain;
+pub mod recording;
 mod text;
 
 pub use level::CentiDb;

@@ -6,17 +6,22 @@
 
 mod blame;
 pub mod clock;
+mod demo;
 mod life;
+mod listen;
 pub mod logs;
 mod notify;
 mod seat;
+pub mod tap;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 pub use blame::{BLAME, Blame, RUN};
+pub use demo::{DEMO, DemoPort};
 pub use life::Life;
+pub use listen::home_of;
 pub use notify::Notify;
 pub use seat::Seat;
 

@@ -9,11 +9,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::Path;
 
-use atlas::order::{FAILED, MAX_FRAME, Refusal, Reply, Request};
+use atlas::order::{FAILED, MAX_FRAME, Refusal, Reply};
+use atlas::recording::{self, Asked};
 use contract::{LINK_SOCKET, Notify};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use nix::sys::socket::{getsockopt, sockopt};
+use serde::Serialize;
 
 use crate::connection::Ticket;
 
@@ -25,6 +27,8 @@ const LISTENER: usize = 1 << 16;
 const MAX_CLIENTS: usize = 64;
 /// Clients accepted in one turn.
 const MAX_ACCEPTS: usize = 16;
+/// Bytes that wait for one who records: five of the longest lines, if each byte of them is escaped.
+const MAX_RECORDS: usize = 2 << 20;
 
 /// One client.
 struct Client {
@@ -33,6 +37,10 @@ struct Client {
     output: Vec<u8>,
     /// A request of his is under way.
     busy: Option<Ticket>,
+    /// He hears every line of that processor, by its number among all.
+    follows: Option<usize>,
+    /// Lines that he was too slow for, and was not told of.
+    left_out: u64,
     readable: bool,
     /// Number of the last thing he said, among all.
     heard: u64,
@@ -89,7 +97,7 @@ impl Door {
     }
 
     /// One turn: takes clients, and at most one request from each.
-    pub(crate) fn poll_requests(&mut self, registry: &Registry) -> Vec<(Ticket, Request)> {
+    pub(crate) fn poll_requests(&mut self, registry: &Registry) -> Vec<(Ticket, Asked)> {
         self.accept(registry);
         let mut requests = Vec::new();
         for token in self.clients.keys().copied().collect::<Vec<_>>() {
@@ -110,14 +118,41 @@ impl Door {
     }
 
     /// Answers a request; a client that is gone misses it.
-    pub(crate) fn answer(&mut self, ticket: Ticket, reply: &Reply) {
+    pub(crate) fn answer(&mut self, ticket: Ticket, reply: &impl Serialize) {
         let asker = self.clients.iter_mut().find(|(_, client)| client.busy == Some(ticket));
         let Some((&token, client)) = asker else { return };
         client.busy = None;
         self.write(token, reply);
     }
 
-    fn begin(&mut self, token: usize, request: Request) -> (Ticket, Request) {
+    /// Whoever asked this hears every line of that processor from now on, until he hangs up.
+    pub(crate) fn follow(&mut self, ticket: Ticket, peer: usize) {
+        let asker = self.clients.values_mut().find(|client| client.busy == Some(ticket));
+        asker.into_iter().for_each(|client| client.follows = Some(peer));
+    }
+
+    /// Whether somebody hears every line of that processor.
+    pub(crate) fn is_followed(&self, peer: usize) -> bool {
+        self.clients.values().any(|client| client.follows == Some(peer))
+    }
+
+    /// Tells a record to who follows that processor. What he is too slow for he is told the number of.
+    pub(crate) fn tell(&mut self, peer: usize, record: &[u8]) {
+        let followers = self.clients.iter_mut().filter(|(_, client)| client.follows == Some(peer));
+        let mut gone = Vec::new();
+        for (&token, client) in followers {
+            if client.output.len() + record.len() > MAX_RECORDS {
+                client.left_out += 1;
+                continue;
+            }
+            client.tell_left_out();
+            client.output.extend_from_slice(record);
+            gone.extend(client.flush().is_err().then_some(token));
+        }
+        gone.into_iter().for_each(|token| drop(self.clients.remove(&token)));
+    }
+
+    fn begin(&mut self, token: usize, request: Asked) -> (Ticket, Asked) {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         if let Some(client) = self.clients.get_mut(&token) {
@@ -143,12 +178,10 @@ impl Door {
             }
             self.next_client += 1;
             self.heard += 1;
-            let (input, output) = (Vec::new(), Vec::new());
-            let client = Client { stream, input, output, busy: None, readable: true, heard: self.heard };
+            let client = Client::new(stream, self.heard);
             self.clients.insert(token.0, client);
             if self.clients.len() > MAX_CLIENTS {
-                let idle =
-                    self.clients.iter().min_by_key(|(_, client)| (client.busy.is_some(), client.heard));
+                let idle = self.clients.iter().min_by_key(|(_, client)| (client.is_served(), client.heard));
                 let idle = idle.map(|(&token, _)| token);
                 idle.map(|token| self.clients.remove(&token));
             }
@@ -156,7 +189,7 @@ impl Door {
     }
 
     /// A whole request, if there is one; an error if the client is gone.
-    fn read(&mut self, token: usize) -> io::Result<Option<Result<Request, String>>> {
+    fn read(&mut self, token: usize) -> io::Result<Option<Result<Asked, String>>> {
         let Some(client) = self.clients.get_mut(&token) else { return Ok(None) };
         client.flush()?;
         let mut buffer = [0; MAX_FRAME];
@@ -172,6 +205,11 @@ impl Door {
         if client.busy.is_some() {
             return Ok(None);
         }
+        if client.follows.is_some() {
+            client.tell_left_out();
+            // He has asked for all he can.
+            return if client.input.is_empty() { Ok(None) } else { Err(ErrorKind::InvalidData.into()) };
+        }
         let Some(end) = client.input.iter().position(|byte| *byte == b'\n') else {
             let too_long = client.input.len() >= MAX_FRAME;
             return Ok(too_long.then(|| Err(format!("longer than {MAX_FRAME} bytes"))));
@@ -179,10 +217,10 @@ impl Door {
         let line: Vec<u8> = client.input.drain(..=end).collect();
         self.heard += 1;
         client.heard = self.heard;
-        Ok(Some(serde_json::from_slice(&line).map_err(|e| e.to_string())))
+        Ok(Some(recording::parse(&line).map_err(|e| e.to_string())))
     }
 
-    fn write(&mut self, token: usize, reply: &Reply) {
+    fn write(&mut self, token: usize, reply: &impl Serialize) {
         let Some(client) = self.clients.get_mut(&token) else { return };
         client.output.extend(serde_json::to_vec(reply).unwrap_or_default());
         client.output.push(b'\n');
@@ -194,6 +232,24 @@ impl Door {
 }
 
 impl Client {
+    fn new(stream: UnixStream, heard: u64) -> Client {
+        let (input, output) = (Vec::new(), Vec::new());
+        Client { stream, input, output, busy: None, follows: None, left_out: 0, readable: true, heard }
+    }
+
+    /// Something is under way for him, though he says nothing.
+    fn is_served(&self) -> bool {
+        self.busy.is_some() || self.follows.is_some()
+    }
+
+    /// Once there is room again.
+    fn tell_left_out(&mut self) {
+        if self.left_out > 0 && self.output.len() < MAX_RECORDS / 2 {
+            let count = std::mem::take(&mut self.left_out);
+            self.output.extend_from_slice(recording::left_out(count).as_bytes());
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {
@@ -226,4 +282,75 @@ fn bind(path: &Path, notify: &Notify) -> io::Result<StdListener> {
     let listener = bound?;
     notify.store(KEPT, listener.as_fd())?;
     Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::{Events, Poll};
+    use std::io::{BufRead, BufReader};
+    use std::os::unix::net::UnixStream as StdStream;
+    use std::time::Duration;
+
+    /// A turn of the loop around it.
+    fn turn(door: &mut Door, poll: &mut Poll) -> Vec<(Ticket, Asked)> {
+        let mut events = Events::with_capacity(16);
+        let wait = if door.has_more() { Duration::ZERO } else { Duration::from_millis(10) };
+        poll.poll(&mut events, Some(wait)).unwrap();
+        for event in &events {
+            door.note(event.token());
+        }
+        door.poll_requests(poll.registry())
+    }
+
+    #[test]
+    fn who_records_too_slowly_is_told_what_he_missed_and_holds_up_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut poll = Poll::new().unwrap();
+        let mut door = Door::open(None, folder.path(), &Notify::nobody(), poll.registry()).unwrap();
+        let mut recorder = StdStream::connect(folder.path().join(LINK_SOCKET)).unwrap();
+        recorder.write_all(b"{\"verb\":\"capture\",\"processor\":\"bar\",\"recorder\":7}\n").unwrap();
+        let (ticket, asked) = loop {
+            if let Some(asked) = turn(&mut door, &mut poll).pop() {
+                break asked;
+            }
+        };
+        assert!(matches!(asked, Asked::Recording(wanted) if wanted.recorder == 7));
+        door.follow(ticket, 3);
+        door.answer(ticket, &Reply::default());
+        assert!(door.is_followed(3) && !door.is_followed(2));
+
+        let record = [&[b'x'; 10_000][..], b"\n"].concat();
+        let told = 1000;
+        for _ in 0..told {
+            door.tell(3, &record);
+            door.tell(2, b"for nobody\n");
+        }
+        let waiting = door.clients.values().map(|client| client.output.len()).sum::<usize>();
+        assert!(waiting <= MAX_RECORDS, "{waiting}");
+
+        // He reads at last, to the end of what waits.
+        let reader = std::thread::spawn(move || {
+            let (mut records, mut missed) = (0, 0);
+            for line in BufReader::new(&recorder).lines().skip(1) {
+                let line = line.unwrap();
+                match line.strip_prefix("{\"left_out\":") {
+                    Some(count) => missed += count.trim_end_matches('}').parse::<u64>().unwrap(),
+                    None => records += 1,
+                }
+                if missed > 0 {
+                    break;
+                }
+            }
+            (records, missed)
+        });
+        while !reader.is_finished() {
+            turn(&mut door, &mut poll);
+        }
+        let (records, missed) = reader.join().unwrap();
+        assert!(records > 0 && missed > 0 && records + missed == told, "{records} and {missed}");
+        while door.is_followed(3) {
+            turn(&mut door, &mut poll);
+        }
+    }
 }

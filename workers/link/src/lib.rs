@@ -15,12 +15,13 @@ mod door;
 mod lines;
 mod peer;
 mod places;
+mod recorders;
 mod reply;
 mod settings;
 mod tcp;
 mod worker;
 
-use contract::{Lent, Role, SEAT};
+use contract::{DEMO, Lent, Role, SEAT};
 
 /// The meter table, as the cluster lends it.
 const TABLE: Lent = Lent { name: "table", bytes: table::BYTES, head: table::fresh_head };
@@ -31,6 +32,6 @@ pub const ROLE: Role = Role {
     sockets: false,
     quarantine: false,
     seat: Some(Lent { name: SEAT, bytes: 4096, head: Vec::new }),
-    shared: &[TABLE],
+    shared: &[TABLE, DEMO],
     main: worker::main,
 };

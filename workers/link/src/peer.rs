@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use atlas::MeterId;
 use atlas::order::Order;
+use contract::DemoPort;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use table::{Connection as State, LinkWriter, Place};
@@ -52,6 +54,14 @@ pub(crate) struct Peer {
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
     pub(crate) place: Option<Place>,
+    /// The page in which the demo's processor tells its port, if it is that one.
+    demo: Option<Rc<DemoPort>>,
+    /// Its lines are kept for who records them, …
+    pub(crate) is_recorded: bool,
+    /// … until the shell takes them, in the same turn.
+    heard: Vec<Vec<u8>>,
+    /// It is to be connected to, and has told no port yet.
+    waits_for_port: bool,
     source: Option<SocketAddr>,
     token: Token,
     connection: Connection,
@@ -67,7 +77,34 @@ impl Peer {
         token: Token,
         connection: Connection,
     ) -> Peer {
-        Peer { name, address, place, source, token, connection, stream: None }
+        Peer {
+            name,
+            address,
+            place,
+            demo: None,
+            is_recorded: false,
+            heard: Vec::new(),
+            waits_for_port: false,
+            source,
+            token,
+            connection,
+            stream: None,
+        }
+    }
+
+    /// What it said in this turn, if that is recorded.
+    pub(crate) fn take_heard(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// The same, with a port that is told there.
+    pub(crate) fn at(self, demo: Option<Rc<DemoPort>>) -> Peer {
+        Peer { demo, ..self }
+    }
+
+    /// Whether it cannot be connected to yet, and nothing will say when.
+    pub(crate) fn waits_for_port(&self) -> bool {
+        self.waits_for_port
     }
 
     /// When the connection wants the clock.
@@ -91,6 +128,11 @@ impl Peer {
 
     /// Reads and writes what is possible, a bounded part of it.
     pub(crate) fn work(&mut self, now: Duration, tools: &mut Tools<'_>) {
+        if self.waits_for_port
+            && let Err(e) = self.open(tools)
+        {
+            return self.lose(now, &e.to_string(), tools);
+        }
         let Some(stream) = &mut self.stream else { return };
         if !stream.open {
             match stream.finish_opening() {
@@ -101,8 +143,11 @@ impl Peer {
         }
         let mut lines = Vec::new();
         let read = self.stream.as_mut().map_or(Ok(()), |stream| stream.read(now, &mut lines));
-        for line in lines {
-            self.happen(now, Event::Line(&line), tools);
+        for line in &lines {
+            self.happen(now, Event::Line(line), tools);
+        }
+        if self.is_recorded {
+            self.heard = lines;
         }
         let written = self.stream.as_mut().map_or(Ok(()), Stream::write);
         if let Err(e) = read.and(written) {
@@ -145,11 +190,7 @@ impl Peer {
     /// An error is the end of the stream.
     fn perform(&mut self, action: Action, tools: &mut Tools<'_>) -> io::Result<()> {
         match action {
-            Action::Open => {
-                let mut socket = tcp::connect(self.address, self.source)?;
-                tools.registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
-                self.stream = Some(Stream::new(socket));
-            }
+            Action::Open => self.open(tools)?,
             Action::Close => self.close(tools.registry),
             Action::Send(line) => {
                 // One that was closed in the same turn: its loss is told already.
@@ -187,6 +228,20 @@ impl Peer {
         }
     }
 
+    /// A port that is not told yet is waited for, as long as a connection may take to open.
+    fn open(&mut self, tools: &Tools<'_>) -> io::Result<()> {
+        if let Some(demo) = &self.demo {
+            self.address.set_port(demo.get().unwrap_or(0));
+        }
+        self.waits_for_port = self.address.port() == 0;
+        if !self.waits_for_port {
+            let mut socket = tcp::connect(self.address, self.source)?;
+            tools.registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
+            self.stream = Some(Stream::new(socket));
+        }
+        Ok(())
+    }
+
     /// Who does not answer may be muted by others meanwhile: all but names is unknown until he tells it again.
     fn show(&self, state: State, table: LinkWriter<'_>) {
         let Some(place) = self.place else { return };
@@ -198,6 +253,7 @@ impl Peer {
     }
 
     fn close(&mut self, registry: &Registry) {
+        self.waits_for_port = false;
         if let Some(mut stream) = self.stream.take() {
             let _ = registry.deregister(&mut stream.socket);
         }

@@ -30,7 +30,7 @@ pub(crate) struct Processor {
 }
 
 impl Processor {
-    /// Where it takes commands.
+    /// Where it takes commands; port 0: the demo's, which tells its port itself.
     pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::new(self.address.to_canonical(), self.tcp_port)
     }

@@ -5,11 +5,14 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
-use atlas::order::Request;
+use atlas::capture::{self, From, Record};
+use atlas::order::{Refusal, Reply, Request};
+use atlas::recording::{Accepted, Asked, Subscription};
 use atlas::{Kind, MeterId};
-use contract::{Contract, Failure, LISTEN, Life, RUNTIME_DIR, SEAT, Seat, clock};
+use contract::{Contract, DEMO, DemoPort, Failure, LISTEN, Life, RUNTIME_DIR, SEAT, Seat, clock};
 use mio::{Events, Poll, Token};
 use nix::fcntl::{Flock, FlockArg};
 use sys::map::Mapping;
@@ -19,9 +22,12 @@ use crate::connection::{Connection, Outcome, Ticket};
 use crate::diary::{self, Diary};
 use crate::door::{self, Door};
 use crate::peer::{Peer, Tools};
+use crate::recorders::Recorders;
 use crate::settings::Settings;
 use crate::{TABLE, places, reply, tcp};
 
+/// How often a demo that has told no port yet is looked for.
+const PORT: Duration = Duration::from_millis(20);
 /// How often the table is looked at for meters that are silent.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -31,6 +37,8 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     let (seat, table_fd) = (contract.take(SEAT)?, contract.take(TABLE.name)?);
     let table = Mapping::new(table_fd.as_fd(), table::BYTES)
         .map_err(|e| Failure::of("cannot map the meter table", &e))?;
+    let demo = DemoPort::of(contract.take(DEMO.name)?.as_fd())
+        .map_err(|e| Failure::of("cannot map the page of the demo's port", &e))?;
     let kept = contract.take_stored().into_iter().find(|(name, _)| name == door::KEPT).map(|(_, fd)| fd);
     let poll = Poll::new().map_err(|e| Failure::of("cannot make a poll", &e))?;
     contract.notify.ready();
@@ -40,11 +48,13 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     let mut diary = Diary::default();
     let folder = std::env::var_os(RUNTIME_DIR).map(PathBuf::from);
     let _folder = folder.as_deref().map(|folder| lock(folder, &mut diary));
-    let door = folder.and_then(|folder| open_door(kept, &folder, &contract, &poll, &mut diary));
+    let door = folder.as_deref().and_then(|folder| open_door(kept, folder, &contract, &poll, &mut diary));
     let words = table.words();
-    let peers = peers(&settings, words, &table_fd, &mut diary)?;
+    let peers = peers(&settings, words, &table_fd, &Rc::new(demo), &mut diary)?;
     let link = LinkWriter::new(words).map_err(strange)?;
     let reader = Reader::new(words).map_err(strange)?;
+    let places = peers.iter().enumerate().filter_map(|(peer, one)| Some((peer, one.place?)));
+    let recorders = Recorders::adopt(clock::boot(), places, link, folder);
     let life = Life::begin(contract, poll.registry(), clock::boot())?;
     let mut shell = Shell {
         poll,
@@ -55,6 +65,8 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
         door,
         diary,
         requests: Vec::new(),
+        recorders,
+        reads_levels: settings.reads_levels(),
         next_look: Duration::ZERO,
     };
     let mut events = Events::with_capacity(256);
@@ -100,6 +112,7 @@ fn peers(
     settings: &Settings,
     words: &[std::sync::atomic::AtomicU64],
     segment: &OwnedFd,
+    demo: &Rc<DemoPort>,
     diary: &mut Diary,
 ) -> Result<Vec<Peer>, Failure> {
     let writer = Writer::new(words).map_err(strange)?;
@@ -115,7 +128,8 @@ fn peers(
         let address = processor.address();
         let connection = Connection::new(now, random(), settings.reads_levels());
         let source = tcp::source(&listen, address);
-        Peer::new(processor.name.clone(), address, place, source, Token(index), connection)
+        let peer = Peer::new(processor.name.clone(), address, place, source, Token(index), connection);
+        peer.at((address.port() == 0).then(|| Rc::clone(demo)))
     };
     Ok(settings.processors().iter().zip(places).enumerate().map(make).collect())
 }
@@ -126,7 +140,7 @@ fn random() -> u64 {
 }
 
 /// A command that is under way: who asked, what it is about.
-struct Asked {
+struct Command {
     ticket: Ticket,
     peer: usize,
     param: String,
@@ -142,7 +156,10 @@ struct Shell<'a> {
     link: LinkWriter<'a>,
     reader: Reader<&'a [std::sync::atomic::AtomicU64]>,
     diary: Diary,
-    requests: Vec<Asked>,
+    requests: Vec<Command>,
+    recorders: Recorders,
+    /// Whether the workers that read the datagrams are ours.
+    reads_levels: bool,
     next_look: Duration,
 }
 
@@ -159,9 +176,13 @@ impl Shell<'_> {
                 peer.note(event);
             }
         }
+        if self.life.leaving() {
+            return Ok(()); // a demo that leaves with us is no loss to be told
+        }
         let mut answers = Vec::new();
         self.with_peers(&mut answers, |peer, now, tools| peer.work(now, tools));
         self.take_requests(&mut answers);
+        self.record();
         self.look(&mut answers);
         self.with_peers(&mut answers, |peer, now, tools| {
             if peer.deadline() <= now {
@@ -178,6 +199,9 @@ impl Shell<'_> {
         let due = self.peers.iter().map(Peer::deadline).fold(self.next_look, Duration::min);
         let due = self.peers.iter().filter_map(Peer::more_at).fold(due, Duration::min);
         let mut wait = if more { Duration::ZERO } else { due.saturating_sub(now) };
+        if self.peers.iter().any(Peer::waits_for_port) {
+            wait = wait.min(PORT);
+        }
         wait = self.life.poll_wait(now).map_or(wait, |ping| ping.min(wait));
         if full {
             wait = wait.min(diary::RETRY);
@@ -226,21 +250,67 @@ impl Shell<'_> {
 
     fn take_requests(&mut self, answers: &mut Vec<(Ticket, Outcome)>) {
         let Some(door) = &mut self.door else { return };
-        for (ticket, request) in door.poll_requests(self.poll.registry()) {
-            self.take_request(ticket, request, answers);
+        for (ticket, asked) in door.poll_requests(self.poll.registry()) {
+            match asked {
+                Asked::Param(request) => self.take_request(ticket, request, answers),
+                Asked::Recording(wanted) => self.begin_recording(ticket, &wanted),
+            }
+        }
+    }
+
+    /// The number of the processor of that name or address.
+    fn peer(&self, name: &str) -> Result<usize, Refusal> {
+        let address = name.parse().ok();
+        let wanted = |peer: &Peer| peer.name == name || Some(peer.address.ip()) == address;
+        self.peers.iter().position(wanted).ok_or_else(|| {
+            let known: Vec<&str> = self.peers.iter().map(|peer| peer.name.as_str()).collect();
+            reply::unknown_processor(name, &known)
+        })
+    }
+
+    fn begin_recording(&mut self, ticket: Ticket, wanted: &Subscription) {
+        let begun = self.peer(&wanted.processor).and_then(|at| {
+            let is_followed = self.door.as_ref().is_some_and(|door| door.is_followed(at));
+            let peer = &mut self.peers[at];
+            self.recorders.begin(at, peer.place, wanted.recorder, is_followed, self.link).map_err(|why| {
+                Refusal { message: format!("cannot record {}: {}", peer.name, why.message), ..why }
+            })?;
+            peer.is_recorded = true;
+            let (processor, address) = (peer.name.clone(), peer.address.ip());
+            Ok((at, Accepted { processor, address, datagrams: self.reads_levels }))
+        });
+        let Some(door) = &mut self.door else { return };
+        match begun {
+            Ok((at, accepted)) => {
+                door.follow(ticket, at);
+                door.answer(ticket, &accepted);
+            }
+            Err(error) => door.answer(ticket, &Reply { error: Some(error), ..Reply::default() }),
+        }
+    }
+
+    /// Tells recorders what was heard in this turn, and notices those who hung up.
+    fn record(&mut self) {
+        let Some(door) = self.door.as_mut().filter(|_| !self.recorders.is_empty()) else { return };
+        let now = clock::boot();
+        for (at, peer) in self.peers.iter_mut().enumerate().filter(|(_, peer)| peer.is_recorded) {
+            for bytes in peer.take_heard() {
+                let mut text = Vec::new();
+                // Nothing fails that writes to memory.
+                let _ = capture::write(&mut text, &Record { at: now, from: From::Tcp, bytes });
+                door.tell(at, &text);
+            }
+        }
+        for at in self.recorders.prune(now, |peer| door.is_followed(peer), self.link) {
+            self.peers[at].is_recorded = false;
         }
     }
 
     fn take_request(&mut self, ticket: Ticket, request: Request, answers: &mut Vec<(Ticket, Outcome)>) {
-        let address = request.processor.parse().ok();
-        let wanted = |peer: &Peer| peer.name == request.processor || Some(peer.address.ip()) == address;
-        let peer = self.peers.iter().position(wanted).ok_or_else(|| {
-            let known: Vec<&str> = self.peers.iter().map(|peer| peer.name.as_str()).collect();
-            reply::unknown_processor(&request.processor, &known)
-        });
+        let peer = self.peer(&request.processor);
         match peer.and_then(|peer| Ok((peer, request.check()?))) {
             Ok((peer, order)) => {
-                self.requests.push(Asked { ticket, peer, param: order.param.clone() });
+                self.requests.push(Command { ticket, peer, param: order.param.clone() });
                 let mut tools = Tools {
                     registry: self.poll.registry(),
                     table: self.link,
@@ -250,7 +320,7 @@ impl Shell<'_> {
                 self.peers[peer].command(clock::boot(), ticket, &order, &mut tools);
             }
             Err(error) => {
-                let reply = atlas::order::Reply { error: Some(error), ..Default::default() };
+                let reply = Reply { error: Some(error), ..Reply::default() };
                 self.door.iter_mut().for_each(|door| door.answer(ticket, &reply));
             }
         }

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use atlas::{Class, Malformed, Parser};
 use contract::clock::{self, Arrivals};
+use contract::tap::Datagram;
 use sys::batch::Entry;
 use table::counters::{Counter, Counters};
 
 use crate::ring::Taker;
 use crate::senders::Senders;
 use crate::sink::Sink;
+use crate::tap::Tap;
 
 /// At most one line in this time about datagrams that are not what they should be.
 const QUIET: Duration = Duration::from_secs(10);
@@ -23,12 +25,22 @@ pub(crate) struct Intake<S> {
     arrivals: Arrivals,
     batch: u64,
     remarks: Remarks,
+    tap: Tap,
+    /// Somebody records, as of this batch.
+    is_recorded: bool,
 }
 
 impl<S: Sink> Intake<S> {
+    /// Without a tap: nothing is handed to recorders.
     pub(crate) fn new(senders: Senders, sink: S) -> Intake<S> {
-        let (parser, arrivals) = (Parser::new(), Arrivals::begin());
-        Intake { parser, senders, sink, arrivals, batch: 0, remarks: Remarks::default() }
+        let (parser, arrivals, remarks) = (Parser::new(), Arrivals::begin(), Remarks::default());
+        let (tap, is_recorded) = (Tap::new(None, 0), false);
+        Intake { parser, senders, sink, arrivals, batch: 0, remarks, tap, is_recorded }
+    }
+
+    /// The same with a tap.
+    pub(crate) fn with(self, tap: Tap) -> Intake<S> {
+        Intake { tap, ..self }
     }
 
     /// Time since boot, as of the last batch.
@@ -79,6 +91,10 @@ impl<S: Sink> Taker for Intake<S> {
     fn begin(&mut self, batch: u64) {
         self.arrivals.batch();
         self.batch = batch;
+        self.is_recorded = self.sink.is_recorded();
+        if !self.is_recorded && !self.tap.is_idle() {
+            self.tap.close();
+        }
     }
 
     fn take(&mut self, entry: &Entry<'_>, counters: &mut Counters) {
@@ -88,6 +104,22 @@ impl<S: Sink> Taker for Intake<S> {
         };
         counters.add(class, 1);
         self.sink.mark(self.batch, entry.payload);
+    }
+
+    fn is_recorded(&self) -> bool {
+        self.is_recorded
+    }
+
+    fn record(&mut self, index: u32, entry: &Entry<'_>) {
+        let sender = entry.sender.map(|sender| self.senders.get(sender.ip()));
+        let Some(recorder) = sender.and_then(|sender| self.sink.recorder(sender)) else { return };
+        let micros = self.arrivals.micros_of(entry.stamp);
+        let whole = Datagram { index, micros, bytes: entry.payload };
+        self.tap.take(self.arrivals.now(), self.batch, recorder, (!entry.truncated).then_some(&whole));
+    }
+
+    fn hand_over(&mut self) {
+        self.tap.flush(self.arrivals.now(), self.batch);
     }
 }
 
@@ -173,6 +205,12 @@ mod tests {
         }
         fn mark(&mut self, _: u64, _: &[u8]) {
             self.marked += 1;
+        }
+        fn is_recorded(&self) -> bool {
+            false
+        }
+        fn recorder(&self, _: Sender) -> Option<(usize, u64)> {
+            None
         }
     }
 

@@ -86,6 +86,14 @@ impl Sink for Ledger<'_> {
             perform(fault);
         }
     }
+
+    fn is_recorded(&self) -> bool {
+        Sink::is_recorded(&self.table)
+    }
+
+    fn recorder(&self, sender: Sender) -> Option<(usize, u64)> {
+        Sink::recorder(&self.table, sender)
+    }
 }
 
 /// The fault that is ordered for a point of a worker's preparation; nothing if none is.

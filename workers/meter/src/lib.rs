@@ -6,7 +6,8 @@
 //!                        └──── commit ◀── counters, other face
 //! ```
 //! `ring` owns the slot's segment and the order of its stores; `intake` decides what a datagram is; `sink` is
-//! where levels go; `quarantine` keeps what killed workers; `worker` is the loop around them.
+//! where levels go; `quarantine` keeps what killed workers; `tap` hands raw datagrams to recorders; `worker` is the loop
+//! around them.
 
 #[cfg(feature = "cost")]
 pub mod cost;
@@ -20,6 +21,7 @@ mod settings;
 mod sink;
 #[cfg(feature = "ledger")]
 pub mod steps;
+mod tap;
 mod worker;
 
 use contract::{Lent, Role};

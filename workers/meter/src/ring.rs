@@ -32,6 +32,14 @@ pub(crate) trait Taker {
     fn begin(&mut self, batch: u64);
     /// One datagram, to be classed and stored. The same one again after a death must do no harm.
     fn take(&mut self, entry: &Entry<'_>, counters: &mut Counters);
+    /// Whether somebody records what comes; asked once in each batch.
+    fn is_recorded(&self) -> bool {
+        false
+    }
+    /// One datagram as it came, with its number in the batch, before the commit: after a death it may come again.
+    fn record(&mut self, _index: u32, _entry: &Entry<'_>) {}
+    /// That was the batch.
+    fn hand_over(&mut self) {}
 }
 
 /// The ring, in the hands of the process that holds the slot's seat.
@@ -130,7 +138,19 @@ impl<'m> Ring<'m> {
             taken += 1;
         }
         self.faces.clear_hint();
+        if taker.is_recorded() {
+            self.record(taker);
+        }
         taken
+    }
+
+    /// Every entry once more, for who records: whoever is not recorded pays nothing for it.
+    #[cold]
+    fn record(&self, taker: &mut impl Taker) {
+        for (index, entry) in (0..).zip((0..batch::LEN).map_while(|i| self.batch.entry(i))) {
+            taker.record(index, &entry);
+        }
+        taker.hand_over();
     }
 }
 

@@ -13,6 +13,10 @@ pub(crate) trait Sink {
     fn heard(&mut self, sender: Sender, micros: u64);
     /// Every datagram, whatever it was, before its batch is committed.
     fn mark(&mut self, batch: u64, payload: &[u8]);
+    /// Whether anybody is recorded.
+    fn is_recorded(&self) -> bool;
+    /// The number of this sender's place, and of who records him.
+    fn recorder(&self, sender: Sender) -> Option<(usize, u64)>;
 }
 
 impl Sink for Writer<'_> {
@@ -32,4 +36,13 @@ impl Sink for Writer<'_> {
     }
 
     fn mark(&mut self, _batch: u64, _payload: &[u8]) {}
+
+    fn is_recorded(&self) -> bool {
+        self.recorded() != 0
+    }
+
+    fn recorder(&self, sender: Sender) -> Option<(usize, u64)> {
+        let place = sender.known_place(self)?;
+        Some((place.index(), Writer::recorder(self, place))).filter(|(_, number)| *number != 0)
+    }
 }

@@ -1,9 +1,10 @@
 //! The worker: prepare, wait for the seat, finish what the predecessor left, read until told to leave.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use contract::{Blame, Contract, Failure, Life, QUARANTINE, SEAT, Seat, clock};
+use contract::{Blame, Contract, Failure, Life, QUARANTINE, RUNTIME_DIR, SEAT, Seat, clock};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use sys::map::Mapping;
@@ -15,6 +16,7 @@ use crate::ring::{self, Ring};
 use crate::senders::Senders;
 use crate::settings::Settings;
 use crate::sink::Sink;
+use crate::tap::Tap;
 
 /// Under load, signals and the watchdog get a look after so many batches.
 const BATCHES_PER_LOOK: usize = 16;
@@ -50,7 +52,8 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
 
     let _seat = Seat::wait(seat.as_fd()).map_err(|e| Failure::of("cannot wait for the slot's lock", &e))?;
     // Only now: what an heir claims in the table before a commit would outlive a reload that fails.
-    let mut intake = Intake::new(Senders::new(&settings, &writer, table_fd.as_fd()), sink);
+    let tap = Tap::new(std::env::var_os(RUNTIME_DIR).map(PathBuf::from), contract.instance);
+    let mut intake = Intake::new(Senders::new(&settings, &writer, table_fd.as_fd()), sink).with(tap);
     let mut ring = Ring::new(&mut segment).map_err(|e| strange("the receive ring", e))?;
     let file = contract.take(QUARANTINE).ok();
     if let Some(line) = judge(&mut ring, contract.run, contract.blame.take(), file, contract.instance) {

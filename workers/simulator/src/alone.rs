@@ -8,7 +8,7 @@ use mio::{Interest, Token};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 
-use crate::plan::{Feed, Plan};
+use crate::plan::Plan;
 use crate::server::Runner;
 
 /// Token of the signals.
@@ -37,17 +37,16 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// What it is, in a few lines.
-fn introduction(plan: &Plan, tcp: Option<SocketAddr>) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let (Some(tcp), Feed::Subscribers { meter_port, .. }) = (tcp, plan.feed) {
-        lines.push(format!("simulating an {} on TCP {tcp}", plan.product));
-        let rate = 1.0 / plan.interval.as_secs_f64();
-        let meters = match &plan.replay {
-            Some(path) => format!("what {} holds", path.display()),
-            None => format!("{rate:.0} readings a second of each meter"),
-        };
-        lines.push(format!("who subscribes gets {meters} at UDP port {meter_port}"));
-    }
+fn introduction(plan: &Plan, tcp: SocketAddr) -> Vec<String> {
+    let rate = 1.0 / plan.interval.as_secs_f64();
+    let meters = match &plan.replay {
+        Some(path) => format!("what {} holds", path.display()),
+        None => format!("{rate:.0} readings a second of each meter"),
+    };
+    let mut lines = vec![
+        format!("simulating an {} on TCP {tcp}", plan.product),
+        format!("who subscribes gets {meters} at UDP port {}", plan.meter_port),
+    ];
     if let Some(control) = &plan.control {
         lines.push(format!("counts and faults at {}", control.display()));
     }

@@ -43,7 +43,7 @@ impl Simulator {
             Waker::new(runner.registry(), WAKER).map_err(|e| Failure::of("cannot make a waker", &e))?;
         let (orders, taken) = sync_channel(ORDERS);
         runner.take_orders(taken);
-        let tcp = runner.server().tcp_address().unwrap_or_else(|| SocketAddr::new(plan.address, 0));
+        let tcp = runner.server().tcp_address();
         let leave = Arc::new(AtomicBool::new(false));
         let left = Arc::clone(&leave);
         let run = move || while !left.load(Ordering::Acquire) && runner.turn(None).is_ok() {};

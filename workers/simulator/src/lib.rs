@@ -8,7 +8,6 @@
 //! What of its behaviour the manual says, what was seen and what is a guess stands in `docs/protocol.md`.
 
 pub mod alone;
-pub mod capture;
 pub mod fault;
 mod handle;
 pub mod ledger;
@@ -23,5 +22,5 @@ pub mod server;
 pub mod session;
 
 pub use handle::Simulator;
-pub use plan::{Feed, Plan};
+pub use plan::Plan;
 pub use role::ROLE;

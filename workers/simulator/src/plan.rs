@@ -2,16 +2,16 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use contract::Failure;
 
-use crate::capture::{self, Record};
 use crate::fault::Planned;
 use crate::model::Product;
 use crate::processor::Settings;
+use atlas::capture::{self, Record};
 
 /// The port of a processor's connections.
 pub const TCP_PORT: u16 = 5321;
@@ -26,20 +26,6 @@ pub const MAX_BATCH: usize = 64;
 /// The most connections that can be allowed.
 pub const MAX_CONNECTIONS: usize = 1024;
 
-/// Who gets meters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Feed {
-    /// Who subscribed over TCP, as the manual says.
-    Subscribers {
-        /// The port to listen on; 0 is any that is free.
-        tcp_port: u16,
-        /// The port of the subscriber's address that meters go to.
-        meter_port: u16,
-    },
-    /// One address, unasked; there is no TCP.
-    Unasked(SocketAddr),
-}
-
 /// A processor to simulate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -49,8 +35,10 @@ pub struct Plan {
     pub seed: u64,
     /// Its address.
     pub address: IpAddr,
-    /// Who gets meters.
-    pub feed: Feed,
+    /// The port to listen on; 0 is any that is free.
+    pub tcp_port: u16,
+    /// The port of a subscriber's address that meters go to.
+    pub meter_port: u16,
     /// Between two readings of one meter.
     pub interval: Duration,
     /// The most meters in one datagram, 1 … [`MAX_BATCH`].
@@ -73,7 +61,8 @@ impl Default for Plan {
             product: Product::Azm8,
             seed: 1,
             address: ADDRESS,
-            feed: Feed::Subscribers { tcp_port: TCP_PORT, meter_port: METER_PORT },
+            tcp_port: TCP_PORT,
+            meter_port: METER_PORT,
             interval: Duration::from_millis(100),
             batch: 1,
             inactivity: Duration::from_secs(5 * 60),
@@ -97,10 +86,6 @@ impl Plan {
             interval: self.interval,
             batch: self.batch,
             inactivity: self.inactivity,
-            unasked: match self.feed {
-                Feed::Subscribers { .. } => None,
-                Feed::Unasked(to) => Some(to.ip()),
-            },
             faults: self.faults.clone(),
             replay: self.recording()?,
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::capture::Record;
+use atlas::capture::Record;
 
 /// Between the end of a recording and its next beginning.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ impl Replay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::From;
+    use atlas::capture::From;
 
     #[test]
     fn a_recording_is_sent_in_its_time_round_and_round() {

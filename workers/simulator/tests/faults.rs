@@ -275,7 +275,7 @@ fn the_control_socket_counts_and_injects() {
 
 #[test]
 fn a_recording_is_replayed() {
-    use simulator::capture::{From, Record, write};
+    use atlas::capture::{From, Record, write};
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("recording");
     let mut file = Vec::new();

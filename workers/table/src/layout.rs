@@ -11,6 +11,8 @@
 //!                   1  address, upper half (IPv4 as ::ffff:a.b.c.d)
 //!                   2  address, lower half
 //!                   3  last heard, µs of CLOCK_BOOTTIME; 0 = never
+//!      640        places that are recorded, one bit each                link
+//!      704        the number of who records, one word a place; 0 = none
 //!     1024        levels, 256 words a place: kind * 64 + index          whoever stores
 //!                   µs of CLOCK_BOOTTIME << 16 | (centi-dB + 32768); 0 = none
 //!  ------------   end of STORE_BYTES: all that a storing worker maps
@@ -49,6 +51,8 @@ pub(crate) const KEY: usize = 4;
 pub(crate) const FINGERPRINTS: usize = 64;
 const ENTRIES: usize = FINGERPRINTS + PROCESSORS;
 const ENTRY_WORDS: usize = 8;
+pub(crate) const PLACES_RECORDED: usize = ENTRIES + PROCESSORS * ENTRY_WORDS;
+const RECORDERS: usize = 704;
 const LEVELS: usize = 1024;
 const LINK: usize = LEVELS + PROCESSORS * METERS;
 const LINK_WORDS: usize = 512 + METERS * NAME_WORDS;
@@ -61,7 +65,7 @@ pub const STORE_BYTES: usize = LINK * 8;
 pub const BYTES: usize = (LINK + PROCESSORS * LINK_WORDS) * 8;
 
 const _: () = {
-    assert!(ENTRIES + PROCESSORS * ENTRY_WORDS <= LEVELS);
+    assert!(PLACES_RECORDED < RECORDERS && RECORDERS + PROCESSORS <= LEVELS);
     assert!(STORE_BYTES.is_multiple_of(4096) && BYTES.is_multiple_of(4096));
     assert!(LINK == 17_408 && BYTES / 8 == 181_248);
 };
@@ -123,6 +127,11 @@ impl Place {
 
     pub(crate) fn heard(self) -> usize {
         self.entry() + 3
+    }
+
+    /// The word of who records it.
+    pub(crate) fn recorder(self) -> usize {
+        RECORDERS + self.index()
     }
 
     /// The word of a level, if there is such a meter.
@@ -250,12 +259,13 @@ mod tests {
 
     #[test]
     fn no_two_things_share_a_word() {
-        let mut words: Vec<usize> = (0..6).collect();
+        let mut words: Vec<usize> = (0..6).chain([PLACES_RECORDED]).collect();
         for place in Place::all() {
             words.extend([
                 place.fingerprint(),
                 place.whole(),
                 place.heard(),
+                place.recorder(),
                 place.sequence(),
                 place.connection(),
                 place.link_claim(),

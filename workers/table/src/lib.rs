@@ -9,6 +9,7 @@ pub mod counters;
 mod layout;
 mod link;
 mod reader;
+mod recorders;
 mod writer;
 
 use std::fmt;

@@ -33,9 +33,17 @@ impl<'a> LinkWriter<'a> {
     /// middle of a change, is forgotten. What stands there whole and is this processor's stays.
     pub fn adopt(&self, place: Place) {
         let whole = self.load(place.sequence()) & 1 == 0;
-        if !whole || self.load(place.link_claim()) != self.claim(place) {
+        let ours = self.load(place.link_claim()) == self.claim(place);
+        if !ours {
+            self.set_recorder(place, 0);
+        }
+        if !whole || !ours {
             self.forget(place);
         }
+    }
+
+    pub(crate) fn word(&self, word: usize) -> &AtomicU64 {
+        &self.words[word]
     }
 
     /// Forgets everything about the processor that has this place.

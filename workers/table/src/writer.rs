@@ -88,6 +88,10 @@ impl<'a> Writer<'a> {
         self.words[place.fingerprint()].load(Ordering::Relaxed)
     }
 
+    pub(crate) fn word(&self, word: usize) -> &AtomicU64 {
+        &self.words[word]
+    }
+
     fn address(&self, place: Place) -> IpAddr {
         let [upper, lower] = place.address().map(|word| u128::from(self.words[word].load(Ordering::Relaxed)));
         IpAddr::V6(Ipv6Addr::from_bits(upper << 64 | lower)).to_canonical()

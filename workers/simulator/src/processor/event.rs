@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::capture::Record;
 use crate::fault::{Kind, Planned};
 use crate::model::Product;
+use atlas::capture::Record;
 
 /// A connection, by a number that is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,8 +24,6 @@ pub struct Settings {
     pub batch: usize,
     /// A connection over which nothing came for this long is closed.
     pub inactivity: Duration,
-    /// Where every meter goes though nobody subscribed, if anywhere.
-    pub unasked: Option<IpAddr>,
     /// What goes wrong, and when.
     pub faults: Vec<Planned>,
     /// A recording to send in place of the model's meters.

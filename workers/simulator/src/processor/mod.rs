@@ -9,13 +9,13 @@ use std::time::Duration;
 
 pub use event::{Action, Conn, Event, Settings};
 
-use crate::capture::From;
 use crate::fault::{Course, Kind, Turn};
 use crate::ledger::{Ledger, Stats, Violation};
 use crate::model::{Format, Model, Param};
 use crate::outlet::Manner;
 use crate::replay::Replay;
 use crate::session::{Lines, Replies, Request, Session, answer};
+use atlas::capture::From;
 
 /// Between two pieces of garbage.
 const GARBAGE_EVERY: Duration = Duration::from_millis(100);
@@ -44,8 +44,6 @@ pub struct Processor {
     garbage: usize,
     /// How often names were changed.
     renames: u32,
-    /// Every meter there is.
-    meters: Vec<Param>,
 }
 
 impl Processor {
@@ -53,10 +51,8 @@ impl Processor {
     #[must_use]
     pub fn new(mut settings: Settings) -> Processor {
         let records = std::mem::take(&mut settings.replay);
-        let all = Param::all(settings.product.shape());
         Processor {
             model: Model::new(settings.product, settings.seed),
-            meters: all.into_iter().filter(|param| param.is_meter()).collect(),
             served: BTreeMap::new(),
             course: Course::new(&settings.faults),
             replay: (!records.is_empty()).then(|| Replay::new(records)),
@@ -91,7 +87,7 @@ impl Processor {
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
         let idle = self.served.values().map(|served| served.heard + self.settings.inactivity).min();
-        let meters = (self.settings.unasked.is_some() || !self.served.is_empty()).then_some(self.meters_at);
+        let meters = (!self.served.is_empty()).then_some(self.meters_at);
         let garbage = self.course.is_on(Kind::Garbage).then_some(self.garbage_at);
         let replay = self.replay.as_ref().and_then(Replay::deadline);
         [idle, meters, garbage, replay, self.course.deadline()].into_iter().flatten().min()
@@ -319,11 +315,6 @@ impl Processor {
                 served.peer,
                 meters.map(|(param, format)| self.model.entry(*param, *format)).collect(),
             ));
-        }
-        let off = self.course.is_on(Kind::Reboot) || self.course.is_on(Kind::ControlOff);
-        if let Some(to) = self.settings.unasked.filter(|_| !off) {
-            let entries = self.meters.iter().map(|param| self.model.entry(*param, Format::Val));
-            all.push((to, entries.collect()));
         }
         for (to, entries) in all {
             for entries in entries.chunks(self.settings.batch.max(1)) {

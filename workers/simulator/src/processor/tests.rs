@@ -1,10 +1,10 @@
 //! Tests of the whole processor in simulated time.
 
 use super::*;
-use crate::capture::Record;
 use crate::model::Product;
 use crate::outlet::Outlet;
 use crate::session::MAX_LINE;
+use atlas::capture::Record;
 use proptest::prelude::*;
 
 const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 1));
@@ -20,7 +20,6 @@ fn settings() -> Settings {
         interval: ms(100),
         batch: 1,
         inactivity: Duration::from_secs(300),
-        unasked: None,
         faults: Vec::new(),
         replay: Vec::new(),
     }
@@ -223,20 +222,14 @@ fn garbage_goes_out_over_both_and_is_no_message_but_the_empty_one() {
 }
 
 #[test]
-fn unasked_meters_go_to_one_address() {
-    let mut world = World::new(Settings { unasked: Some(PEER), ..settings() });
-    world.handle(Event::Clock);
-    assert_eq!(datagrams(&world.run_to(ms(1000))), 380);
-}
-
-#[test]
 fn a_late_clock_makes_no_burst() {
-    let mut world = World::new(Settings { unasked: Some(PEER), ..settings() });
-    world.handle(Event::Clock);
+    let mut world = World::new(settings());
+    world.connect(1);
+    world.send(1, SUB_METERS);
     world.now = ms(10_050);
-    assert_eq!(datagrams(&world.handle(Event::Clock)), 38);
+    assert_eq!(datagrams(&world.handle(Event::Clock)), 3);
     assert_eq!(datagrams(&world.run_to(ms(10_149))), 0);
-    assert_eq!(datagrams(&world.run_to(ms(10_150))), 38);
+    assert_eq!(datagrams(&world.run_to(ms(10_150))), 3);
 }
 
 #[test]

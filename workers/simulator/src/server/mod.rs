@@ -7,7 +7,7 @@ mod teller;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{self, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use contract::{Failure, clock};
@@ -19,7 +19,7 @@ pub use teller::Tell;
 
 use crate::ledger::Stats;
 use crate::outlet::Overflow;
-use crate::plan::{Feed, Plan};
+use crate::plan::Plan;
 use crate::processor::{Action, Conn, Event, Processor};
 use connection::{Connection, Heard, READ};
 use teller::Teller;
@@ -43,8 +43,7 @@ pub struct Server {
     began: Duration,
     processor: Processor,
     actions: Vec<Action>,
-    /// None where there is no TCP at all.
-    tcp: Option<SocketAddr>,
+    tcp: SocketAddr,
     /// None while the port is closed.
     listener: Option<TcpListener>,
     /// Whether somebody may wait to be accepted.
@@ -65,11 +64,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the sockets of a plan.
+    /// Opens the sockets of a plan; of `listener`, if there is one, it takes over the place that the plan names.
     ///
     /// # Errors
     /// When an address cannot be bound, or the recording cannot be read.
-    pub fn new(plan: &Plan, registry: Registry, tell: Tell) -> Result<Server, Failure> {
+    pub fn new(
+        plan: &Plan,
+        listener: Option<net::TcpListener>,
+        registry: Registry,
+        tell: Tell,
+    ) -> Result<Server, Failure> {
         let began = clock::boot();
         let bind = || {
             let udp = UdpSocket::bind((plan.address, 0))?;
@@ -78,12 +82,7 @@ impl Server {
         };
         let udp =
             bind().map_err(|e| Failure::of(format_args!("cannot send meters from {}", plan.address), &e))?;
-        let (tcp, meter_port) = match plan.feed {
-            Feed::Subscribers { tcp_port, meter_port } => {
-                (Some(SocketAddr::new(plan.address, tcp_port)), meter_port)
-            }
-            Feed::Unasked(to) => (None, to.port()),
-        };
+        let tcp = SocketAddr::new(plan.address, plan.tcp_port);
         let mut server = Server {
             registry,
             began,
@@ -93,9 +92,9 @@ impl Server {
             listener: None,
             acceptable: false,
             again_at: None,
-            open: tcp.is_some(),
+            open: true,
             udp,
-            meter_port,
+            meter_port: plan.meter_port,
             limit: plan.connections,
             connections: BTreeMap::new(),
             frozen: VecDeque::new(),
@@ -103,16 +102,17 @@ impl Server {
             teller: Teller::new(tell),
             buffer: vec![0; READ],
         };
-        server.listen().map_err(|e| {
-            let address = tcp.map_or_else(String::new, |tcp| tcp.to_string());
-            Failure::of(format_args!("cannot listen on TCP {address}"), &e)
-        })?;
+        let listening = match listener {
+            Some(listener) => server.listen_on(TcpListener::from_std(listener)),
+            None => server.listen(),
+        };
+        listening.map_err(|e| Failure::of(format_args!("cannot listen on TCP {tcp}"), &e))?;
         Ok(server)
     }
 
-    /// Where it listens; None where there is no TCP.
+    /// Where it listens.
     #[must_use]
-    pub fn tcp_address(&self) -> Option<SocketAddr> {
+    pub fn tcp_address(&self) -> SocketAddr {
         self.tcp
     }
 
@@ -186,10 +186,17 @@ impl Server {
 
     /// Listens, if the port is to be open and is not.
     fn listen(&mut self) -> io::Result<()> {
-        let Some(address) = self.tcp.filter(|_| self.open && self.listener.is_none()) else { return Ok(()) };
-        let mut listener = TcpListener::bind(address)?;
+        if !self.open || self.listener.is_some() {
+            return Ok(());
+        }
+        self.listen_on(TcpListener::bind(self.tcp)?)
+    }
+
+    fn listen_on(&mut self, mut listener: TcpListener) -> io::Result<()> {
         self.registry.register(&mut listener, LISTENER, Interest::READABLE)?;
-        self.tcp = Some(listener.local_addr()?);
+        self.tcp = listener.local_addr()?;
+        // Somebody may wait since before we watched.
+        self.acceptable = true;
         self.listener = Some(listener);
         Ok(())
     }

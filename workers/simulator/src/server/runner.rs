@@ -1,5 +1,6 @@
 //! The loop around a server: waits for its sockets, its control socket, and orders of the same process.
 
+use std::net::TcpListener;
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
@@ -33,10 +34,18 @@ impl Runner {
     /// # Errors
     /// When one cannot be bound, or the recording cannot be read.
     pub fn new(plan: &Plan, tell: Tell) -> Result<Runner, Failure> {
+        Runner::on(plan, None, tell)
+    }
+
+    /// As [`Runner::new`], with a socket that listens already, in place of one at the plan's address and TCP port.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn on(plan: &Plan, listener: Option<TcpListener>, tell: Tell) -> Result<Runner, Failure> {
         let poll = Poll::new().map_err(|e| Failure::of("cannot make a poll", &e))?;
         let cloned = || poll.registry().try_clone();
         let registry = cloned().map_err(|e| Failure::of("cannot share a poll", &e))?;
-        let server = Server::new(plan, registry, tell)?;
+        let server = Server::new(plan, listener, registry, tell)?;
         let control = plan.control.as_deref().map(|path| Control::new(path, poll.registry())).transpose()?;
         let events = Events::with_capacity(256);
         Ok(Runner { poll, events, server, control, orders: None, others: Vec::new() })

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use simulator::ledger::Stats;
-use simulator::{Feed, Plan, Simulator};
+use simulator::{Plan, Simulator};
 
 /// How long anything may take that is waited for.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -31,7 +31,7 @@ impl Bench {
         let meters = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port for meters");
         meters.set_read_timeout(Some(DEADLINE)).expect("a time-out");
         let meter_port = meters.local_addr().expect("its address").port();
-        let mut plan = Plan { feed: Feed::Subscribers { tcp_port: 0, meter_port }, ..Plan::default() };
+        let mut plan = Plan { tcp_port: 0, meter_port, ..Plan::default() };
         change(&mut plan);
         Bench { simulator: Simulator::start(&plan).expect("a simulator"), meters }
     }

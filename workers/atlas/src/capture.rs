@@ -70,7 +70,7 @@ struct Written {
     hex: Option<String>,
 }
 
-/// Appends a record to a recording.
+/// Appends a record to a recording, or to what link tells a recorder.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -118,7 +118,7 @@ impl<R: BufRead> Iterator for Reader<R> {
                 Ok(None) => return None,
                 Ok(Some(text)) if text.trim_ascii().is_empty() => {}
                 Ok(Some(text)) => {
-                    return Some(record(&text).map_err(|why| BadCapture::Line { line: self.line, why }));
+                    return Some(parse(&text).map_err(|why| BadCapture::Line { line: self.line, why }));
                 }
             }
         }
@@ -143,7 +143,11 @@ pub fn read_whole(from: impl BufRead) -> Result<Vec<Record>, BadCapture> {
     Ok(records)
 }
 
-fn record(text: &[u8]) -> Result<Record, String> {
+/// Reads one record from its line.
+///
+/// # Errors
+/// Why it is none.
+pub fn parse(text: &[u8]) -> Result<Record, String> {
     let written: Written = serde_json::from_slice(text).map_err(|why| why.to_string())?;
     let bytes = match (written.line, written.hex) {
         (Some(line), None) => line.into_bytes(),

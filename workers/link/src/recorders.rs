@@ -1,0 +1,142 @@
+//! Who records which processor: told to the workers through the meter table, for as long as the recorder's line is open.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use atlas::order::{FAILED, Refusal};
+use table::{LinkWriter, Place};
+
+/// How long a recorder that our predecessor knew may take to come back. Workers hand over to it meanwhile.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The recorders, by the number of the processor among all.
+pub(crate) struct Recorders {
+    of: BTreeMap<usize, Recorder>,
+    /// Where recorders listen for datagrams.
+    folder: Option<PathBuf>,
+    /// Until then those that are not back are waited for.
+    grace: Duration,
+}
+
+struct Recorder {
+    place: Place,
+    number: u64,
+}
+
+impl Recorders {
+    /// As a predecessor left them: processors by their places.
+    pub(crate) fn adopt(
+        now: Duration,
+        places: impl Iterator<Item = (usize, Place)>,
+        table: LinkWriter<'_>,
+        folder: Option<PathBuf>,
+    ) -> Recorders {
+        let known =
+            |(peer, place): (usize, Place)| Some((peer, Recorder { place, number: table.recorder(place) }));
+        let of = places.filter_map(known).filter(|(_, recorder)| recorder.number != 0).collect();
+        Recorders { of, folder, grace: now + GRACE }
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    /// From now on that processor is recorded; `is_followed`: somebody is connected who does it already.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub(crate) fn begin(
+        &mut self,
+        peer: usize,
+        place: Option<Place>,
+        number: u64,
+        is_followed: bool,
+        table: LinkWriter<'_>,
+    ) -> Result<(), Refusal> {
+        let refusal = |message: &str, hint: &str| Refusal {
+            message: message.into(),
+            hint: Some(hint.into()),
+            exit: FAILED,
+        };
+        let Some(place) = place.filter(|_| number != 0) else {
+            let full = "it has no place in the meter table, which is full";
+            return Err(refusal(full, "configure fewer processors"));
+        };
+        if is_followed {
+            return Err(refusal(
+                "somebody records it already",
+                "wait for the end of that recording, or copy it",
+            ));
+        }
+        if let Some(before) =
+            self.of.insert(peer, Recorder { place, number }).filter(|one| one.number != number)
+        {
+            self.forget_socket(before.number);
+        }
+        table.set_recorder(place, number);
+        Ok(())
+    }
+
+    /// Ends those whose line is closed.
+    pub(crate) fn prune(
+        &mut self,
+        now: Duration,
+        is_followed: impl Fn(usize) -> bool,
+        table: LinkWriter<'_>,
+    ) -> Vec<usize> {
+        let over = |peer: &usize| now >= self.grace && !is_followed(*peer);
+        let over: Vec<usize> = self.of.keys().copied().filter(over).collect();
+        for recorder in over.iter().filter_map(|peer| self.of.remove(peer)).collect::<Vec<_>>() {
+            table.set_recorder(recorder.place, 0);
+            self.forget_socket(recorder.number);
+        }
+        over
+    }
+
+    /// A recorder that was killed leaves its socket behind.
+    fn forget_socket(&self, number: u64) {
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_file(contract::tap::path(folder, number));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU64;
+    use table::Writer;
+
+    #[test]
+    fn a_recorder_is_known_while_its_line_is_open_and_over_the_death_of_a_link() {
+        let mut bytes = table::head([1, 2]);
+        bytes.resize(table::BYTES, 0);
+        let words: Vec<AtomicU64> = bytes
+            .chunks(8)
+            .map(|word| AtomicU64::new(u64::from_ne_bytes(word.try_into().unwrap())))
+            .collect();
+        let (writer, link) = (Writer::new(&words).unwrap(), LinkWriter::new(&words).unwrap());
+        let place = writer.place("10.0.0.1".parse().unwrap()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let at = Duration::from_secs;
+        let adopt =
+            |now| Recorders::adopt(now, [(0, place)].into_iter(), link, Some(folder.path().to_owned()));
+
+        let mut first = adopt(at(10));
+        assert!(first.is_empty() && first.begin(0, None, 7, false, link).is_err());
+        first.begin(0, Some(place), 7, false, link).unwrap();
+        assert_eq!(first.begin(0, Some(place), 8, true, link).unwrap_err().exit, FAILED);
+        assert_eq!((writer.recorder(place), writer.recorded().count_ones()), (7, 1));
+        let socket = contract::tap::path(folder.path(), 7);
+        let _listener = contract::tap::listen(&socket).unwrap();
+
+        let mut next = adopt(at(20));
+        assert!(next.prune(at(24), |_| false, link).is_empty(), "it may come back");
+        next.begin(0, Some(place), 7, false, link).unwrap();
+        assert!(next.prune(at(30), |_| true, link).is_empty() && writer.recorder(place) == 7);
+        assert_eq!((next.prune(at(31), |_| false, link), writer.recorded()), (vec![0], 0));
+        assert!(next.is_empty() && !socket.exists(), "nothing stays behind");
+    }
+}
