@@ -10,7 +10,9 @@ need=""
 for pair in cc:gcc ps:procps unshare:util-linux setpriv:util-linux prlimit:util-linux strace:strace valgrind:valgrind node:nodejs python3:python3 systemd-analyze:systemd; do
     command -v "${pair%%:*}" >/dev/null || need="$need ${pair##*:}"
 done
-python3 -c 'import jsonschema' 2>/dev/null || need="$need python3-jsonschema"
+for python in python3 /usr/bin/python3; do
+    $python -c 'import jsonschema' 2>/dev/null && break
+done || need="$need python3-jsonschema"
 [ -e /usr/include/stdlib.h ] || need="$need libc6-dev"
 if [ -n "$need" ]; then
     say "installing$need"

@@ -1,6 +1,7 @@
 //! `import`: a PM2 ecosystem file becomes a configuration on standard output; what has no counterpart is told on
 //! standard error, a line each.
 
+mod elsewhere;
 mod read;
 mod translate;
 

@@ -86,7 +86,7 @@ fn what_has_no_counterpart_is_told_with_what_to_use() {
     let imported = imported(&json!({
         "apps": [
             {"name": "a", "script": "a.js", "watch": ["src"], "cron_restart": "0 3 * * *", "autorestart": false, "wait_ready": true,
-             "out_file": "/var/log/a", "uid": "www", "env": {"X": [1]}, "env_staging": {"A": "b"}, "restart_delay": 4000,
+             "out_file": "/var/log/a", "uid": -1, "stop_exit_codes": [0, 300], "env": {"X": [1]}, "env_staging": {"A": "b"}, "restart_delay": 4000,
              "instances": -1, "kill_timeout": 0, "treekill": false, "colour": "blue", "increment_var": "PORT"},
             {"name": "b", "script": "b.js"}
         ],
@@ -100,8 +100,9 @@ fn what_has_no_counterpart_is_told_with_what_to_use() {
         "cron_restart: a systemd timer",
         "autorestart: whoever ends",
         "wait_ready: process.send",
-        "out_file: the workers' output",
-        "uid: start the cluster as that user",
+        "out_file: all output goes",
+        "user: `user` is a name or a number",
+        "stop_exit_codes: exit codes are numbers",
         "env.X: a variable is text",
         "env_staging: a configuration for each",
         "restart_delay: it holds after unstable",
@@ -109,7 +110,7 @@ fn what_has_no_counterpart_is_told_with_what_to_use() {
         "kill_timeout: `kill_timeout` is a duration",
         "treekill: what is left",
         "colour: not known",
-        "increment_var: take a base",
+        "increment_var: give the first",
         "app `b`: a cluster of its own",
         "deploy: your own",
     ] {
@@ -120,7 +121,7 @@ fn what_has_no_counterpart_is_told_with_what_to_use() {
             .count();
         assert_eq!(found, 1, "{beginning:?} in {:#?}", imported.notes);
     }
-    assert_eq!(imported.notes.len(), 16 + 2, "{:#?}", imported.notes);
+    assert_eq!(imported.notes.len(), 17 + 2, "{:#?}", imported.notes);
 }
 
 #[test]
@@ -173,4 +174,18 @@ fn javascript_is_asked_what_it_exports_and_json_is_read() {
         assert!(error.to_string().contains(why) && error.hint().is_some(), "{error}");
     }
     assert_eq!(read::ecosystem(&folder.path().join("none.js")).unwrap_err().exit(), 2);
+}
+
+#[test]
+fn as_whom_a_program_runs_and_when_it_is_done_is_taken_over() {
+    let uid = nix::unistd::geteuid().as_raw();
+    let imported = imported(&json!({
+        "script": "a.js", "uid": uid, "stop_exit_codes": 0, "increment_var": "PORT", "env": {"PORT": 3000}
+    }));
+    let worker = loaded(&imported).worker;
+    assert_eq!(worker.user.as_ref().map(|user| user.uid), Some(uid));
+    assert_eq!(
+        (worker.stop_exit_codes.as_slice(), worker.incremented(2)),
+        (&[0][..], Some(("PORT", "3002".into())))
+    );
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::elsewhere::{ELSEWHERE, NOTHING};
+
 /// What came of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Imported {
@@ -13,76 +15,6 @@ pub(super) struct Imported {
     /// What has no counterpart, and what to use; one line each.
     pub(super) notes: Vec<String>,
 }
-
-/// What is said of a PM2 key that has no counterpart.
-const ELSEWHERE: &[(&[&str], &str)] = &[
-    (
-        &["watch", "ignore_watch", "watch_options", "watch_delay"],
-        "for development: `watchexec -- atlas-cluster reload`, or entr; a reload loses nothing",
-    ),
-    (&["cron_restart", "cron"], "a systemd timer, or cron, that runs `atlas-cluster reload`"),
-    (
-        &["autorestart", "stop_exit_codes"],
-        "whoever ends is started again; what runs once is a job for systemd-run or cron",
-    ),
-    (
-        &[
-            "out_file",
-            "output",
-            "out",
-            "error_file",
-            "error",
-            "err_file",
-            "log_file",
-            "log",
-            "combine_logs",
-            "merge_logs",
-            "log_date_format",
-            "time",
-            "log_type",
-            "disable_logs",
-        ],
-        "the workers' output goes where the cluster's goes: under systemd to the journal (`journalctl -u atlas-cluster`)",
-    ),
-    (
-        &["pid_file", "pid"],
-        "`atlas-cluster list --json` tells every pid; the supervisor's is in RUNTIME_DIR/pid",
-    ),
-    (
-        &["user", "uid", "username", "gid"],
-        "start the cluster as that user: `User=` in the unit of `atlas-cluster startup`",
-    ),
-    (&["instance_var"], "the number of the worker is in NODE_APP_INSTANCE, PM2's own default"),
-    (&["increment_var"], "take a base from the environment and add NODE_APP_INSTANCE to it"),
-    (&["treekill"], "what is left of a worker's process group is always killed with it"),
-    (&["shutdown_with_message"], "a worker is told to leave by SIGTERM"),
-    (&["port"], "write it into `env`, if the program reads it; UDP sockets come as descriptor 3 on"),
-    (&["namespace", "append_env_to_name"], "one cluster has one runtime directory: that is its name"),
-    (&["post_update"], "your deployment runs it, before `atlas-cluster reload`"),
-    (&["filter_env"], "`UnsetEnvironment=` in the unit, or `env -u NAME atlas-cluster …`"),
-    (&["node_version"], "name that Node.js by its whole path in worker.program"),
-    (&["kill_retry_time"], "SIGKILL comes once, after kill_timeout, to the whole process group"),
-];
-/// PM2 keys that mean nothing here, or what happens anyway.
-const NOTHING: &[&str] = &[
-    "name",
-    "exec_mode",
-    "force",
-    "vizion",
-    "pmx",
-    "automation",
-    "trace",
-    "disable_trace",
-    "sysmonit",
-    "v8",
-    "event_loop_inspector",
-    "deep_monitoring",
-    "source_map_support",
-    "disable_source_map_support",
-    "windowsHide",
-    "autostart",
-    "km_link",
-];
 
 /// One app as a configuration: the named one, else the first. `folder` is where the file lies.
 pub(super) fn translate(ecosystem: &Value, app: Option<&str>, folder: &Path) -> Result<Imported, String> {
@@ -102,6 +34,7 @@ pub(super) fn translate(ecosystem: &Value, app: Option<&str>, folder: &Path) -> 
     import.program(folder)?;
     import.times();
     import.environment();
+    import.process();
     import.rest();
     for (name, _) in names.iter().zip(&apps).enumerate().filter(|(at, _)| *at != chosen).map(|(_, app)| app) {
         import.note(
@@ -273,6 +206,37 @@ impl Import<'_> {
         }
     }
 
+    /// As whom it runs, and when it is done.
+    fn process(&mut self) {
+        for (theirs, ours) in [(&["user", "uid", "username"][..], "user"), (&["gid"][..], "group")] {
+            match self.get(theirs) {
+                None => {}
+                Some(Value::String(name)) => self.set(ours, name.clone()),
+                Some(value) => match value.as_u64().and_then(|id| u32::try_from(id).ok()) {
+                    Some(id) => self.set(ours, i64::from(id)),
+                    None => self.note(theirs[0], &format!("`{ours}` is a name or a number")),
+                },
+            }
+        }
+        if let Some(codes) = self.get(&["stop_exit_codes"]) {
+            let list = codes.as_array().map_or(std::slice::from_ref(codes), Vec::as_slice);
+            let codes: Option<Vec<i64>> =
+                list.iter().map(|code| code.as_i64().filter(|code| (0..256).contains(code))).collect();
+            match codes {
+                Some(codes) => self.set("stop_exit_codes", codes),
+                None => self.note("stop_exit_codes", "exit codes are numbers from 0 to 255"),
+            }
+        }
+        if let Some(name) = self.text(&["increment_var"]).map(str::to_owned) {
+            let first = self.get(&["env"]).and_then(|env| env.get(&name));
+            let first = first.and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()));
+            match first {
+                Some(_) => self.set("increment_var", name),
+                None => self.note("increment_var", "give the first worker's value in `env`"),
+            }
+        }
+    }
+
     /// What was not looked at yet.
     fn rest(&mut self) {
         const DONE: &[&str] = &[
@@ -294,6 +258,12 @@ impl Import<'_> {
             "max_restarts",
             "max_memory_restart",
             "env",
+            "stop_exit_codes",
+            "increment_var",
+            "user",
+            "uid",
+            "username",
+            "gid",
         ];
         for (key, value) in self.app {
             // What is off, or empty, asks for nothing.

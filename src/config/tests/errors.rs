@@ -272,7 +272,7 @@ atlas-cluster: FILE:4:8: worker.user: `no such user` is no user in /etc/passwd
   |
 4 | user = 'no such user'
   |        ^^^^^^^^^^^^^^
-hint: allowed: the name or the number of a user; for example `user = "atlas"`
+hint: allowed: the name or the number of a user
 atlas-cluster: FILE:5:8: worker.nice: `20` is out of range
   |
 5 | nice = 20

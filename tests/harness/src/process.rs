@@ -74,12 +74,17 @@ pub fn descriptors(pid: i32) -> Vec<String> {
     targets.map(|target| target.display().to_string()).collect()
 }
 
-/// How many descriptors a process has open at rest: the fewest that are seen for a moment, as a supervisor may not
-/// have closed the connection of the last command yet.
+/// How many descriptors a process has open at rest.
 pub fn descriptors_at_rest(pid: i32) -> usize {
+    at_rest(|| descriptors(pid).len())
+}
+
+/// The fewest that are seen for a moment: a supervisor may not have closed the connection of the last command yet, nor
+/// what it lends over it.
+pub fn at_rest(mut count: impl FnMut() -> usize) -> usize {
     let mut fewest = usize::MAX;
     let _: Option<()> = try_for(MOMENT, || {
-        fewest = fewest.min(descriptors(pid).len());
+        fewest = fewest.min(count());
         None
     });
     fewest

@@ -23,6 +23,16 @@ def wrong(value):
 json.dump([wrong(value) for value in json.load(sys.stdin)], sys.stdout)
 ";
 
+/// One that has it: what lies first in PATH may not be the one that Debian's package is for.
+fn interpreter() -> &'static str {
+    const DEBIANS: &str = "/usr/bin/python3";
+    let has = |program: &str| {
+        let asked = Command::new(program).args(["-c", "import jsonschema"]).stderr(Stdio::null()).status();
+        asked.is_ok_and(|status| status.success())
+    };
+    if !has(python()) && has(DEBIANS) { DEBIANS } else { python() }
+}
+
 /// A schema of `docs/schema`.
 #[derive(Clone, Debug)]
 pub struct Schema(PathBuf);
@@ -52,7 +62,7 @@ impl Schema {
     #[track_caller]
     #[must_use]
     pub fn errors(&self, values: &[Value]) -> Vec<Vec<String>> {
-        let mut asked = Command::new(python());
+        let mut asked = Command::new(interpreter());
         asked.args(["-W", "ignore", "-c", SCRIPT]).arg(&self.0);
         let asked = asked.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut asked = asked.expect("python runs");

@@ -261,6 +261,26 @@ mod tests {
         assert_eq!((notes.stored.len(), notes.heard, notes.marked), (1, 3, cases.len()));
     }
 
+    /// The first socket that asks for stamps has the kernel begin to stamp, in a while: net_enable_timestamp() leaves it
+    /// to a work queue.
+    fn wait_for_stamps() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        sys::group::stamp_arrivals(socket.as_fd()).unwrap();
+        let segment = sys::map::segment("stamps", &[], sys::batch::BYTES, false).unwrap();
+        let mut memory = Mapping::new(segment.as_fd(), sys::batch::BYTES).unwrap();
+        let (_, mut batch) = sys::batch::Batch::split(&mut memory, 0);
+        let began = clock::boot();
+        loop {
+            socket.send_to(b"stamped?", socket.local_addr().unwrap()).unwrap();
+            batch.reset();
+            let _ = batch.receive(socket.as_fd());
+            if batch.entry(0).is_some_and(|entry| entry.stamp.is_some()) {
+                return;
+            }
+            assert!(clock::boot() - began < Duration::from_secs(30), "the kernel stamps nothing");
+        }
+    }
+
     /// A flow passed from one worker to another while the first one stood still.
     #[test]
     fn the_newest_level_wins_whoever_stores_it_last_and_is_as_old_as_it_is() {
@@ -278,6 +298,7 @@ mod tests {
             sys::group::stamp_arrivals(socket.as_fd()).unwrap();
             (socket, Ring::new(memory).unwrap(), Intake::new(senders, writer))
         });
+        wait_for_stamps();
         let sender = UdpSocket::bind("127.0.0.2:0").unwrap();
         let (old, began) = (Duration::from_millis(50), clock::boot());
         let send = |to: &UdpSocket, zone: u8, level: i16| {

@@ -141,8 +141,13 @@ impl Session {
         match cargo {
             Cargo::Batch(batch) => self.settle(turn, &batch.asked, batch.sweep),
             Cargo::KeepAlive => {
-                // Alive, and yet it did not answer the subscriptions before.
-                self.subscribes_blindly |= self.health == Health::Doubted { batch: true };
+                // Alive, and yet it did not answer the subscriptions before: where it never does, they hold.
+                if self.health == (Health::Doubted { batch: true })
+                    && std::mem::replace(&mut self.subscribes_blindly, true)
+                    && let Some((_, batch)) = self.late.take()
+                {
+                    self.settle(turn, &batch.asked, batch.sweep);
+                }
             }
             Cargo::Command(command, _) => turn.answer(command.ticket, outcome),
         }

@@ -66,6 +66,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// A value of it came.
+    pub(super) fn was_heard_of(&self) -> bool {
+        self.open.len() < self.asked.len()
+    }
+
     pub(super) fn was_refused(&self) -> bool {
         self.errors > 0
     }

@@ -217,7 +217,7 @@ impl Session {
                 self.survey.refused(batch.open, batch.named);
                 Ok(())
             }
-            Cargo::Batch(batch) if self.subscribes_blindly => {
+            Cargo::Batch(batch) if self.subscribes_blindly && batch.was_heard_of() => {
                 self.settle(turn, &batch.asked, batch.sweep);
                 Ok(())
             }

@@ -105,3 +105,9 @@ proptest! {
         live(style, seed, &fates);
     }
 }
+
+/// Seen in a random life once.
+#[test]
+fn a_network_that_is_gone_amid_the_first_questions_costs_no_more_than_the_outage() {
+    live(Style::WithoutIds, 0, &[Fate::Run(5103), Fate::Network(Network::Gone), Fate::Run(8100)]);
+}
