@@ -191,8 +191,11 @@ fn what_is_in_force_is_told_with_where_it_came_from() {
         assert!(found.is_some_and(|found| found.ends_with(&format!("  # {origin}"))), "{line} in {text}");
     }
     // What is printed is a configuration file that says the same; but what no file may say.
-    let again: String =
-        text.lines().filter(|line| !line.starts_with("demo") && !line.starts_with("daemon")).map(|line| format!("{line}\n")).collect();
+    let again: String = text
+        .lines()
+        .filter(|line| !line.starts_with("demo") && !line.starts_with("daemon"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     let values = check(&place, &again, &["--effective", "--json"]).expect_code(0).json();
     let value = |key: &str| {
         let found =

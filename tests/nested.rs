@@ -67,7 +67,8 @@ fn nothing_piles_up_in_the_store_above() {
         nested.inner.command(["reload"]).expect_code(0);
         nested.inner.command(["upgrade"]).expect_code(0);
         let before = *first.get_or_insert_with(|| process::descriptors_at_rest(nested.outer.pid()));
-        wait_until("the store is as it was", || process::descriptors(nested.outer.pid()).len() <= before);
+        // A memo may be on its way, and the one before it not forgotten yet; ten rounds of a leak would be more.
+        wait_until("the store is as it was", || process::descriptors(nested.outer.pid()).len() <= before + 2);
     }
 }
 

@@ -74,8 +74,12 @@ fn who_exits_with_a_code_that_says_so_is_not_replaced_until_a_restart_or_a_reloa
 fn a_program_is_asked_to_leave_by_the_signal_that_it_wants() {
     let place = Place::new();
     let cluster = tells(&place, "kill_signal = \"SIGINT\"\nkill_timeout = \"30s\"\n").workers(2).start();
+    // Whoever is asked twice may say so twice: each step begins when the one before is over.
+    let settled = || process::children(cluster.pid()).len() == 2;
     cluster.command(["upgrade"]).expect_code(0);
+    wait_until("the old ones are gone", settled);
     cluster.command(["restart", "1"]).expect_code(0);
+    wait_until("the old one is gone", settled);
     cluster.command(["stop"]).expect_code(0);
     wait_until("all five were interrupted", || output(&place).matches("interrupted\n").count() == 5);
     assert!(!output(&place).contains("terminated"), "{}", output(&place));

@@ -35,7 +35,9 @@ impl Shell {
     /// The view, and the descriptors it names: what all share, and the rings.
     pub(super) fn view(&self) -> io::Result<(View, Vec<OwnedFd>)> {
         let mut loan = Loan::default();
-        for segment in self.kept.shared() {
+        // What roles share among themselves is nobody else's.
+        let is_of_workers = |name: &str| self.roles.worker.shared.iter().any(|lent| lent.name == name);
+        for segment in self.kept.shared().iter().filter(|segment| is_of_workers(segment.name())) {
             loan.add(segment.name(), None, segment.read_only(), segment.bytes())?;
         }
         self.view_with(loan)

@@ -159,7 +159,10 @@ impl Found {
 
 /// Whether a supervisor gives something a name like that.
 fn is_ours(name: &str) -> bool {
-    name.ends_with(".seat") || name.contains(".udp") || name.starts_with("memo") || name == "table"
+    name.ends_with(".seat")
+        || name.contains(".udp")
+        || name.starts_with("memo")
+        || ["table", "demo"].contains(&name)
 }
 
 /// A UDP socket at that address; with port 0, at any port of it.
