@@ -14,7 +14,7 @@ use super::closing::Closing;
 use super::control::Control;
 use super::desk::Desk;
 use super::generations::{self, Generations, Source};
-use super::kept::Kept;
+use super::kept::{self, Kept};
 use super::limits::{Room, warn_of_memlock};
 use super::log_writer::{self, LogWriter, Sink};
 use super::logs::Logs;
@@ -32,7 +32,7 @@ impl Shell {
     /// A cluster in which nothing runs yet.
     pub(super) fn begin(start: Start, roles: &'static Roles) -> Result<Shell, Trouble> {
         // Before anything is opened: from then on a number may be ours.
-        let mut found = Found::from_environment().map_err(|e| not_passed(&e))?;
+        let mut found = Found::from_environment(kept::shared_names(roles)).map_err(|e| not_passed(&e))?;
         let source = Source { overrides: start.overrides, file: start.file };
         let loaded = source.load().map_err(|e| config_trouble(&e))?;
         // A reload finds the same file again, wherever the working directory is by then.

@@ -26,20 +26,22 @@ pub(in super::super) struct Found {
     /// Bound for us, each with the listen address that it has; in the order in which they were passed, which is the one
     /// in which they were bound.
     bound: Vec<(SocketAddr, OwnedFd)>,
+    /// Names of the segments that roles share: ours, as those with a slot in them are.
+    shared: Vec<&'static str>,
 }
 
 impl Found {
     /// Nothing was there.
     #[cfg(test)]
     pub(in super::super) fn nothing() -> Found {
-        Found { named: BTreeMap::new(), bound: Vec::new() }
+        Found { named: BTreeMap::new(), bound: Vec::new(), shared: Vec::new() }
     }
 
-    /// Takes over what is meant for this process.
+    /// Takes over what is meant for this process; `shared` are the names of the segments that roles share.
     ///
     /// # Errors
     /// When one that is promised is not open.
-    pub(in super::super) fn from_environment() -> io::Result<Found> {
+    pub(in super::super) fn from_environment(shared: Vec<&'static str>) -> io::Result<Found> {
         let mut named: BTreeMap<String, Vec<OwnedFd>> = BTreeMap::new();
         let variable = |name: &str| std::env::var(name).unwrap_or_default();
         let ours = variable("LISTEN_PID") == std::process::id().to_string();
@@ -51,7 +53,7 @@ impl Found {
                 named.entry(name.to_owned()).or_default().push(fd);
             }
         }
-        Ok(Found { named, bound: Vec::new() })
+        Ok(Found { named, bound: Vec::new(), shared })
     }
 
     /// Sets aside the UDP sockets that are bound to a listen address: the first of each is slot 0's, and so on. What a
@@ -61,7 +63,7 @@ impl Found {
     /// One with which no group can be made.
     pub(in super::super) fn set_bound_aside(&mut self, config: &Config) -> Result<(), Trouble> {
         let (kept, others): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.named).into_iter().partition(|(name, _)| is_ours(name));
+            std::mem::take(&mut self.named).into_iter().partition(|(name, _)| self.is_ours(name));
         let known = |fd: &OwnedFd| {
             kept.iter().flat_map(|(_, fds)| fds).any(|kept| sys::fds::same_file(kept.as_fd(), fd.as_fd()))
         };
@@ -153,16 +155,14 @@ impl Found {
 
     /// Those of our names that nobody took.
     pub(in super::super) fn leftovers(&self) -> Vec<String> {
-        self.named.keys().filter(|name| is_ours(name)).cloned().collect()
+        self.named.keys().filter(|name| self.is_ours(name)).cloned().collect()
     }
-}
 
-/// Whether a supervisor gives something a name like that.
-fn is_ours(name: &str) -> bool {
-    name.ends_with(".seat")
-        || name.contains(".udp")
-        || name.starts_with("memo")
-        || ["table", "demo"].contains(&name)
+    /// Whether a supervisor gives something a name like that.
+    fn is_ours(&self, name: &str) -> bool {
+        let of_a_slot = name.ends_with(".seat") || name.contains(".udp");
+        of_a_slot || name.starts_with("memo") || self.shared.contains(&name)
+    }
 }
 
 /// A UDP socket at that address; with port 0, at any port of it.

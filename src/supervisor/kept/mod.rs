@@ -105,6 +105,11 @@ fn shared_by(roles: &Roles) -> Vec<&'static Lent> {
     shared
 }
 
+/// The names of those, in the store above, too.
+pub(super) fn shared_names(roles: &Roles) -> Vec<&'static str> {
+    shared_by(roles).into_iter().map(|lent| lent.name).collect()
+}
+
 /// Everything that is kept.
 pub(super) struct Kept {
     slots: BTreeMap<Slot, KeptSlot>,
