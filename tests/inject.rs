@@ -4,10 +4,7 @@
 //! strace(1) places them: it sends SIGKILL when a process enters its N-th call of a kind (`inject=…:signal=KILL`), or
 //! holds it in the return from one (`delay_exit`) until the test has killed it.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-
-use harness::{Cluster, Ledger, Load, PATIENCE, cluster, process, sender, try_for, wait_until};
+use harness::{Cluster, Ledger, Load, PATIENCE, Strace, cluster, process, sender, try_for, wait_until};
 use nix::sys::signal::Signal;
 
 /// No waiting between restarts, however unstable; a sign of life every 100 ms.
@@ -16,64 +13,38 @@ const CONFIG: &str =
 /// Deaths that are waited for at each place.
 const DEATHS: usize = 8;
 
-/// strace at work; it lets go of everybody when it is dropped.
-struct Strace {
-    child: Child,
-    output: PathBuf,
+/// Attaches to `pid`, and to what it starts from now on.
+#[track_caller]
+fn attach(cluster: &Cluster, pid: i32, words: &[&str]) -> Strace {
+    let strace = Strace::begin(cluster.place(), pid, &[&["-f"], words].concat());
+    let tracer = format!("TracerPid:\t{}\n", strace.pid());
+    wait_until("strace is attached (as root, or with kernel.yama.ptrace_scope=0)", || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.contains(&tracer) || killed(&strace) > 0
+    });
+    strace
 }
 
-impl Strace {
-    /// Attaches to `pid`, and to what it starts from now on.
-    #[track_caller]
-    fn attach(cluster: &Cluster, pid: i32, words: &[&str]) -> Strace {
-        let output = cluster.place().folder().join("strace");
-        let _ = std::fs::remove_file(&output);
-        let mut command = Command::new("strace");
-        command.args(["-f", "-p", &pid.to_string(), "-o"]).arg(&output).args(words);
-        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-        let child = child.unwrap_or_else(|e| panic!("strace: {e}: apt-get install strace"));
-        let strace = Strace { child, output };
-        let tracer = format!("TracerPid:\t{}\n", strace.child.id());
-        wait_until("strace is attached (as root, or with kernel.yama.ptrace_scope=0)", || {
-            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            status.contains(&tracer) || strace.killed() > 0
-        });
-        strace
-    }
-
-    /// What it saw.
-    fn said(&self) -> String {
-        std::fs::read_to_string(&self.output).unwrap_or_default()
-    }
-
-    /// How many it saw killed.
-    fn killed(&self) -> usize {
-        self.said().matches("+++ killed by SIGKILL +++").count()
-    }
-
-    /// Waits until it has killed so many.
-    #[track_caller]
-    fn expect_killed(&self, number: usize) {
-        let done = try_for(PATIENCE, || (self.killed() >= number).then_some(()));
-        assert!(done.is_some(), "strace killed {} of {number}: {}", self.killed(), self.said());
-    }
+/// How many it saw killed.
+fn killed(strace: &Strace) -> usize {
+    strace.said().matches("+++ killed by SIGKILL +++").count()
 }
 
-impl Drop for Strace {
-    fn drop(&mut self) {
-        process::signal(i32::try_from(self.child.id()).expect("a pid"), Signal::SIGTERM);
-        let _ = self.child.wait();
-    }
+/// Waits until it has killed so many.
+#[track_caller]
+fn expect_killed(strace: &Strace, number: usize) {
+    let done = try_for(PATIENCE, || (killed(strace) >= number).then_some(()));
+    assert!(done.is_some(), "strace killed {} of {number}: {}", killed(strace), strace.said());
 }
 
 /// Under load every new worker is killed at `place`, over and over; then nobody is, and everything is exact.
 #[track_caller]
 fn kill_newcomers_at(cluster: &Cluster, ledger: &Ledger, place: &[&str]) {
     let before = cluster.list();
-    let strace = Strace::attach(cluster, cluster.pid(), place);
+    let strace = attach(cluster, cluster.pid(), place);
     // The ones that are there are not watched: their successors are.
     before.pids().into_iter().flatten().for_each(|pid| process::signal(pid, Signal::SIGKILL));
-    strace.expect_killed(DEATHS);
+    expect_killed(&strace, DEATHS);
     drop(strace);
     let list = cluster.expect_state("online");
     let more = (list.restarts() - before.restarts()) as usize;
@@ -96,7 +67,7 @@ fn a_signal_that_comes_while_the_supervisor_freezes_is_heard_by_the_next_one() {
     let cluster = cluster!().workers(2).start();
     // The first one is the state that the check is offered, the second the one that is handed over.
     let hold = ["-e", "trace=memfd_create", "-e", "inject=memfd_create:delay_exit=2000000:when=2"];
-    let strace = Strace::attach(&cluster, cluster.pid(), &hold);
+    let strace = attach(&cluster, cluster.pid(), &hold);
     cluster.signal(Signal::SIGUSR2);
     wait_until("it is held", || strace.said().contains("(DELAYED)"));
     cluster.signal(Signal::SIGTERM);
@@ -125,7 +96,7 @@ fn killed_on_the_way_out_of_a_receive_call() {
     for _ in 0..10 {
         let pid = cluster.worker(0).pid.expect("a pid");
         let hold = ["-e", "trace=recvmmsg", "-e", "inject=recvmmsg:delay_exit=60000000:when=2"];
-        let strace = Strace::attach(&cluster, pid, &hold);
+        let strace = attach(&cluster, pid, &hold);
         // It has taken datagrams out of the kernel, and does not know it yet.
         wait_until("it is held", || strace.said().contains("(DELAYED)"));
         let killed = cluster.kill_worker(0);
@@ -148,8 +119,8 @@ fn killed_at_the_calls_of_a_worker_at_work() {
             let row = cluster.expect_state("online").workers[1].clone();
             let pid = row.pid.expect("a pid");
             let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={nth}"));
-            let strace = Strace::attach(&cluster, pid, &["-e", &trace, "-e", &inject]);
-            strace.expect_killed(1);
+            let strace = attach(&cluster, pid, &["-e", &trace, "-e", &inject]);
+            expect_killed(&strace, 1);
             drop(strace);
             let list = cluster.expect("it was restarted", |list| list.workers[1].restarts > row.restarts);
             let exit = list.workers[1].last_exit.clone().and_then(|exit| exit.signal);
@@ -185,7 +156,7 @@ fn a_balance_that_the_kernel_refuses_is_tried_until_every_address_has_it() {
     let cluster = start.listen("127.0.0.1:0").listen("[::1]:0").start();
     cluster.place().write_config("balance = \"spread\"\n");
     let words = ["--trace=setsockopt", "--inject=setsockopt:error=ENOMEM:when=7+"];
-    let strace = Strace::attach(&cluster, cluster.pid(), &words);
+    let strace = attach(&cluster, cluster.pid(), &words);
     cluster.command(["reload"]).expect_code(0);
     cluster.expect_log("cannot steer 3 workers");
     drop(strace);

@@ -1,10 +1,7 @@
 //! Kills of the logger placed at its system calls: on the way into each, and in the return from those that take and
 //! write. No line is lost, none doubled.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-
-use harness::{Cluster, Place, Printed, cluster, log_text, process, wait_for, wait_until};
+use harness::{Cluster, Place, Printed, Strace, cluster, log_text, process, wait_for, wait_until};
 use nix::sys::signal::Signal;
 
 const CONFIG: &str = "[worker]\nwait_ready = false\nlisten_timeout = \"30s\"\nkill_timeout = \"20s\"\n\
@@ -12,37 +9,17 @@ const CONFIG: &str = "[worker]\nwait_ready = false\nlisten_timeout = \"30s\"\nki
 /// The calls of its loop: look, take, write, clear; and those around a full file.
 const CALLS: [&str; 6] = ["tee", "splice", "read", "write", "rename", "openat"];
 
-/// strace at work; it lets go when it is dropped.
-struct Strace {
-    child: Child,
-    output: PathBuf,
+#[track_caller]
+fn attach(place: &Place, pid: i32, call: &str, inject: &str) -> Strace {
+    let words = ["-e", &format!("trace={call}"), "-e", &format!("inject={call}:{inject}")];
+    Strace::begin(place, pid, &words)
 }
 
-impl Strace {
-    #[track_caller]
-    fn attach(place: &Place, pid: i32, call: &str, inject: &str) -> Strace {
-        let output = place.folder().join("strace");
-        let _ = std::fs::remove_file(&output);
-        let mut command = Command::new("strace");
-        command.args(["-p", &pid.to_string(), "-e", &format!("trace={call}")]);
-        command.args(["-e", &format!("inject={call}:{inject}"), "-o"]).arg(&output);
-        let child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn();
-        Strace { child: child.unwrap_or_else(|e| panic!("strace: {e}: apt-get install strace")), output }
-    }
-
-    #[track_caller]
-    fn expect(&self, text: &str) {
-        wait_until(format_args!("strace (as root, or with kernel.yama.ptrace_scope=0) says {text}"), || {
-            std::fs::read_to_string(&self.output).is_ok_and(|said| said.contains(text))
-        });
-    }
-}
-
-impl Drop for Strace {
-    fn drop(&mut self) {
-        process::signal(i32::try_from(self.child.id()).expect("a pid"), Signal::SIGTERM);
-        let _ = self.child.wait();
-    }
+#[track_caller]
+fn expect_said(strace: &Strace, text: &str) {
+    wait_until(format_args!("strace (as root, or with kernel.yama.ptrace_scope=0) says {text}"), || {
+        strace.said().contains(text)
+    });
 }
 
 fn start(place: &Place) -> Cluster {
@@ -77,8 +54,8 @@ fn on_the_way_into_any_call() {
     for call in CALLS {
         for nth in [1, 2, 3, 7] {
             let logger = next_logger(&cluster, last);
-            let strace = Strace::attach(&place, logger, call, &format!("signal=KILL:when={nth}"));
-            strace.expect("+++ killed by SIGKILL +++");
+            let strace = attach(&place, logger, call, &format!("signal=KILL:when={nth}"));
+            expect_said(&strace, "+++ killed by SIGKILL +++");
             (last, deaths) = (logger, deaths + 1);
         }
     }
@@ -95,9 +72,9 @@ fn on_the_way_out_of_any_call() {
         for nth in [1, 2, 5] {
             let logger = next_logger(&cluster, last);
             let hold = format!("delay_exit=60000000:when={nth}");
-            let strace = Strace::attach(&place, logger, call, &hold);
+            let strace = attach(&place, logger, call, &hold);
             // The kernel has done it, and the logger does not know it yet.
-            strace.expect("(DELAYED)");
+            expect_said(&strace, "(DELAYED)");
             process::signal(logger, Signal::SIGKILL);
             // Who is traced is its tracer's to bury first.
             drop(strace);

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -26,11 +27,12 @@ json.dump([wrong(value) for value in json.load(sys.stdin)], sys.stdout)
 /// One that has it: what lies first in PATH may not be the one that Debian's package is for.
 fn interpreter() -> &'static str {
     const DEBIANS: &str = "/usr/bin/python3";
+    static INTERPRETER: OnceLock<&str> = OnceLock::new();
     let has = |program: &str| {
         let asked = Command::new(program).args(["-c", "import jsonschema"]).stderr(Stdio::null()).status();
         asked.is_ok_and(|status| status.success())
     };
-    if !has(python()) && has(DEBIANS) { DEBIANS } else { python() }
+    INTERPRETER.get_or_init(|| if !has(python()) && has(DEBIANS) { DEBIANS } else { python() })
 }
 
 /// A schema of `docs/schema`.

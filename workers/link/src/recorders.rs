@@ -106,18 +106,15 @@ impl Recorders {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicU64;
+    use std::os::fd::AsFd;
+    use sys::map::Mapping;
     use table::Writer;
 
     #[test]
     fn a_recorder_is_known_while_its_line_is_open_and_over_the_death_of_a_link() {
-        let mut bytes = table::head([1, 2]);
-        bytes.resize(table::BYTES, 0);
-        let words: Vec<AtomicU64> = bytes
-            .chunks(8)
-            .map(|word| AtomicU64::new(u64::from_ne_bytes(word.try_into().unwrap())))
-            .collect();
-        let (writer, link) = (Writer::new(&words).unwrap(), LinkWriter::new(&words).unwrap());
+        let segment = sys::map::segment("table", &table::head([1, 2]), table::BYTES, false).unwrap();
+        let table = Mapping::new(segment.as_fd(), table::BYTES).unwrap();
+        let (writer, link) = (Writer::new(table.words()).unwrap(), LinkWriter::new(table.words()).unwrap());
         let place = writer.place("10.0.0.1".parse().unwrap()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let at = Duration::from_secs;

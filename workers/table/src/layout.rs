@@ -230,6 +230,15 @@ pub(crate) fn unpack(word: u64) -> Option<(u64, i16)> {
     (word != 0).then_some((word >> 16, (word as u16 ^ 0x8000).cast_signed()))
 }
 
+/// A table in which nothing is, for tests.
+#[cfg(test)]
+pub(crate) fn fresh() -> Vec<std::sync::atomic::AtomicU64> {
+    let mut bytes = head([1, 2]);
+    bytes.resize(BYTES, 0);
+    let word = |word: &[u8]| u64::from_ne_bytes(word.try_into().unwrap()).into();
+    bytes.chunks(8).map(word).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -170,14 +170,9 @@ fn packed(name: &str) -> [u64; NAME_WORDS] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::fresh;
     use crate::{Reader, Writer};
     use std::net::Ipv4Addr;
-
-    fn table() -> Vec<AtomicU64> {
-        let mut bytes = crate::head([1, 2]);
-        bytes.resize(BYTES, 0);
-        bytes.chunks(8).map(|word| AtomicU64::new(u64::from_ne_bytes(word.try_into().unwrap()))).collect()
-    }
 
     fn place(words: &[AtomicU64], last: u32) -> Place {
         let writer = Writer::new(words).unwrap();
@@ -191,7 +186,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_and_can_be_taken_back() {
-        let words = table();
+        let words = fresh();
         let (place, link) = (place(&words, 1), LinkWriter::new(&words).unwrap());
         link.adopt(place);
         assert_eq!(known(&words, place), (None, None, None));
@@ -230,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_name_is_cut_between_two_characters_and_before_a_nul() {
-        let words = table();
+        let words = fresh();
         let (place, link) = (place(&words, 1), LinkWriter::new(&words).unwrap());
         link.adopt(place);
         let shown = |name: &str| {
@@ -245,7 +240,7 @@ mod tests {
 
     #[test]
     fn who_died_in_the_middle_of_a_change_leaves_nothing_half() {
-        let words = table();
+        let words = fresh();
         let (place, link) = (place(&words, 1), LinkWriter::new(&words).unwrap());
         link.adopt(place);
         link.set_name(place, 2, 1, Some("Patio"));
@@ -265,7 +260,7 @@ mod tests {
 
     #[test]
     fn nobody_inherits_the_names_of_the_one_who_had_his_place() {
-        let words = table();
+        let words = fresh();
         let writer = Writer::new(&words).unwrap();
         let places: Vec<_> = (1..=64).map(|last| place(&words, last)).collect();
         let link = LinkWriter::new(&words).unwrap();
@@ -282,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_table_that_is_mapped_in_part_is_refused() {
-        let words = table();
+        let words = fresh();
         let storing = &words[..crate::STORE_BYTES / 8];
         assert!(matches!(LinkWriter::new(storing), Err(Foreign::Short { .. })));
     }

@@ -40,18 +40,12 @@ impl LinkWriter<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
-
     use super::*;
+    use crate::layout::fresh;
 
     #[test]
     fn what_link_says_is_what_workers_see_and_it_goes_with_the_processor() {
-        let mut bytes = crate::head([1, 2]);
-        bytes.resize(crate::BYTES, 0);
-        let words: Vec<AtomicU64> = bytes
-            .chunks(8)
-            .map(|word| AtomicU64::new(u64::from_ne_bytes(word.try_into().unwrap())))
-            .collect();
+        let words = fresh();
         let (writer, link) = (Writer::new(&words).unwrap(), LinkWriter::new(&words).unwrap());
         let places = ["10.0.0.1", "10.0.0.2"].map(|one| writer.place(one.parse().unwrap()).unwrap());
         link.set_recorder(places[0], 9);

@@ -159,6 +159,7 @@ fn fingerprint(key: [u64; 2], bits: u128) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::fresh;
     use std::net::Ipv4Addr;
 
     #[test]
@@ -168,19 +169,13 @@ mod tests {
         assert_eq!(cell.into_inner(), 7);
     }
 
-    fn table() -> Vec<AtomicU64> {
-        let mut bytes = crate::head([1, 2]);
-        bytes.resize(crate::BYTES, 0);
-        bytes.chunks(8).map(|word| AtomicU64::new(u64::from_ne_bytes(word.try_into().unwrap()))).collect()
-    }
-
     fn address(last: u32) -> IpAddr {
         Ipv4Addr::from_bits(0x0a00_0000 + last).into()
     }
 
     #[test]
     fn a_full_table_makes_room_for_one_that_has_a_right_to_it() {
-        let words = table();
+        let words = fresh();
         let writer = Writer::new(&words).unwrap();
         let reader = crate::Reader::new(&words[..]).unwrap();
         for last in 1..=64 {
@@ -207,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_place_whose_evictor_died_halfway_is_finished_by_the_next_one() {
-        let words = table();
+        let words = fresh();
         let writer = Writer::new(&words).unwrap();
         for last in 1..=64 {
             writer.store(writer.place(address(last)).unwrap(), 0, 0, 5, -100);
