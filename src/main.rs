@@ -85,7 +85,7 @@ fn report(trouble: &Trouble) -> u8 {
     trouble.exit
 }
 
-/// Writes to standard error. Where that is full or closed, the exit code has to do.
+/// Writes to standard error; where that fails there is nobody to tell, and the exit code has to do.
 fn complain(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }

@@ -33,10 +33,11 @@ mod list_tests;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::args::Command;
+use crate::complain;
 use crate::exit::DONE;
 pub(crate) use check::{Would, check};
 use client::Client;
@@ -45,7 +46,12 @@ use error::Error;
 /// Does what `command` asks of the cluster in `runtime_dir`; gives the exit code.
 pub(crate) fn run(command: &Command, runtime_dir: &Path) -> u8 {
     let client = Client::new(runtime_dir);
-    match perform(command, &client) {
+    conclude(perform(command, &client))
+}
+
+/// Says what failed; answers the exit code.
+fn conclude(done: Result<u8, Error>) -> u8 {
+    match done {
         Ok(code) => code,
         // Whoever reads our answers has had enough of them.
         Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => DONE,
@@ -85,9 +91,4 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         }
     }
     Ok(DONE)
-}
-
-/// Writes to standard error; where that fails there is nobody to tell.
-fn complain(text: &str) {
-    let _: io::Result<()> = io::stderr().write_all(text.as_bytes());
 }

@@ -32,13 +32,7 @@ pub(super) fn run(
     value: Option<&str>,
     format: Option<Format>,
 ) -> Result<(), Error> {
-    // Says whether a cluster is there at all, and what it knows.
-    let view = client.ask("view", PATIENCE)?.answer.view;
-    let view = view.ok_or_else(|| client.garbage("view", "there is no view in it"))?;
-    if view.processors.is_empty() {
-        let hint = "add a [[processor]] with its name and address, and `atlas-cluster reload`";
-        return Err(refused("no processor is configured".into(), Some(hint.into()), USAGE));
-    }
+    expect_processors(client)?;
     let request = Request {
         verb,
         processor: processor.into(),
@@ -119,6 +113,17 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
             connected => return connected,
         }
     }
+}
+
+/// Fails where no cluster is, or it knows no processor.
+pub(super) fn expect_processors(client: &Client) -> Result<(), Error> {
+    let view = client.ask("view", PATIENCE)?.answer.view;
+    let view = view.ok_or_else(|| client.garbage("view", "there is no view in it"))?;
+    if view.processors.is_empty() {
+        let hint = "add a [[processor]] with its name and address, and `atlas-cluster reload`";
+        return Err(refused("no processor is configured".into(), Some(hint.into()), USAGE));
+    }
+    Ok(())
 }
 
 fn refused(message: String, hint: Option<String>, exit: u8) -> Error {

@@ -346,7 +346,7 @@ impl Kind for Environment {
             let (name, at, value) = (name.get_ref(), name.span(), Value::Toml(value));
             match value.as_str() {
                 None => faults.extend(wrong_type(&value)),
-                Some(_) if name.is_empty() || name.contains(['=', '\0']) => {
+                Some(_) if !is_variable(name) => {
                     let bad = refused(&Value::Text(name), "is not the name of a variable");
                     faults.extend(bad.into_iter().map(|fault| Fault { span: Some(at.clone()), ..fault }));
                 }
@@ -369,6 +369,11 @@ impl Kind for Environment {
             value.iter().map(|(name, value)| format!("{} = {}", text(name), text(value))).collect();
         Some(if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) })
     }
+}
+
+/// Whether an environment variable may be called so (environ(7)).
+pub(super) fn is_variable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
 }
 
 /// The duration, whatever its bounds.

@@ -1,14 +1,12 @@
 //! The kinds of values that say as what a worker runs: signals, users, CPUs.
 
 use super::fault::{Faults, refused, wrong_type};
-use super::kinds::{Kind, Whole};
+use super::kinds::{Kind, Whole, is_variable};
 use super::types::{Account, Cpus};
 use super::units::text;
 use super::value::Value;
-use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid};
 use std::fs;
-use std::str::FromStr;
 
 /// Signals that may ask a program to leave.
 const ASKING: &[&str] =
@@ -41,8 +39,11 @@ impl Kind for Asking {
 
     fn read(&self, value: &Value<'_>) -> Result<String, Faults> {
         let word = value.as_str().ok_or_else(|| wrong_type(value))?;
-        let known = ASKING.contains(&word) && Signal::from_str(word).is_ok();
-        if known { Ok(word.to_owned()) } else { Err(refused(value, "is no signal to leave by")) }
+        if ASKING.contains(&word) {
+            Ok(word.to_owned())
+        } else {
+            Err(refused(value, "is no signal to leave by"))
+        }
     }
 
     fn takes(&self) -> String {
@@ -77,10 +78,11 @@ impl Kind for Variable {
 
     fn read(&self, value: &Value<'_>) -> Result<String, Faults> {
         let word = value.as_str().ok_or_else(|| wrong_type(value))?;
-        if word.is_empty() || word.contains(['=', '\0']) {
-            return Err(refused(value, "is not the name of a variable"));
+        if is_variable(word) {
+            Ok(word.to_owned())
+        } else {
+            Err(refused(value, "is not the name of a variable"))
         }
-        Ok(word.to_owned())
     }
 
     fn takes(&self) -> String {

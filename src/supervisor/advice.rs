@@ -10,9 +10,7 @@ impl Shell {
     /// What to do about a worker of `config` that did not come up.
     pub(super) fn advice(&self, failure: Failure, config: &Config) -> Option<&'static str> {
         if self.has_changed_sockets(failure) {
-            return Some(
-                "a program must not connect, close or unshare (SO_REUSEPORT) its sockets: start the cluster anew without that",
-            );
+            return Some(foreign::LEAVE_SOCKETS);
         }
         if self.is_not_alone(failure) && !config.share {
             return Some(

@@ -24,6 +24,9 @@ pub(crate) static ROLE: Role =
 
 /// How the last words of a launcher begin whose program cannot be run.
 pub(super) const CANNOT_RUN: &str = "cannot run ";
+/// Said where a program has taken its socket out of the group.
+pub(super) const LEAVE_SOCKETS: &str = "a program must not connect, close or unshare (SO_REUSEPORT) the sockets that it \
+                                        is given: start the cluster anew without that";
 /// Where programs are looked for without a PATH.
 const USUAL_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 

@@ -3,7 +3,7 @@
 //! This runs in the child. A socket is handed up before it is bound, so no moment exists in which a bound socket has
 //! one owner alone; what an earlier launcher left half done is taken up where it was left.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -38,12 +38,7 @@ pub(crate) fn run(role: &Role) -> u8 {
     let contract = match Contract::from_environment() {
         Ok(contract) => contract,
         Err(failure) => {
-            // Without a supervisor, there is nobody left to be told.
-            if failure.errno != ECONNREFUSED {
-                let hint = "this name is for the cluster's own children";
-                let _ = writeln!(io::stderr(), "atlas-cluster: {failure}\nhint: {hint}");
-            }
-            return exit::USAGE;
+            return misused(&failure, "this name is for the cluster's own children");
         }
     };
     // A copy of the line, to say how it ended: the role takes the contract with it.
@@ -56,6 +51,14 @@ pub(crate) fn run(role: &Role) -> u8 {
         line.failed(&failure);
     }
     code
+}
+
+/// Says that nobody but a supervisor starts us so; unless there was one, which is gone: then nobody is left to be told.
+pub(super) fn misused(failure: &Failure, hint: &str) -> u8 {
+    if failure.errno != ECONNREFUSED {
+        crate::complain(&format!("atlas-cluster: {failure}\nhint: {hint}\n"));
+    }
+    exit::USAGE
 }
 
 fn become_role(role: &Role, mut contract: Contract) -> Result<(), (Failure, u8)> {

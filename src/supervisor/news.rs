@@ -8,9 +8,9 @@ use std::time::Duration;
 use log::Level;
 use nix::libc::EINVAL;
 
-use super::Shell;
 use super::budget::Budget;
 use super::children::{Ending, Process};
+use super::{Shell, foreign};
 use crate::core::{Generation, News, Run, Slot};
 use crate::exit;
 
@@ -172,9 +172,11 @@ impl Reporter {
 
 /// The kernel refuses a steering program; it is tried again and again. EINVAL: the socket is in no group any more.
 pub(super) fn cannot_steer(bound: u8, mask: u64, why: &io::Error) {
-    let left = "a program must not connect, close or unshare (SO_REUSEPORT) the sockets that it is given: \
-                start the cluster anew without that";
-    let hint = if why.raw_os_error() == Some(EINVAL) { format!("; {left}") } else { String::new() };
+    let hint = if why.raw_os_error() == Some(EINVAL) {
+        format!("; {}", foreign::LEAVE_SOCKETS)
+    } else {
+        String::new()
+    };
     log::error!("cannot steer {bound} workers to the mask {mask:#x}, trying on: {why}{hint}");
 }
 

@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::fd::{AsFd, RawFd};
-
-use nix::libc::ECONNREFUSED;
 
 use super::above::Above;
 use super::blame::Blames;
@@ -21,7 +19,7 @@ use super::log_writer::Sink;
 use super::logs::Logs;
 use super::quarantine::Quarantine;
 use super::runtime::RuntimeDir;
-use super::{HELPERS, Shell, Source, Start, log_writer, news, signals};
+use super::{HELPERS, Shell, Source, Start, launcher, log_writer, news, signals};
 use crate::core::Event;
 use crate::exit;
 use crate::roles::Roles;
@@ -155,11 +153,8 @@ pub(crate) fn check(roles: &Roles) -> u8 {
     let mut contract = match contract::Contract::from_environment() {
         Ok(contract) => contract,
         Err(failure) => {
-            if failure.errno != ECONNREFUSED {
-                let hint = format!("a supervisor uses {} at an upgrade", super::upgrade::CHECK);
-                let _ = writeln!(io::stderr(), "atlas-cluster: {failure}\nhint: {hint}");
-            }
-            return exit::USAGE;
+            let hint = format!("a supervisor uses {} at an upgrade", super::upgrade::CHECK);
+            return launcher::misused(&failure, &hint);
         }
     };
     #[cfg(feature = "next")]

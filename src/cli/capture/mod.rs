@@ -25,6 +25,7 @@ use signal_hook_mio::v1_0::Signals;
 use super::client::{Client, PATIENCE};
 use super::complain;
 use super::error::Error;
+use super::params::expect_processors;
 use super::text::clean;
 use crate::args::Capture;
 use crate::exit::{FAILED, USAGE};
@@ -52,12 +53,7 @@ enum End {
 
 /// Records until it is told to end, and says what was recorded.
 pub(super) fn run(client: &Client, wanted: &Capture) -> Result<(), Error> {
-    let view = client.ask("view", PATIENCE)?.answer.view;
-    let view = view.ok_or_else(|| client.garbage("view", "there is no view in it"))?;
-    if view.processors.is_empty() {
-        let hint = "add a [[processor]] with its name and address, and `atlas-cluster reload`";
-        return Err(refused("no processor is configured".into(), hint, USAGE));
-    }
+    expect_processors(client)?;
     let output = Output::create(&wanted.file, wanted.max_size).map_err(|why| cannot_write(wanted, &why))?;
     let mut recording = Recording::begin(client, wanted, output).inspect_err(|_| forget(wanted))?;
     let end = recording.go_on(client, wanted);

@@ -6,8 +6,6 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -133,15 +131,7 @@ pub(super) fn folder(folder: &Path) -> Result<(), (String, u8)> {
 
 /// Whether a supervisor has the lock on its pid file; looked at without taking it.
 fn is_locked(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    let mut lock = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    };
-    fcntl(&file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
+    File::open(path).is_ok_and(|file| contract::is_locked(file.as_fd()))
 }
 
 #[cfg(test)]

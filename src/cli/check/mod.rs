@@ -15,10 +15,10 @@ use super::client::{Client, PATIENCE};
 use super::error::Error;
 use super::snapshot::Snapshot;
 use super::terminal::{Look, print};
-use super::{ErrorKind, complain, json};
+use super::{conclude, json};
 use crate::args::Check;
 use crate::config::{Config, ConfigError, Loaded, load, unchangeable};
-use crate::exit::{DONE, PORT, USAGE};
+use crate::exit::{PORT, USAGE};
 use crate::wire::Trouble;
 use report::{Line, Report};
 
@@ -32,15 +32,7 @@ pub(crate) struct Would {
 
 /// Checks, and answers the exit code.
 pub(crate) fn check(check: &Check, dir: &Path, would: &Would) -> u8 {
-    let answered = if check.effective { effective::run(check) } else { examine(check, dir, would) };
-    match answered {
-        Ok(code) => code,
-        Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => DONE,
-        Err(error) => {
-            complain(&error.report());
-            error.exit()
-        }
-    }
+    conclude(if check.effective { effective::run(check) } else { examine(check, dir, would) })
 }
 
 fn examine(check: &Check, dir: &Path, would: &Would) -> Result<u8, Error> {

@@ -23,7 +23,7 @@ pub use demo::{DEMO, DemoPort};
 pub use life::Life;
 pub use listen::home_of;
 pub use notify::Notify;
-pub use seat::Seat;
+pub use seat::{Seat, is_locked};
 
 /// Name of the pipe whose writing end only the supervisor holds.
 pub const PARENT: &str = "parent";

@@ -42,15 +42,26 @@ impl Seat {
 
     fn lock(segment: BorrowedFd<'_>, how: fn(&libc::flock) -> FcntlArg<'_>) -> io::Result<Seat> {
         let own = sys::map::reopen(segment, true)?;
-        let whole = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: 0,
-            l_len: 0,
-            l_pid: 0,
-        };
-        fcntl(own.as_fd(), how(&whole))?;
+        fcntl(own.as_fd(), how(&whole()))?;
         Ok(Seat { locked: own })
+    }
+}
+
+/// Whether somebody has such a lock on a file; looked at without taking it. What cannot be asked is not locked.
+#[must_use]
+pub fn is_locked(file: BorrowedFd<'_>) -> bool {
+    let mut lock = whole();
+    fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)).is_ok() && lock.l_type != libc::F_UNLCK as libc::c_short
+}
+
+/// A write lock from the first byte to the last there may ever be.
+fn whole() -> libc::flock {
+    libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
     }
 }
 
