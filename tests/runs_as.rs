@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 fn tells(place: &Place, config: &str) -> Builder {
     let file = format!("{}/tests/programs/tells.py", env!("CARGO_MANIFEST_DIR"));
     let start = cluster!().place(place).output(place.folder().join("output"));
+    let start = start.env("PYTHONUNBUFFERED", ""); // it would write a line in two pieces
     start.config(format!("[worker]\nlisten_timeout = \"30s\"\n{config}")).program([python(), &file])
 }
 
