@@ -8,8 +8,8 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use crate::memory;
 
-/// What is read of a file of /proc at most.
-const MAX_FILE: u64 = 4096;
+/// What is read of /proc/PID/stat at most.
+const MAX_STAT: u64 = 4096;
 
 /// Microseconds of CLOCK_BOOTTIME, the clock of the meter table.
 pub(super) fn boot_micros() -> u64 {
@@ -66,7 +66,7 @@ struct Stat {
 
 impl Stat {
     fn of(pid: u32) -> Option<Stat> {
-        Stat::parse(&read(pid, "stat")?)
+        Stat::parse(&read(pid, "stat", MAX_STAT)?)
     }
 
     /// The name, in parentheses, may contain anything; the fields begin behind the last one.
@@ -93,10 +93,11 @@ fn config(variable: SysconfVar) -> Option<u64> {
     u64::try_from(sysconf(variable).ok()??).ok()
 }
 
-fn read(pid: u32, file: &str) -> Option<String> {
+/// A file of /proc/PID, at most so many bytes of it.
+pub(super) fn read(pid: u32, file: &str, most: u64) -> Option<String> {
     let file = File::open(Path::new("/proc").join(pid.to_string()).join(file)).ok()?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
+    file.take(most).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 

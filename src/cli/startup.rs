@@ -9,7 +9,7 @@ use std::process::Command;
 use super::complain;
 use super::error::Error;
 use super::terminal::print;
-use crate::config::{Config, Overrides, load};
+use crate::config::{Config, Overrides, is_user, load};
 
 /// The version that is assumed where there is no systemd: Debian 12's.
 const ASSUMED: u32 = 252;
@@ -38,9 +38,7 @@ pub(super) fn run() -> Result<(), Error> {
     let host = Host {
         systemd: systemd_version(),
         binary: std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/usr/bin/atlas-cluster")),
-        // Read as text: a static program loads no name service.
-        user: std::fs::read_to_string("/etc/passwd")
-            .is_ok_and(|users| users.lines().any(|line| line.starts_with(&format!("{USER}:")))),
+        user: is_user(USER),
         config: config.map(|loaded| loaded.config).unwrap_or_default(),
     };
     if host.systemd.is_none() {

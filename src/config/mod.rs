@@ -35,6 +35,7 @@ pub use error::{ConfigError, Problem, Unreadable};
 pub use excerpt::Excerpt;
 pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
+pub(crate) use running::is_user;
 pub use shown::{Shown, shown};
 pub use types::{
     Balance, Config, Cpus, Log, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program,

@@ -177,6 +177,11 @@ impl Kind for Group {
     }
 }
 
+/// Whether there is a user of that name.
+pub(crate) fn is_user(name: &str) -> bool {
+    account(name, &read("/etc/passwd"), "").is_some_and(|account| account.name == name)
+}
+
 /// A name, or a number however it is written.
 fn word(value: &Value<'_>) -> Result<String, Faults> {
     match (value.as_str(), value.as_integer()) {

@@ -27,7 +27,7 @@ impl Shell {
             hint: Some(hint),
             exit: exit::USAGE,
         };
-        let signal = request.signal.filter(|signal| sys::signal::number(&signal.to_string()).is_some());
+        let signal = request.signal.filter(|&signal| sys::signal::is_known(signal));
         let signal = signal
             .ok_or_else(|| usage("there is no such signal", format!("allowed: {}", sys::signal::names())))?;
         if request.ids.is_empty() {

@@ -1,10 +1,11 @@
 //! How a process stands before the kernel: its program, user, limits and sandbox, as /proc tells this user.
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::PathBuf;
 
 use serde::Serialize;
+
+use super::super::process::read;
 
 /// What is read of a file of /proc at most.
 const MAX_FILE: u64 = 16 << 10;
@@ -63,12 +64,7 @@ impl Standing {
     /// That of the process with this pid.
     pub(super) fn of(pid: u32) -> Standing {
         let folder = PathBuf::from(format!("/proc/{pid}"));
-        let read = |name: &str| {
-            let mut text = String::new();
-            File::open(folder.join(name)).ok()?.take(MAX_FILE).read_to_string(&mut text).ok()?;
-            Some(text)
-        };
-        let (status, limits) = (read("status"), read("limits"));
+        let (status, limits) = (read(pid, "status", MAX_FILE), read(pid, "limits", MAX_FILE));
         let field = |name: &str| status.as_deref().and_then(|status| field(status, name));
         Standing {
             pid,

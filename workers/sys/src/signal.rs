@@ -11,11 +11,17 @@ use crate::wait::signal_name;
 #[must_use]
 pub fn number(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse::<i32>() {
-        return all().any(|known| known == number).then_some(number);
+        return is_known(number).then_some(number);
     }
     let wanted = text.to_ascii_uppercase();
     let wanted = wanted.strip_prefix("SIG").unwrap_or(&wanted);
     all().find(|&known| signal_name(known).strip_prefix("SIG") == Some(wanted))
+}
+
+/// Whether a signal of that number has a name.
+#[must_use]
+pub fn is_known(number: i32) -> bool {
+    all().any(|known| known == number)
 }
 
 /// The names of all signals without `SIG`, with commas between; the real-time ones as a range.
