@@ -16,6 +16,36 @@ fn all_locked(list: &List) -> Vec<u64> {
     list.pids().into_iter().flatten().map(locked).collect()
 }
 
+/// Bytes of its own code that a process has mapped, and that there are (proc_pid_smaps(5)).
+fn code(pid: i32) -> (u64, u64) {
+    let smaps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).expect("it lives");
+    let exe = std::fs::read_link(format!("/proc/{pid}/exe")).expect("it lives");
+    let exe = exe.to_str().expect("a path in UTF-8");
+    let mut lines = smaps.lines().skip_while(|line| !(line.contains(" r-xp ") && line.ends_with(exe)));
+    let mut field = |name: &str| {
+        let line = lines.find_map(|line| line.strip_prefix(name)).expect("sizes of the mapping");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let size = field("Size:");
+    (field("Rss:"), size)
+}
+
+#[test]
+fn processes_keep_what_their_work_needs_of_the_program() {
+    let ledger = Ledger::new(100_000);
+    let cluster = cluster!().workers(2).ledger(&ledger).start();
+    let load = Load::start(&cluster.targets(), 8, 2_000, &ledger);
+    ledger.wait_for_more(4_000);
+    load.stop();
+    ledger.settle(&cluster);
+    for pid in cluster.expect_state("online").pids().into_iter().flatten().chain([cluster.pid()]) {
+        harness::wait_until(format_args!("{pid} to keep a part of its code alone"), || {
+            let (mapped, size) = code(pid);
+            mapped > 0 && mapped < size / 2
+        });
+    }
+}
+
 /// A cluster whose processes may lock so many bytes, whoever runs it: root's privilege to lock more is dropped.
 fn limited(bytes: usize, ledger: &Ledger) -> Cluster {
     let limit = format!("--memlock={bytes}:{bytes}");

@@ -19,6 +19,7 @@ use super::limits::{Room, warn_of_memlock};
 use super::log_writer::{self, LogWriter, Sink};
 use super::logs::Logs;
 use super::quarantine::Quarantine;
+use super::rest::Rest;
 use super::runtime::RuntimeDir;
 use super::starter::Starter;
 use super::{HELPERS, Shell, Start, cannot_start, clock, config_trouble, news, signals};
@@ -139,6 +140,7 @@ impl Shell {
             last_reload: memo.last_reload(),
             scaled_before,
             next_memory_look: Instant::now(),
+            rest: Rest::default(),
             started: clock::now(),
             started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             binary: std::env::current_exe()?,

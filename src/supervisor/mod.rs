@@ -40,6 +40,7 @@ mod orders;
 mod place;
 mod pulse;
 mod quarantine;
+mod rest;
 pub(crate) mod resume;
 mod runtime;
 mod settle;
@@ -78,6 +79,7 @@ use limits::Room;
 use log_writer::LogWriter;
 use logs::Logs;
 use quarantine::Quarantine;
+use rest::Rest;
 use runtime::RuntimeDir;
 use starter::Starter;
 use upgrade::Upgrade;
@@ -197,6 +199,7 @@ struct Shell {
     /// What `scale` had set when a supervisor before us died, until it is reached again.
     scaled_before: Option<u8>,
     next_memory_look: Instant,
+    rest: Rest,
     started: Tick,
     /// The same by the wall clock: RFC 3339, UTC.
     started_at: String,
@@ -258,6 +261,7 @@ impl Shell {
             self.judge_deadlines();
             self.advance_upgrade();
             self.kept.above.give_sign_of_life();
+            self.rest.begin_if_due(clock::now());
         }
     }
 
@@ -271,6 +275,7 @@ impl Shell {
     }
 
     fn handle(&mut self, now: Tick, event: Event) {
+        self.rest.disturbed_by(&event, now);
         let mut actions = std::mem::take(&mut self.actions);
         self.fleet.handle(now, event, &mut actions);
         for action in &actions {
@@ -294,7 +299,8 @@ impl Shell {
         let closing = self.closing.deadline().map(|due| due.saturating_duration_since(Instant::now()));
         let upgrade = self.upgrade_deadline().map(|until| until.since(now));
         let store = self.kept.above.deadline().map(|due| due.since(now));
-        [deadline, memory, more, accept, unborn, unsteered, closing, upgrade, store]
+        let rest = self.rest.deadline().map(|due| due.since(now));
+        [deadline, memory, more, accept, unborn, unsteered, closing, upgrade, store, rest]
             .into_iter()
             .flatten()
             .min()

@@ -2,7 +2,7 @@
 
 use super::control::Client;
 use super::desk::{Asker, Errand};
-use super::{Shell, config_trouble, generations, news};
+use super::{Shell, clock, config_trouble, generations, news};
 use nix::libc;
 
 use crate::amount;
@@ -14,6 +14,7 @@ use crate::wire::{Answer, LastReload, Request, Trouble};
 impl Shell {
     pub(super) fn take_requests(&mut self) {
         for (client, request) in self.control.poll_requests(self.poll.registry()) {
+            self.rest.disturbed(clock::now());
             self.take_request(client, &request);
             self.settle();
         }

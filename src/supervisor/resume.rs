@@ -18,6 +18,7 @@ use super::limits::Room;
 use super::log_writer::Sink;
 use super::logs::Logs;
 use super::quarantine::Quarantine;
+use super::rest::Rest;
 use super::runtime::RuntimeDir;
 use super::{HELPERS, Shell, Source, Start, launcher, log_writer, news, signals};
 use crate::core::Event;
@@ -125,6 +126,7 @@ impl Shell {
             last_reload: frozen.last_reload,
             scaled_before: None, // we are replaced at a steady moment: it is reached
             next_memory_look: std::time::Instant::now(),
+            rest: Rest::default(),
             started: frozen.started,
             started_at: frozen.started_at,
             binary: frozen.binary.0,

@@ -66,6 +66,8 @@ impl Life {
         };
         let signals = begin().map_err(|e| Failure::of("cannot watch for signals", &e))?;
         let interval = watchdog.map(|watchdog| watchdog / 2);
+        // What a start needed is most of the program, and never needed again.
+        let _ = sys::image::give_back();
         let first = if notify.alive() { interval.unwrap_or_default() } else { AGAIN };
         let next_ping = now + first;
         Ok(Life { signals, parent, notify, interval, next_ping, timer: None, leaving: false })

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod discard;
 pub mod fds;
 pub mod group;
+pub mod image;
 pub mod map;
 pub mod process;
 pub mod signal;

@@ -19,7 +19,7 @@ const IDLERS: [Entry; 6] = [
     Entry::new(Kind::Nginx, WORKERS),
 ];
 /// What follows a start is over by then.
-const CALM: Duration = Duration::from_secs(1);
+const CALM: Duration = Duration::from_secs(2);
 const TIME: Duration = Duration::from_secs(10);
 
 pub(super) fn measure(stage: &mut Stage<'_>) -> Result<(), Trouble> {

@@ -12,6 +12,8 @@ use crate::trouble::Trouble;
 /// Datagrams a second.
 const RATES: [f64; 2] = [50_000.0, 200_000.0];
 const TIME: Duration = Duration::from_millis(800);
+/// So long nobody is asked anything before his memory is looked at.
+const REST: Duration = Duration::from_secs(2);
 
 pub(super) fn measure(stage: &mut Stage<'_>) -> Result<(), Trouble> {
     for entry in turned(&ROSTER, stage.round) {
@@ -39,7 +41,9 @@ pub(super) fn turned(entries: &[Entry], round: u32) -> Vec<Entry> {
     entries
 }
 
+/// At rest: what the questions asked before have brought into memory does not count, for nobody.
 fn memory(stage: &mut Stage<'_>, entry: Entry, subject: &dyn Subject) {
+    std::thread::sleep(REST);
     let sizes: Vec<f64> = subject.pids().into_iter().map(|pid| process::pss(pid) as f64).collect();
     stage.note(Figure::MemoryBytes, &entry.name(), 0, sizes.iter().sum());
     // Where one process stands above the others, it is the first.
