@@ -247,6 +247,9 @@ pub struct Worker {
     pub last_exit: Option<LastExit>,
     /// The successor that is being prepared: by a reload, or for a holder that outgrew `max_memory_restart`.
     pub heir: Option<Heir>,
+    /// Pids, beside `pid`, of those that were told to leave and have not yet.
+    #[serde(default)]
+    pub leaving: Vec<u32>,
     /// Resident memory.
     pub memory_bytes: Option<u64>,
     /// CPU time over the process's life, in percent of one CPU.
@@ -301,6 +304,12 @@ pub struct RoleRow {
     pub uptime_s: Option<f64>,
     /// How the last process ended.
     pub last_exit: Option<LastExit>,
+    /// As a worker's.
+    #[serde(default)]
+    pub heir: Option<Heir>,
+    /// As a worker's.
+    #[serde(default)]
+    pub leaving: Vec<u32>,
     /// Resident memory.
     pub memory_bytes: Option<u64>,
     /// CPU time over the process's life, in percent of one CPU.

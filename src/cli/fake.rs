@@ -145,6 +145,22 @@ pub(super) fn segments(rings: u8) -> Vec<Segment> {
     std::iter::once(table).chain((0..rings).map(ring)).collect()
 }
 
+/// A role that is well.
+fn simulator() -> RoleRow {
+    RoleRow {
+        name: "simulator".into(),
+        pid: Some(4_000_020),
+        state: "online".into(),
+        restarts: 0,
+        uptime_s: Some(4_000.0),
+        last_exit: None,
+        heir: None,
+        leaving: Vec::new(),
+        memory_bytes: None,
+        cpu_percent: None,
+    }
+}
+
 /// A view of a cluster of four that has seen trouble; nothing of it exists.
 pub(super) fn view() -> View {
     let worker = |id: u8, pid: Option<u32>, state: &str| Worker {
@@ -157,6 +173,7 @@ pub(super) fn view() -> View {
         uptime_s: pid.map(|_| 4_000.4),
         last_exit: None,
         heir: None,
+        leaving: Vec::new(),
         memory_bytes: None,
         cpu_percent: None,
         counts: Counts { dropped: Some(0), ..Counts::default() },
@@ -178,16 +195,6 @@ pub(super) fn view() -> View {
         Worker { heir: Some(heir), queue_bytes: Some(70_000), ..worker(3, Some(4_000_004), "online") },
     ];
     workers[2].counts.dropped = Some(1234);
-    let simulator = RoleRow {
-        name: "simulator".into(),
-        pid: Some(4_000_020),
-        state: "online".into(),
-        restarts: 0,
-        uptime_s: Some(4_000.0),
-        last_exit: None,
-        memory_bytes: None,
-        cpu_percent: None,
-    };
     let reload = LastReload {
         result: "failed".into(),
         generation: 2,
@@ -210,7 +217,7 @@ pub(super) fn view() -> View {
         strangers: Vec::new(),
     };
     View {
-        list: List { schema: 1, cluster, workers, roles: vec![simulator] },
+        list: List { schema: 1, cluster, workers, roles: vec![simulator()] },
         processors: vec![Configured { name: "bar".into(), address: "192.168.5.101".parse().unwrap() }],
         stale_after_ms: 3000,
         segments: segments(4),

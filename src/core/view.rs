@@ -69,6 +69,8 @@ pub(crate) struct SlotView {
     pub(crate) restarts: u32,
     /// Who prepares to take over.
     pub(crate) heir: Option<HeirView>,
+    /// Who was told to leave and has not yet, beside `run`.
+    pub(crate) leaving: Vec<Run>,
 }
 
 /// The heir in a row.
@@ -143,10 +145,11 @@ impl Fleet {
 
     fn row(&self, slot: Slot, seat: &Seat) -> SlotView {
         let process = seat.process();
+        let shown = process.map(|(run, _, _)| run);
         SlotView {
             slot,
             status: self.blocker(slot).unwrap_or(seat).status(self.want(slot)),
-            run: process.map(|(run, _, _)| run),
+            run: shown,
             generation: process.map_or(self.generation, |(_, generation, _)| generation),
             since: process.map(|(_, _, spawned)| spawned),
             restarts: seat.restarts,
@@ -155,6 +158,7 @@ impl Fleet {
                 status: status(heir),
                 generation: heir.generation,
             }),
+            leaving: seat.leavers.iter().map(|leaver| leaver.run).filter(|&run| Some(run) != shown).collect(),
         }
     }
 
