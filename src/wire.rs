@@ -237,6 +237,9 @@ pub struct Worker {
     pub role: String,
     /// `launching`, `online`, `stopping`, `waiting restart` or `errored`.
     pub state: String,
+    /// Its health command is asked: that is all it lacks to be online. Told only then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub health_asked: bool,
     /// Generation of the process.
     pub generation: u32,
     /// Starts after an unplanned exit.
@@ -285,6 +288,9 @@ pub struct Heir {
     pub pid: Option<u32>,
     /// `launching` or `online` (ready to take over).
     pub state: String,
+    /// As a worker's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub health_asked: bool,
     /// Its generation.
     pub generation: u32,
 }

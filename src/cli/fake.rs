@@ -168,6 +168,7 @@ pub(super) fn view() -> View {
         pid,
         role: "meter".into(),
         state: state.into(),
+        health_asked: false,
         generation: 1,
         restarts: 0,
         uptime_s: pid.map(|_| 4_000.4),
@@ -182,7 +183,7 @@ pub(super) fn view() -> View {
     };
     let killed = LastExit { code: None, signal: Some("SIGSEGV".into()), at: "2026-01-31T18:30:00Z".into() };
     let exited = LastExit { code: Some(1), ..LastExit { signal: None, ..killed.clone() } };
-    let heir = Heir { pid: Some(4_000_011), state: "launching".into(), generation: 2 };
+    let heir = Heir { pid: Some(4_000_011), state: "launching".into(), health_asked: false, generation: 2 };
     let mut workers = vec![
         worker(0, Some(4_000_001), "online"),
         Worker {

@@ -268,6 +268,7 @@ impl Shell {
     /// Signals are held back from here on, so that the next image hears them; those that a handler has noted before are
     /// known to this one alone: they come first, and the upgrade waits for a later turn.
     fn become_the_next(&mut self, format: u32) {
+        self.health.end_all();
         let held = Held::back();
         let noted = self.noted_signals();
         if !noted.is_empty() {

@@ -114,6 +114,7 @@ impl Shell {
             pid: view.run.and_then(|run| self.pid_of(run)),
             role: self.role_of_worker(view),
             state: status(view.status).into(),
+            health_asked: view.unproven,
             generation: view.generation.0,
             restarts: view.restarts,
             uptime_s: process.map(|process| seconds(clock::since(process.born))),
@@ -153,7 +154,12 @@ impl Shell {
     }
 
     fn heir(&self, heir: &HeirView) -> Heir {
-        Heir { pid: self.pid_of(heir.run), state: status(heir.status).into(), generation: heir.generation.0 }
+        Heir {
+            pid: self.pid_of(heir.run),
+            state: status(heir.status).into(),
+            health_asked: heir.unproven,
+            generation: heir.generation.0,
+        }
     }
 
     fn leaving(&self, view: &SlotView) -> Vec<u32> {

@@ -123,6 +123,7 @@ struct Row<'a> {
     id: String,
     pid: Option<u32>,
     state: &'a str,
+    health_asked: bool,
     heir: Option<&'a Heir>,
     leaving: &'a [u32],
 }
@@ -133,6 +134,7 @@ fn rows(list: &List) -> Vec<Row<'_>> {
         id: it.id.to_string(),
         pid: it.pid,
         state: &it.state,
+        health_asked: it.health_asked,
         heir: it.heir.as_ref(),
         leaving: &it.leaving,
     });
@@ -141,6 +143,7 @@ fn rows(list: &List) -> Vec<Row<'_>> {
         id: clean(&it.name),
         pid: it.pid,
         state: &it.state,
+        health_asked: false,
         heir: it.heir.as_ref(),
         leaving: &it.leaving,
     });
@@ -155,7 +158,9 @@ impl Row<'_> {
     /// What it has to do yet until one process of it is online, and no other is left.
     fn late(&self) -> Option<String> {
         match self.leaving.first() {
-            _ if self.state != "online" => Some(format!("{} {}", self.name(), clean(self.state))),
+            _ if self.state != "online" => {
+                Some(format!("{} {}", self.name(), state(self.state, self.health_asked)))
+            }
             Some(pid) => Some(format!("{}: pid {pid} leaving", self.name())),
             None => None,
         }
@@ -164,6 +169,10 @@ impl Row<'_> {
     fn processes(&self) -> usize {
         usize::from(self.pid.is_some()) + usize::from(self.heir.is_some()) + self.leaving.len()
     }
+}
+
+fn state(state: &str, health_asked: bool) -> String {
+    if health_asked { "in health check".into() } else { clean(state) }
 }
 
 /// What is done, and who holds up the rest.
@@ -239,7 +248,9 @@ fn successors(rows: &[Row<'_>], generation: u32) -> String {
     for row in rows {
         match of_it(row) {
             Some(heir) if heir.state == "online" => ready += 1,
-            Some(heir) => held_up.push(format!("{} {}", row.name(), clean(&heir.state))),
+            Some(heir) => {
+                held_up.push(format!("{} {}", row.name(), state(&heir.state, heir.health_asked)));
+            }
             None if begins(row) => held_up.push(format!("{} about to be launched", row.name())),
             None => {}
         }

@@ -27,7 +27,8 @@ fn reloading(heirs: &[&str]) -> List {
     list.cluster.state = "reloading".into();
     list.cluster.last_reload = Some(LastReload { result: "running".into(), generation: 2, error: None });
     for (worker, state) in list.workers.iter_mut().zip(heirs) {
-        worker.heir = Some(Heir { pid: Some(200), state: (*state).into(), generation: 2 });
+        worker.heir =
+            Some(Heir { pid: Some(200), state: (*state).into(), health_asked: false, generation: 2 });
     }
     list
 }
@@ -49,8 +50,15 @@ fn a_reload_names_the_successor_that_is_late_and_then_who_is_still_leaving() {
     let line = "reload: generation 2: 2 of 4 successors ready; worker 1 launching and 1 more (1.4 s)";
     expect(Wait::Reload, None, &prepared, line);
 
+    let unwell = change(reloading(&["online", "launching"]), 1, |worker| {
+        worker.heir.as_mut().unwrap().health_asked = true;
+    });
+    let line = "reload: generation 2: 1 of 2 successors ready; worker 1 in health check (1.4 s)";
+    expect(Wait::Reload, None, &unwell, line);
+
     let mut role_is_late = reloading(&["online"; 4]);
-    role_is_late.roles[0].heir = Some(Heir { pid: None, state: "launching".into(), generation: 2 });
+    role_is_late.roles[0].heir =
+        Some(Heir { pid: None, state: "launching".into(), health_asked: false, generation: 2 });
     let line = "reload: generation 2: 4 of 5 successors ready; simulator launching (1.4 s)";
     expect(Wait::Reload, None, &role_is_late, line);
 
