@@ -55,7 +55,7 @@ fn run_command() -> u8 {
     match invocation.command {
         Command::Start(..) if check => resume::check(&ROLES),
         Command::Start(overrides, _) if overrides.daemon() && !starter::in_background() => {
-            cli::daemon::start()
+            cli::daemon::start(&invocation.runtime_dir)
         }
         Command::Start(overrides, file) => {
             let background = overrides.daemon();
@@ -71,7 +71,7 @@ fn run_command() -> u8 {
             ended.unwrap_or_else(|trouble| report(&trouble))
         }
         Command::Check(check) => {
-            let would = cli::Would { room: supervisor::room, program: supervisor::foreign::program_of };
+            let would = cli::Would { room: supervisor::room, program: supervisor::foreign::whereabouts };
             cli::check(&check, &invocation.runtime_dir, &would)
         }
         command => cli::run(&command, &invocation.runtime_dir),

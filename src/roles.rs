@@ -5,7 +5,7 @@ use contract::Role;
 pub(crate) use simulator as simulated;
 
 use crate::config::Config;
-use crate::supervisor::foreign;
+use crate::supervisor::{foreign, probe};
 
 /// Every kind of process that this binary can become.
 pub(crate) struct Roles {
@@ -13,6 +13,8 @@ pub(crate) struct Roles {
     pub(crate) worker: &'static Role,
     /// What fills them where the configuration names a program.
     pub(crate) program: &'static Role,
+    /// What asks how a worker is that runs a program.
+    pub(crate) health: &'static Role,
     /// Roles beside the workers; a place in this list is the role's slot number.
     pub(crate) beside: &'static [Beside],
     /// Which of them reads what all processes print.
@@ -31,6 +33,7 @@ pub(crate) struct Beside {
 pub(crate) static ROLES: Roles = Roles {
     worker: &meter::ROLE,
     program: &foreign::ROLE,
+    health: &probe::ROLE,
     beside: &[
         Beside { role: &simulator::ROLE, wanted: |config| config.demo },
         Beside { role: &link::ROLE, wanted: |config| !config.processor.is_empty() },
@@ -54,6 +57,6 @@ impl Roles {
     /// The role of that name.
     pub(crate) fn named(&self, name: &str) -> Option<&'static Role> {
         let beside = self.beside.iter().map(|beside| beside.role);
-        [self.worker, self.program].into_iter().chain(beside).find(|role| role.name == name)
+        [self.worker, self.program, self.health].into_iter().chain(beside).find(|role| role.name == name)
     }
 }

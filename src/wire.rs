@@ -237,6 +237,9 @@ pub struct Worker {
     pub role: String,
     /// `launching`, `online`, `stopping`, `waiting restart` or `errored`.
     pub state: String,
+    /// Its health command is asked: that is all it lacks to be online. Told only then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub health_asked: bool,
     /// Generation of the process.
     pub generation: u32,
     /// Starts after an unplanned exit.
@@ -247,6 +250,9 @@ pub struct Worker {
     pub last_exit: Option<LastExit>,
     /// The successor that is being prepared: by a reload, or for a holder that outgrew `max_memory_restart`.
     pub heir: Option<Heir>,
+    /// Pids, beside `pid`, of those that were told to leave and have not yet.
+    #[serde(default)]
+    pub leaving: Vec<u32>,
     /// Resident memory.
     pub memory_bytes: Option<u64>,
     /// CPU time over the process's life, in percent of one CPU.
@@ -282,6 +288,9 @@ pub struct Heir {
     pub pid: Option<u32>,
     /// `launching` or `online` (ready to take over).
     pub state: String,
+    /// As a worker's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub health_asked: bool,
     /// Its generation.
     pub generation: u32,
 }
@@ -301,6 +310,12 @@ pub struct RoleRow {
     pub uptime_s: Option<f64>,
     /// How the last process ended.
     pub last_exit: Option<LastExit>,
+    /// As a worker's.
+    #[serde(default)]
+    pub heir: Option<Heir>,
+    /// As a worker's.
+    #[serde(default)]
+    pub leaving: Vec<u32>,
     /// Resident memory.
     pub memory_bytes: Option<u64>,
     /// CPU time over the process's life, in percent of one CPU.

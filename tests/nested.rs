@@ -117,6 +117,18 @@ fn what_was_scaled_upgraded_and_reloaded_is_known_to_the_next_supervisor() {
 }
 
 #[test]
+fn what_was_scaled_ends_with_a_stop_by_order() {
+    let two = format!("workers = 2\n{AT_ONCE}");
+    let nested = cluster!().workers_as_configured().config(two).start_nested();
+    let supervisor = nested.inner.list().cluster.pid;
+    nested.inner.command(["scale", "4"]).expect_code(0);
+    // It is a worker of the outer one, which starts it again.
+    nested.inner.command(["stop"]).expect_code(0);
+    expect_taken_up(&nested, supervisor);
+    assert_eq!(nested.inner.list().workers.len(), 2, "as the file says");
+}
+
+#[test]
 fn a_stop_of_the_outer_one_leaves_nobody_behind() {
     let nested = cluster!().workers(2).start_nested();
     nested.outer.command(["stop"]).expect_code(0);

@@ -207,6 +207,10 @@ fn a_binary_that_cannot_take_over_changes_nothing_and_the_reason_is_told() {
     refused("a program that knows nothing of it", "is it an atlas-cluster?");
     install(&here.binary, &program("/bin/false"));
     refused("a program that fails", "exited with code 1");
+    install(&here.binary, &program("/bin/ls"));
+    refused("a program that says what it thinks of the option", "is it an atlas-cluster? (it printed: Try '");
+    let log = cluster.log();
+    assert!(!log.lines().any(|line| line.starts_with("Try ")), "it does not print where we do: {log}");
     install(&here.binary, b"no program at all\n");
     refused("a text", "could not be executed");
     install(&here.binary, &here.old[..1 << 16]);

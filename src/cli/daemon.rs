@@ -5,8 +5,10 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use super::client::Client;
 use super::error::Error;
 use super::logs;
+use super::progress::{Wait, during};
 use super::terminal::print;
 use super::text::clean_lines;
 use crate::exit::{DONE, FAILED};
@@ -18,9 +20,10 @@ const LAST_LINES: usize = 20;
 const NOT_FOR_IT: [&str; 6] =
     ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// Starts this very program again, with the same arguments, in the background; gives the exit code.
-pub(crate) fn start() -> u8 {
-    match begin().and_then(wait) {
+/// Starts this very program again, with the same arguments, in the background; gives the exit code. What it waits for is
+/// asked in `runtime_dir`.
+pub(crate) fn start(runtime_dir: &Path) -> u8 {
+    match begin().and_then(|child| wait(child, &Client::new(runtime_dir))) {
         Ok(code) => code,
         Err(error) => {
             super::complain(&error.report());
@@ -44,12 +47,13 @@ fn begin() -> Result<Child, Error> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(cannot)
 }
 
-fn wait(mut child: Child) -> Result<u8, Error> {
+fn wait(mut child: Child, client: &Client) -> Result<u8, Error> {
     let before = jiff::Timestamp::now();
     let mut word = Vec::new();
     if let Some(line) = child.stdout.take() {
         // Its end is as good as a word.
-        let _ = line.take(MAX_ANSWER as u64).read_to_end(&mut word);
+        let hear = || line.take(MAX_ANSWER as u64).read_to_end(&mut word);
+        let _ = during(client, Wait::Start(child.id()), hear);
     }
     match serde_json::from_slice::<Begun>(&word) {
         Ok(Begun { pid, logs, trouble: None }) => {

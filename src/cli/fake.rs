@@ -145,6 +145,22 @@ pub(super) fn segments(rings: u8) -> Vec<Segment> {
     std::iter::once(table).chain((0..rings).map(ring)).collect()
 }
 
+/// A role that is well.
+fn simulator() -> RoleRow {
+    RoleRow {
+        name: "simulator".into(),
+        pid: Some(4_000_020),
+        state: "online".into(),
+        restarts: 0,
+        uptime_s: Some(4_000.0),
+        last_exit: None,
+        heir: None,
+        leaving: Vec::new(),
+        memory_bytes: None,
+        cpu_percent: None,
+    }
+}
+
 /// A view of a cluster of four that has seen trouble; nothing of it exists.
 pub(super) fn view() -> View {
     let worker = |id: u8, pid: Option<u32>, state: &str| Worker {
@@ -152,11 +168,13 @@ pub(super) fn view() -> View {
         pid,
         role: "meter".into(),
         state: state.into(),
+        health_asked: false,
         generation: 1,
         restarts: 0,
         uptime_s: pid.map(|_| 4_000.4),
         last_exit: None,
         heir: None,
+        leaving: Vec::new(),
         memory_bytes: None,
         cpu_percent: None,
         counts: Counts { dropped: Some(0), ..Counts::default() },
@@ -165,7 +183,7 @@ pub(super) fn view() -> View {
     };
     let killed = LastExit { code: None, signal: Some("SIGSEGV".into()), at: "2026-01-31T18:30:00Z".into() };
     let exited = LastExit { code: Some(1), ..LastExit { signal: None, ..killed.clone() } };
-    let heir = Heir { pid: Some(4_000_011), state: "launching".into(), generation: 2 };
+    let heir = Heir { pid: Some(4_000_011), state: "launching".into(), health_asked: false, generation: 2 };
     let mut workers = vec![
         worker(0, Some(4_000_001), "online"),
         Worker {
@@ -178,16 +196,6 @@ pub(super) fn view() -> View {
         Worker { heir: Some(heir), queue_bytes: Some(70_000), ..worker(3, Some(4_000_004), "online") },
     ];
     workers[2].counts.dropped = Some(1234);
-    let simulator = RoleRow {
-        name: "simulator".into(),
-        pid: Some(4_000_020),
-        state: "online".into(),
-        restarts: 0,
-        uptime_s: Some(4_000.0),
-        last_exit: None,
-        memory_bytes: None,
-        cpu_percent: None,
-    };
     let reload = LastReload {
         result: "failed".into(),
         generation: 2,
@@ -210,7 +218,7 @@ pub(super) fn view() -> View {
         strangers: Vec::new(),
     };
     View {
-        list: List { schema: 1, cluster, workers, roles: vec![simulator] },
+        list: List { schema: 1, cluster, workers, roles: vec![simulator()] },
         processors: vec![Configured { name: "bar".into(), address: "192.168.5.101".parse().unwrap() }],
         stale_after_ms: 3000,
         segments: segments(4),

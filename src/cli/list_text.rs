@@ -163,7 +163,7 @@ impl Seat<'_> {
             role: &role.name,
             pid: role.pid,
             state: &role.state,
-            heir: None,
+            heir: role.heir.as_ref(),
             restarts: role.restarts,
             uptime: role.uptime_s,
             last_exit: role.last_exit.as_ref(),

@@ -19,6 +19,7 @@ mod meters;
 mod orders;
 mod params;
 mod process;
+mod progress;
 mod simulate;
 mod snapshot;
 mod startup;

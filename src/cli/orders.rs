@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::client::{Client, PATIENCE, Reply};
 use super::error::Error;
 use super::process::Identity;
+use super::progress::{Wait, during};
 use super::snapshot::Snapshot;
 use super::terminal::print;
 use super::text::{clean, clean_lines};
@@ -32,7 +33,7 @@ pub(super) fn ping(client: &Client) -> Result<(), Error> {
 /// Stops and starts workers: those named, or every one.
 pub(super) fn restart(client: &Client, ids: &[String]) -> Result<(), Error> {
     let request = Request { verb: "restart".into(), ids: ids.to_vec(), ..Request::default() };
-    client.order(request).map_err(|refusal| refusal.error)?;
+    during(client, Wait::Restart(ids.to_vec()), || client.order(request)).map_err(|refusal| refusal.error)?;
     let what = if ids.is_empty() { "every worker".into() } else { clean(&ids.join(", ")) };
     print(&format!("restart done: {what}\n"))
 }
@@ -40,7 +41,7 @@ pub(super) fn restart(client: &Client, ids: &[String]) -> Result<(), Error> {
 /// More or fewer workers; says how many there are then.
 pub(super) fn scale(client: &Client, amount: Scale) -> Result<(), Error> {
     let request = Request { verb: "scale".into(), amount: amount.to_string(), ..Request::default() };
-    let reply = client.order(request).map_err(|refusal| refusal.error)?;
+    let reply = during(client, Wait::Scale, || client.order(request)).map_err(|refusal| refusal.error)?;
     let workers = reply.answer.workers;
     let workers = workers.ok_or_else(|| client.garbage("scale", "there is no number of workers in it"))?;
     let bound = amount::bound(workers).filter(|_| reply.answer.cut).unwrap_or_default();
@@ -70,7 +71,9 @@ struct ReloadShape<'a> {
 /// (`upgrade`). One that failed is an answer too: it goes to standard output as JSON, and to standard error as any error.
 pub(super) fn reload(client: &Client, verb: &str, as_json: bool) -> Result<u8, Error> {
     let request = Request { verb: verb.into(), ..Request::default() };
-    let (reload, error) = match client.order(request) {
+    let order = || client.order(request);
+    let wait = if verb == "upgrade" { Wait::Upgrade } else { Wait::Reload };
+    let (reload, error) = match if as_json { order() } else { during(client, wait, order) } {
         Ok(reply) => (reply.answer.reload, None),
         Err(refusal) => (refusal.answer.and_then(|answer| answer.reload), Some(refusal.error)),
     };
@@ -101,6 +104,14 @@ pub(super) fn reload(client: &Client, verb: &str, as_json: bool) -> Result<u8, E
 
 /// Waits until the cluster is online, or until there is none.
 pub(super) fn wait(client: &Client, goal: Goal, timeout: Duration) -> Result<(), Error> {
+    let wait = match goal {
+        Goal::Online => Wait::Online,
+        Goal::Stopped => Wait::Stopped,
+    };
+    during(client, wait, || wait_for(client, goal, timeout))
+}
+
+fn wait_for(client: &Client, goal: Goal, timeout: Duration) -> Result<(), Error> {
     let deadline = Instant::now().checked_add(timeout);
     let mut processes: Vec<Identity> = Vec::new();
     let (mut last, mut absent);
@@ -147,6 +158,11 @@ fn goal_name(goal: Goal) -> &'static str {
 ///
 /// The processes are asked for before; a supervisor leaves last, so those that it starts meanwhile are gone with it.
 pub(super) fn stop(client: &Client, now: bool) -> Result<(), Error> {
+    during(client, Wait::Stop, || stop_all(client, now))?;
+    print("stopped\n")
+}
+
+fn stop_all(client: &Client, now: bool) -> Result<(), Error> {
     let before = Snapshot::take(client, PATIENCE)?;
     let processes = processes(&before.view.list);
     let request = Request { verb: "stop".into(), now, ..Request::default() };
@@ -155,8 +171,7 @@ pub(super) fn stop(client: &Client, now: bool) -> Result<(), Error> {
         Ok(_) | Err(Error::Closed { .. } | Error::NotRunning { .. }) => {}
         Err(error) => return Err(error),
     }
-    while_they_live(client, &processes)?;
-    print("stopped\n")
+    while_they_live(client, &processes)
 }
 
 /// Waits for processes that were told to end, as long as their supervisor says that it is stopping them; without a

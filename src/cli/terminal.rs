@@ -1,7 +1,9 @@
-//! Standard output: whether it is a terminal, how large, and drawing on it again and again.
+//! The terminal: whether there is one, how large, and drawing on it again and again.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write, stdout};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,9 +30,13 @@ pub(super) struct Look {
 impl Look {
     /// What standard output asks for at this moment.
     pub(super) fn now() -> Look {
-        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        let terminal = stdout().is_terminal() && set("TERM").is_none_or(|term| term != "dumb");
-        let (columns, rows) = terminal_size::terminal_size_of(stdout())
+        Look::of(&stdout())
+    }
+
+    /// The same for another stream.
+    pub(super) fn of(stream: &(impl IsTerminal + AsFd)) -> Look {
+        let terminal = stream.is_terminal() && is_smart();
+        let (columns, rows) = terminal_size::terminal_size_of(stream)
             .map_or((80, 24), |(width, height)| (usize::from(width.0), usize::from(height.0)));
         // A terminal that does not know its size says 0.
         let [columns, rows] =
@@ -45,6 +51,15 @@ impl Look {
         }
         format!("\x1b[{}m{text}\x1b[0m", style as u8)
     }
+}
+
+/// Whether a terminal can do more than append.
+pub(super) fn is_smart() -> bool {
+    set("TERM").is_none_or(|term| term != "dumb")
+}
+
+fn set(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// A way to write text, by its SGR number.

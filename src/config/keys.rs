@@ -46,6 +46,9 @@ pub(super) static KEYS: &[Key<Config>] = &[
 
     key("worker.program", r#"["node", "server.js"]"#, &config(Command, |c| &mut c.worker.program)),
     key("worker.wait_ready", "true", &config(Switch, |c| &mut c.worker.wait_ready)),
+    key("worker.health_command", r#"["curl", "-fsS", "http://127.0.0.1:8080/health"]"#, &config(Command, |c| &mut c.worker.health_command)),
+    key("worker.health_interval", r#""500ms""#, &config(TIMEOUT, |c| &mut c.worker.health_interval)),
+    key("worker.health_timeout", r#""1s""#, &config(TIMEOUT, |c| &mut c.worker.health_timeout)),
     key("worker.listen_timeout", r#""3s""#, &config(TIMEOUT, |c| &mut c.worker.listen_timeout)),
     key("worker.kill_signal", r#""SIGTERM""#, &config(Asking, |c| &mut c.worker.kill_signal)),
     key("worker.kill_timeout", r#""1600ms""#, &config(TIMEOUT, |c| &mut c.worker.kill_timeout)),

@@ -102,6 +102,14 @@ fn contradiction(config: &Config, origins: &Origins, text: &str) -> Result<(), C
             format!("`worker.kill_signal = \"{}\"` is for a program, and there is none", worker.kill_signal);
         found("worker.kill_signal", sentence, "leave it out: the built-in worker leaves by SIGTERM");
     }
+    if worker.program.is_none() && worker.health_command.is_some() {
+        let sentence = "`worker.health_command` is for a program, and there is none".to_owned();
+        found(
+            "worker.health_command",
+            sentence,
+            "leave it out: the built-in worker says itself that it is ready",
+        );
+    }
     if let Some(name) = &worker.increment_var
         && worker.incremented(0).is_none()
     {

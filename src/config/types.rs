@@ -87,6 +87,15 @@ pub struct Worker {
     /// A program is online once it says READY=1; else also once it has lived for `min_uptime`. Built-in workers always
     /// say so.
     pub wait_ready: bool,
+    /// A program is online only once this has exited with 0, too; `None` = nobody asks. Never without a program.
+    #[serde(default)]
+    pub health_command: Option<Program>,
+    /// From the end of a try that failed to the next one.
+    #[serde(default = "Worker::usual_health_interval", with = "duration")]
+    pub health_interval: Duration,
+    /// A try that takes longer has failed.
+    #[serde(default = "Worker::usual_health_timeout", with = "duration")]
+    pub health_timeout: Duration,
     /// A worker that is not ready by then has failed.
     #[serde(with = "duration")]
     pub listen_timeout: Duration,
@@ -260,6 +269,9 @@ impl Default for Worker {
         Self {
             program: None,
             wait_ready: true,
+            health_command: None,
+            health_interval: Self::usual_health_interval(),
+            health_timeout: Self::usual_health_timeout(),
             listen_timeout: Duration::from_secs(3),
             kill_signal: Self::usual_signal(),
             kill_timeout: Duration::from_millis(1600),
@@ -285,6 +297,14 @@ impl Default for Worker {
 impl Worker {
     fn usual_signal() -> String {
         "SIGTERM".to_owned()
+    }
+
+    fn usual_health_interval() -> Duration {
+        Duration::from_millis(500)
+    }
+
+    fn usual_health_timeout() -> Duration {
+        Duration::from_secs(1)
     }
 
     /// The variable that differs from worker to worker, as worker `number` gets it.

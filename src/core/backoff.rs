@@ -48,6 +48,7 @@ mod tests {
             max_restarts,
             watchdog: None,
             mute: false,
+            checked: false,
         }
     }
 

@@ -22,10 +22,28 @@ impl Fleet {
     }
 
     pub(super) fn on_ready(&mut self, turn: &mut Turn, run: Run) {
-        match self.find(run) {
-            Some((slot, Place::Holder)) => self.on_holder_ready(turn, slot),
-            Some((slot, Place::Heir)) => self.on_heir_ready(turn, slot),
-            Some((_, Place::Leaver)) | None => {}
+        let Some((slot, place)) = self.find(run) else { return };
+        if !self.may_be_ready(slot) {
+            return;
+        }
+        if self.seat(slot).proc_in(place).is_some_and(Proc::gives_its_word) {
+            self.on_proven(turn, slot, place);
+        }
+    }
+
+    /// Counts while it is asked for: an answer that comes later, or before anybody asked, does not.
+    pub(super) fn on_healthy(&mut self, turn: &mut Turn, run: Run) {
+        let Some((slot, place)) = self.find(run) else { return };
+        if self.seat(slot).proc_in(place).is_some_and(|proc| proc.is_unproven()) {
+            self.on_proven(turn, slot, place);
+        }
+    }
+
+    fn on_proven(&mut self, turn: &mut Turn, slot: Slot, place: Place) {
+        match place {
+            Place::Holder => self.on_holder_ready(turn, slot),
+            Place::Heir => self.on_heir_ready(turn, slot),
+            Place::Leaver => {}
         }
     }
 

@@ -89,6 +89,10 @@ pub(crate) struct Policy {
     /// One that says no READY counts as READY once it has lived for `min_uptime` with its slot bound.
     #[serde(default)]
     pub(crate) mute: bool,
+    /// One that says READY, or that is mute and whose slot is bound, has to be `Healthy`, too; its life alone proves
+    /// nothing then.
+    #[serde(default)]
+    pub(crate) checked: bool,
 }
 
 /// What a generation asks for.
@@ -116,6 +120,8 @@ pub(crate) enum Event {
     Bound(Run),
     /// READY=1: it could take over.
     Ready(Run),
+    /// Its health command says that it could. Whom to ask about, `unproven` tells.
+    Healthy(Run),
     /// WATCHDOG=1.
     Alive(Run),
     /// It uses more memory than it may. Told again as long as it does.

@@ -56,4 +56,4 @@ pub(crate) use self::event::{
 pub(crate) use self::fleet::Fleet;
 #[cfg(test)]
 pub(crate) use self::view::Place;
-pub(crate) use self::view::{ClusterState, SlotView, Status};
+pub(crate) use self::view::{ClusterState, HeirView, SlotView, Status};

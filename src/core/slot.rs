@@ -74,7 +74,12 @@ impl Proc {
     pub(super) fn takes_over(&mut self, now: Tick, policy: &Policy) {
         let since = match self.phase {
             Phase::Launching { proof: Proof::Lives { since }, .. } => since,
-            Phase::Launching { proof: Proof::Word | Proof::Life(_), .. } | Phase::Online { .. } => now,
+            Phase::Launching {
+                proof:
+                    Proof::Word | Proof::Life(_) | Proof::WordAndHealth | Proof::BoundAndHealth | Proof::Health,
+                ..
+            }
+            | Phase::Online { .. } => now,
         };
         self.phase = Phase::Online { since, silent_at: first_silence(now, policy) };
     }
@@ -84,9 +89,33 @@ impl Proc {
         match &mut self.phase {
             Phase::Launching { until, proof, .. } => match *proof {
                 Proof::Life(wait) => (*until, *proof) = (now.after(wait), Proof::Lives { since: now }),
-                Proof::Word | Proof::Lives { .. } => {}
+                Proof::BoundAndHealth => *proof = Proof::Health,
+                Proof::Word | Proof::Lives { .. } | Proof::WordAndHealth | Proof::Health => {}
             },
             Phase::Online { .. } => {}
+        }
+    }
+
+    /// It said READY; whether that is all there is to prove.
+    pub(super) fn gives_its_word(&mut self) -> bool {
+        match &mut self.phase {
+            Phase::Launching { proof, .. } => match proof {
+                Proof::Word | Proof::Life(_) | Proof::Lives { .. } => true,
+                Proof::WordAndHealth | Proof::BoundAndHealth => {
+                    *proof = Proof::Health;
+                    false
+                }
+                Proof::Health => false,
+            },
+            Phase::Online { .. } => true,
+        }
+    }
+
+    /// Its health command is to be asked.
+    pub(super) fn is_unproven(&self) -> bool {
+        match self.phase {
+            Phase::Launching { proof, .. } => proof == Proof::Health,
+            Phase::Online { .. } => false,
         }
     }
 

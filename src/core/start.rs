@@ -45,4 +45,10 @@ pub(super) enum Proof {
     Life(Duration),
     /// Its slot is bound since then, and it lives: that alone is enough in the end.
     Lives { since: Tick },
+    /// It says READY, and then its health command says that it is well.
+    WordAndHealth,
+    /// Its slot is bound, and then the same.
+    BoundAndHealth,
+    /// The health command is asked, until it says so.
+    Health,
 }

@@ -15,7 +15,12 @@ pub(super) struct Of {
 
 impl Of {
     pub(super) fn new(generation: Generation, policy: &Policy, heir: bool) -> Of {
-        let proof = if policy.mute { Proof::Life(policy.min_uptime) } else { Proof::Word };
+        let proof = match (policy.mute, policy.checked) {
+            (false, false) => Proof::Word,
+            (true, false) => Proof::Life(policy.min_uptime),
+            (false, true) => Proof::WordAndHealth,
+            (true, true) => Proof::BoundAndHealth,
+        };
         Of { generation, listen_timeout: policy.listen_timeout, proof, heir }
     }
 }

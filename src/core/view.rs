@@ -65,10 +65,14 @@ pub(crate) struct SlotView {
     pub(crate) generation: Generation,
     /// When that process was spawned.
     pub(crate) since: Option<Tick>,
+    /// Its health is asked: that is all it lacks to be online.
+    pub(crate) unproven: bool,
     /// Starts after an unplanned exit.
     pub(crate) restarts: u32,
     /// Who prepares to take over.
     pub(crate) heir: Option<HeirView>,
+    /// Who was told to leave and has not yet, beside `run`.
+    pub(crate) leaving: Vec<Run>,
 }
 
 /// The heir in a row.
@@ -78,6 +82,8 @@ pub(crate) struct HeirView {
     pub(crate) run: Run,
     /// Launching or online.
     pub(crate) status: Status,
+    /// As a holder's.
+    pub(crate) unproven: bool,
     /// Whose configuration it has.
     pub(crate) generation: Generation,
 }
@@ -136,6 +142,14 @@ impl Fleet {
         self.find(run)
     }
 
+    /// Whose health commands are to be asked, until each is `Healthy` or no longer among these.
+    pub(crate) fn unproven(&self) -> impl Iterator<Item = (Slot, Run, Generation)> {
+        self.seats.iter().flat_map(|(&slot, seat)| {
+            let procs = seat.holder_proc().into_iter().chain(&seat.heir);
+            procs.filter(|proc| proc.is_unproven()).map(move |proc| (slot, proc.run, proc.generation))
+        })
+    }
+
     /// Every slot: workers by number, then roles.
     pub(crate) fn slots(&self) -> impl Iterator<Item = SlotView> {
         self.seats.iter().map(|(&slot, seat)| self.row(slot, seat))
@@ -143,18 +157,22 @@ impl Fleet {
 
     fn row(&self, slot: Slot, seat: &Seat) -> SlotView {
         let process = seat.process();
+        let shown = process.map(|(run, _, _)| run);
         SlotView {
             slot,
             status: self.blocker(slot).unwrap_or(seat).status(self.want(slot)),
-            run: process.map(|(run, _, _)| run),
+            run: shown,
             generation: process.map_or(self.generation, |(_, generation, _)| generation),
             since: process.map(|(_, _, spawned)| spawned),
+            unproven: seat.holder_proc().is_some_and(Proc::is_unproven),
             restarts: seat.restarts,
             heir: seat.heir.as_ref().map(|heir| HeirView {
                 run: heir.run,
                 status: status(heir),
+                unproven: heir.is_unproven(),
                 generation: heir.generation,
             }),
+            leaving: seat.leavers.iter().map(|leaver| leaver.run).filter(|&run| Some(run) != shown).collect(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the core decided, done.
 
+use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::kept::Loan;
 use super::logs::Logs;
 use super::starter::Starter;
 use super::{clock, log_writer, news, view};
+use crate::config;
 use crate::core::{Action, Event, Generation, News, Run, Slot};
 
 /// How long after a start that failed the core hears of it.
@@ -157,14 +159,10 @@ impl Shell {
                 descriptors.extend(file.map(|file| (contract::QUARANTINE.to_owned(), file)));
             }
             let (worker, is_worker) = (&frozen.config.worker, matches!(slot, Slot::Worker(_)));
-            let own = worker.env.iter().map(|(name, value)| (name.into(), value.into()));
             let reads_logs = std::ptr::eq(role, self.roles.logger);
             descriptors.extend(self.logs.iter().filter(|_| reads_logs).flat_map(Logs::lend));
             let mut environment: Vec<_> = match slot {
-                Slot::Worker(number) => {
-                    let counted = worker.incremented(number);
-                    own.chain(counted.map(|(name, value)| (name.into(), value.into()))).collect()
-                }
+                Slot::Worker(number) => variables(worker, number),
                 Slot::Role(_) => Vec::new(),
             };
             environment.push((contract::LISTEN.into(), listen.into()));
@@ -197,6 +195,12 @@ impl Shell {
             }
         }
     }
+}
+
+/// What a worker, and who asks about its health, gets beside the supervisor's own environment; later ones win.
+pub(super) fn variables(worker: &config::Worker, number: u8) -> Vec<(OsString, OsString)> {
+    let own = worker.env.iter().map(|(name, value)| (name.into(), value.into()));
+    own.chain(worker.incremented(number).map(|(name, value)| (name.into(), value.into()))).collect()
 }
 
 /// The configuration knows names of signals alone.

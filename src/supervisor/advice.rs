@@ -38,6 +38,10 @@ impl Shell {
         config.worker.program.as_ref()?;
         match failure {
             Failure::Died { slot: Slot::Role(_), .. } | Failure::TooLate { slot: Slot::Role(_), .. } => None,
+            Failure::TooLate { slot: Slot::Worker(_), run } if self.health.complaint(run).is_some() => Some(
+                "mend what worker.health_command finds, or the command itself; one that needs longer: \
+                 worker.health_timeout, worker.listen_timeout",
+            ),
             Failure::TooLate { slot: Slot::Worker(_), .. } => config.worker.wait_ready.then_some(
                 "a program that never says READY=1 needs worker.wait_ready=false, a slow one a longer worker.listen_timeout",
             ),

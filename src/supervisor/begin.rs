@@ -14,6 +14,7 @@ use super::closing::Closing;
 use super::control::Control;
 use super::desk::Desk;
 use super::generations::{self, Generations, Source};
+use super::health::Health;
 use super::kept::{self, Kept};
 use super::limits::{Room, warn_of_memlock};
 use super::log_writer::{self, LogWriter, Sink};
@@ -135,6 +136,7 @@ impl Shell {
             source,
             roles,
             last_exits: BTreeMap::new(),
+            health: Health::default(),
             blames: Blames::default(),
             news: news::Reporter::default(),
             last_reload: memo.last_reload(),

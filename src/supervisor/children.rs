@@ -1,6 +1,6 @@
 //! Birth and death of the processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -123,6 +123,8 @@ pub(super) struct Printing<'a> {
 /// All processes, and what every one of them is made from.
 pub(super) struct Children {
     processes: BTreeMap<Run, Process>,
+    /// Who runs for us and is no run.
+    helpers: BTreeSet<Pid>,
     newest: Run,
     input: File,
     /// Its writing end is ours alone: when we are gone, every child sees it.
@@ -139,6 +141,7 @@ impl Children {
     fn with(notify_folder: PathBuf, parent_pipe: (OwnedFd, OwnedFd)) -> io::Result<Children> {
         Ok(Children {
             processes: BTreeMap::new(),
+            helpers: BTreeSet::new(),
             newest: Run(0),
             input: File::open("/dev/null")?,
             parent_pipe,
@@ -280,6 +283,11 @@ impl Children {
         Ok(pid)
     }
 
+    /// A process that was executed for us and is no run: the rest of its process group ends with it.
+    pub(super) fn note_helper(&mut self, pid: Pid) {
+        self.helpers.insert(pid);
+    }
+
     /// Runs an image with a line to us and descriptors by name. It is no run yet: nobody watches it.
     pub(super) fn execute(
         &self,
@@ -337,12 +345,17 @@ impl Children {
 
     /// One process that has ended. A run is not reaped yet: its last words can still be read. As PID 1 we get other
     /// people's orphans too: whoever is no run is reaped at once.
-    pub(super) fn poll_dead(&self) -> Option<Dead> {
+    pub(super) fn poll_dead(&mut self) -> Option<Dead> {
         let dead = sys::wait::poll_dead().unwrap_or_else(|e| panic!("cannot ask who has ended: {e}"));
         let (pid, _) = dead?;
         match self.processes.iter().find(|(_, process)| process.pid == pid) {
             Some((&run, _)) => Some(Dead::Run(run)),
-            None => Some(Dead::Other(pid, reap(pid))),
+            None => {
+                if self.helpers.remove(&pid) {
+                    let _ = killpg(pid, Signal::SIGKILL);
+                }
+                Some(Dead::Other(pid, reap(pid)))
+            }
         }
     }
 

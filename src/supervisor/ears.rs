@@ -123,6 +123,7 @@ impl Shell {
                 Dead::Run(run) => run,
                 Dead::Other(pid, ending) => {
                     self.end_check(pid, ending);
+                    self.end_try(pid, ending);
                     continue;
                 }
             };

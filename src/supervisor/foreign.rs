@@ -16,7 +16,7 @@ use nix::libc::{EACCES, ENOENT};
 use nix::unistd::{AccessFlags, eaccess};
 
 use super::launcher;
-use crate::config::Config;
+use crate::config::{Config, Program};
 
 /// What stands in the worker slots where the configuration names a program.
 pub(crate) static ROLE: Role =
@@ -35,28 +35,41 @@ fn main(mut contract: Contract) -> Result<(), Failure> {
     let Some(program) = config.worker.program else {
         return Err(Failure { what: "the configuration names no program".into(), errno: 0 });
     };
-    let file = find(&program.name)?;
     let sockets = contract.take_sockets().into_iter().enumerate();
     let sockets = sockets.map(|(i, socket)| (format!("{SOCKET}{i}"), socket));
     let (names, descriptors): (Vec<String>, Vec<OwnedFd>) = sockets.chain(contract.take_stored()).unzip();
     pass_on(&descriptors)?;
-    sys::process::die_of_file_limit();
     // What exec does not touch is right already: LISTEN_PID (the pid stays), NOTIFY_SOCKET, NODE_APP_INSTANCE, the
     // parent-death signal.
+    let given = [
+        ("LISTEN_FDS".into(), descriptors.len().to_string().into()),
+        ("LISTEN_FDNAMES".into(), names.join(":").into()),
+    ];
+    Err(become_program(&program, std::env::vars_os().chain(given)))
+}
+
+/// Looks the program up and becomes it, with these variables but for those that are ours; comes back with why not.
+pub(super) fn become_program(
+    program: &Program,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Failure {
+    let file = match find(&program.name) {
+        Ok(file) => file,
+        Err(failure) => return failure,
+    };
+    sys::process::die_of_file_limit();
     let own = |name: &OsString| name.to_string_lossy().starts_with(contract::OWN);
     let why = Command::new(&file)
         .arg0(&program.name)
         .args(&program.arguments)
         .env_clear()
-        .envs(std::env::vars_os().filter(|(name, _)| !own(name)))
-        .env("LISTEN_FDS", descriptors.len().to_string())
-        .env("LISTEN_FDNAMES", names.join(":"))
+        .envs(variables.into_iter().filter(|(name, _)| !own(name)))
         .exec();
     let mut failure = cannot_run(&program.name, &why);
     if why.raw_os_error() == Some(ENOENT) {
         failure.what.push_str("; what its first line names as interpreter is missing");
     }
-    Err(failure)
+    failure
 }
 
 /// Leaves descriptors open over exec, at the numbers that the contract promises.
@@ -72,13 +85,12 @@ fn pass_on(descriptors: &[OwnedFd]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the program of a configuration would be found, or why it could not be run.
-pub(crate) fn program_of(config: &Config) -> Result<PathBuf, String> {
+/// Where a program, or health command, of a configuration would be found, or why it could not be run.
+pub(crate) fn whereabouts(config: &Config, program: &Program) -> Result<PathBuf, String> {
     let worker = &config.worker;
-    let name = worker.program.as_ref().map_or("", |program| &program.name);
     let path = worker.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
     let here = worker.cwd.clone().or_else(|| std::env::current_dir().ok()).unwrap_or_default();
-    find_in(name, &path.unwrap_or_else(|| USUAL_PATH.into()), &here).map_err(|failure| failure.what)
+    find_in(&program.name, &path.unwrap_or_else(|| USUAL_PATH.into()), &here).map_err(|failure| failure.what)
 }
 
 /// The file of a program, for a process whose environment and working directory are the worker's already.

@@ -149,11 +149,18 @@ pub(super) fn plan(config: &Config, roles: &Roles) -> Plan {
         watchdog: worker.watchdog,
         // Built-in workers always say READY.
         mute: worker.program.is_some() && !worker.wait_ready,
+        checked: worker.program.is_some() && worker.health_command.is_some(),
     };
     let wanted = roles.beside.iter().enumerate().filter(|(_, beside)| (beside.wanted)(config));
     let wanted = wanted.fold(0, |set, (index, _)| set | 1 << index);
     let workers = config.workers.clamp(1, MAX_WORKERS);
-    let role = Policy { max_restarts: 0, watchdog: worker.watchdog_of_roles(), mute: false, ..policy };
+    let role = Policy {
+        max_restarts: 0,
+        watchdog: worker.watchdog_of_roles(),
+        mute: false,
+        checked: false,
+        ..policy
+    };
     // What others print at their end is to be written, too.
     let last = roles.logger_slot();
     Plan { workers, roles: RoleSet(wanted), last, worker: policy, role }

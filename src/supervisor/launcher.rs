@@ -68,16 +68,19 @@ fn become_role(role: &Role, mut contract: Contract) -> Result<(), (Failure, u8)>
     if role.sockets {
         bind_slot(&mut contract, &config)?;
         contract.notify.bound();
-        if settle::settle(&config.worker, contract.instance).map_err(failed)? {
-            die_with_parent(&contract).map_err(failed)?; // a change of user takes the signal back
-        }
-        if let Some(folder) = &config.worker.cwd {
-            std::env::set_current_dir(folder).map_err(|e| {
-                failed(Failure::of(format_args!("cannot change to worker.cwd {}", folder.display()), &e))
-            })?;
-        }
+        settle(&contract, &config).map_err(failed)?;
     }
     (role.main)(contract).map_err(failed)
+}
+
+/// Becomes what a worker runs as, in its folder.
+pub(super) fn settle(contract: &Contract, config: &Config) -> Result<(), Failure> {
+    if settle::settle(&config.worker, contract.instance)? {
+        die_with_parent(contract)?; // a change of user takes the signal back
+    }
+    let Some(folder) = &config.worker.cwd else { return Ok(()) };
+    std::env::set_current_dir(folder)
+        .map_err(|e| Failure::of(format_args!("cannot change to worker.cwd {}", folder.display()), &e))
 }
 
 /// The configuration of the generation.

@@ -27,6 +27,7 @@ mod epilogue;
 pub(crate) mod foreign;
 mod generations;
 mod handover;
+mod health;
 pub(crate) mod held;
 mod image;
 mod kept;
@@ -38,6 +39,7 @@ mod news;
 mod notify;
 mod orders;
 mod place;
+pub(crate) mod probe;
 mod pulse;
 mod quarantine;
 mod rest;
@@ -48,6 +50,7 @@ mod sharing;
 mod signalling;
 pub(crate) mod starter;
 mod store;
+mod tail;
 pub(crate) mod upgrade;
 mod view;
 
@@ -74,6 +77,7 @@ use closing::Closing;
 use control::Control;
 use desk::Desk;
 use generations::{Generations, Source};
+use health::Health;
 use kept::Kept;
 use limits::Room;
 use log_writer::LogWriter;
@@ -193,6 +197,7 @@ struct Shell {
     roles: &'static Roles,
     /// How the last process of each slot ended.
     last_exits: BTreeMap<Slot, LastExit>,
+    health: Health,
     blames: Blames,
     news: news::Reporter,
     last_reload: Option<LastReload>,
@@ -227,6 +232,7 @@ impl Shell {
         let mut events = Events::with_capacity(MAX_EVENTS);
         loop {
             self.settle();
+            self.ask_about_health();
             if let Some(verdict) = self.verdict {
                 return Ok(verdict);
             }
@@ -300,7 +306,8 @@ impl Shell {
         let upgrade = self.upgrade_deadline().map(|until| until.since(now));
         let store = self.kept.above.deadline().map(|due| due.since(now));
         let rest = self.rest.deadline().map(|due| due.since(now));
-        [deadline, memory, more, accept, unborn, unsteered, closing, upgrade, store, rest]
+        let health = self.health.deadline().map(|due| due.since(now));
+        [deadline, memory, more, accept, unborn, unsteered, closing, upgrade, store, rest, health]
             .into_iter()
             .flatten()
             .min()

@@ -240,7 +240,9 @@ impl Shell {
                 (Level::Error, self.killed(slot, run, "gave no sign of life within worker.watchdog"))
             }
             News::TooLate { slot, run } => {
-                (Level::Error, self.killed(slot, run, "was not ready within worker.listen_timeout"))
+                let late = "was not ready within worker.listen_timeout";
+                let why = self.health.complaint(run).map(|why| format!(": {why}")).unwrap_or_default();
+                (Level::Error, self.killed(slot, run, &format!("{late}{why}")))
             }
             News::KillTimeout { slot, run } => {
                 (Level::Warn, self.killed(slot, run, "did not leave within worker.kill_timeout"))

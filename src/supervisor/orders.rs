@@ -328,8 +328,9 @@ impl Shell {
                 Some(death) => format!("{} {death}", self.name(slot)),
                 None => format!("{} died", self.name(slot)),
             },
-            Failure::TooLate { slot, .. } => {
-                format!("{} was not ready within worker.listen_timeout", self.name(slot))
+            Failure::TooLate { slot, run } => {
+                let why = self.health.complaint(run).map(|why| format!(": {why}")).unwrap_or_default();
+                format!("{} was not ready within worker.listen_timeout{why}", self.name(slot))
             }
         }
     }

@@ -13,6 +13,7 @@ use super::control::Control;
 use super::desk::Asker;
 use super::generations::Generations;
 use super::handover::{self, FrozenPath, Packing, State, Unpacking, VARIABLE};
+use super::health::Health;
 use super::kept::Kept;
 use super::limits::Room;
 use super::log_writer::Sink;
@@ -122,6 +123,7 @@ impl Shell {
             blames: Blames::thaw(frozen.blames),
             quarantine: Quarantine::new(runtime.quarantine()),
             last_exits: frozen.last_exits.into_iter().collect(),
+            health: Health::default(), // tries were ended before the exec; the fleet knows who is to be asked about
             news: news::Reporter::default(),
             last_reload: frozen.last_reload,
             scaled_before: None, // we are replaced at a steady moment: it is reached

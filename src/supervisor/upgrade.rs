@@ -30,6 +30,7 @@ use super::handover::{self, FORMATS, VARIABLE};
 use super::held::Held;
 use super::log_writer::LAST_WORDS;
 use super::notify::{Line, Said};
+use super::tail::Tail;
 use super::{Shell, clock, desk, image};
 use crate::core::{ClusterState, Tick};
 use crate::exit;
@@ -39,6 +40,8 @@ use crate::wire::{Answer, LastReload, Trouble};
 pub(crate) const CHECK: &str = "--takeover-check";
 /// Token of the check's line.
 pub(super) const LINE: Token = Token(3);
+/// Token of what the check prints.
+const OUTPUT: Token = Token(4);
 /// What a binary may take to say that it could take over.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The way out of an upgrade that failed.
@@ -58,7 +61,7 @@ pub(super) struct Upgrade {
 
 enum Step {
     /// The new binary looks at what it would get.
-    Checking { pid: Pid, line: Line, until: Tick, late: bool },
+    Checking { pid: Pid, line: Line, tail: Tail, until: Tick, late: bool },
     /// It can take over, in this format: as soon as no start, reload or stop is under way.
     Checked(u32),
     /// The same, once the log's last lines are written, or `until` then: they would go with this image.
@@ -167,12 +170,14 @@ impl Shell {
         let arguments = ["atlas-cluster".into(), CHECK.into()].into_iter();
         let arguments: Vec<OsString> = arguments.chain(std::env::args_os().skip(1)).collect();
         let environment = vec![("NODE_APP_INSTANCE".into(), "0".into())];
-        let printing = Printing { image: image.as_fd(), output: None };
+        // Not where we print: whatever lies there may print what it likes.
+        let (tail, output) = Tail::open(self.poll.registry(), OUTPUT)?;
+        let printing = Printing { image: image.as_fd(), output: Some(output.as_fd()) };
         let pid = self.children.execute(printing, &arguments, &line, &descriptors, environment)?;
         let fd = line.socket().as_raw_fd();
         self.poll.registry().register(&mut SourceFd(&fd), LINE, Interest::READABLE)?;
         let until = clock::now().after(PATIENCE);
-        Ok(Step::Checking { pid, line, until, late: false })
+        Ok(Step::Checking { pid, line, tail, until, late: false })
     }
 
     /// When there is something to be done without an event.
@@ -187,14 +192,18 @@ impl Shell {
 
     /// A process that is no run has ended: the check, if it is that.
     pub(super) fn end_check(&mut self, dead: Pid, ending: Ending) {
-        let Some(Upgrade { step: Step::Checking { pid, line, late, .. }, .. }) = &mut self.upgrade else {
+        let Some(Upgrade { step: Step::Checking { pid, line, tail, late, .. }, .. }) = &mut self.upgrade
+        else {
             return;
         };
         if *pid != dead {
             return;
         }
         let reply = line.read().0.into_iter().filter_map(Reply::of).next_back();
-        let judgement = judge(reply, ending, *late);
+        tail.read();
+        let printed = tail.last_line().filter(|_| reply.is_none());
+        let printed = printed.map(|line| format!(" (it printed: {line})")).unwrap_or_default();
+        let judgement = judge(reply, ending, *late).map_err(|why| why + &printed);
         let Some(mut upgrade) = self.upgrade.take() else { return };
         match judgement {
             Ok(format) => {
@@ -212,10 +221,11 @@ impl Shell {
     pub(super) fn advance_upgrade(&mut self) {
         let Some(upgrade) = &mut self.upgrade else { return };
         match &mut upgrade.step {
-            Step::Checking { late: true, .. } => {}
-            Step::Checking { pid, until, late, .. } => {
-                *late = *until <= clock::now();
-                if *late {
+            Step::Checking { pid, tail, until, late, .. } => {
+                // One that floods is read once in a turn; what wakes us up next is the rest of it.
+                tail.read();
+                if !*late && *until <= clock::now() {
+                    *late = true;
                     let _ = killpg(*pid, Signal::SIGKILL);
                 }
             }
@@ -268,6 +278,7 @@ impl Shell {
     /// Signals are held back from here on, so that the next image hears them; those that a handler has noted before are
     /// known to this one alone: they come first, and the upgrade waits for a later turn.
     fn become_the_next(&mut self, format: u32) {
+        self.health.end_all();
         let held = Held::back();
         let noted = self.noted_signals();
         if !noted.is_empty() {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::{Shell, clock};
-use crate::core::{ClusterState, Slot, SlotView, Status};
+use crate::core::{ClusterState, HeirView, Run, Slot, SlotView, Status};
 use crate::wire::{Cluster, Configured, Counts, Heir, List, RoleRow, Segment, View, Worker};
 
 /// What is lent with an answer.
@@ -111,18 +111,16 @@ impl Shell {
         let process = view.run.and_then(|run| self.children.get(run));
         Worker {
             id,
-            pid: process.map(|process| process.pid.as_raw().unsigned_abs()),
+            pid: view.run.and_then(|run| self.pid_of(run)),
             role: self.role_of_worker(view),
             state: status(view.status).into(),
+            health_asked: view.unproven,
             generation: view.generation.0,
             restarts: view.restarts,
             uptime_s: process.map(|process| seconds(clock::since(process.born))),
             last_exit: self.last_exit(view.slot),
-            heir: view.heir.as_ref().map(|heir| Heir {
-                pid: self.children.get(heir.run).map(|process| process.pid.as_raw().unsigned_abs()),
-                state: status(heir.status).into(),
-                generation: heir.generation.0,
-            }),
+            heir: view.heir.as_ref().map(|heir| self.heir(heir)),
+            leaving: self.leaving(view),
             memory_bytes: None,
             cpu_percent: None,
             counts: Counts { dropped: queue.map(|queue| queue.1), ..Counts::default() },
@@ -143,14 +141,33 @@ impl Shell {
         let process = view.run.and_then(|run| self.children.get(run));
         RoleRow {
             name: self.name(view.slot),
-            pid: process.map(|process| process.pid.as_raw().unsigned_abs()),
+            pid: view.run.and_then(|run| self.pid_of(run)),
             state: status(view.status).into(),
             restarts: view.restarts,
             uptime_s: process.map(|process| seconds(clock::since(process.born))),
             last_exit: self.last_exit(view.slot),
+            heir: view.heir.as_ref().map(|heir| self.heir(heir)),
+            leaving: self.leaving(view),
             memory_bytes: None,
             cpu_percent: None,
         }
+    }
+
+    fn heir(&self, heir: &HeirView) -> Heir {
+        Heir {
+            pid: self.pid_of(heir.run),
+            state: status(heir.status).into(),
+            health_asked: heir.unproven,
+            generation: heir.generation.0,
+        }
+    }
+
+    fn leaving(&self, view: &SlotView) -> Vec<u32> {
+        view.leaving.iter().filter_map(|&run| self.pid_of(run)).collect()
+    }
+
+    fn pid_of(&self, run: Run) -> Option<u32> {
+        self.children.get(run).map(|process| process.pid.as_raw().unsigned_abs())
     }
 
     fn last_exit(&self, slot: Slot) -> Option<crate::wire::LastExit> {

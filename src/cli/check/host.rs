@@ -18,7 +18,7 @@ use crate::wire::PID_FILE;
 /// The oldest kernel that has all that is used.
 const OLDEST: (u32, u32) = (5, 11);
 
-/// A line for each limit, and one for the program.
+/// A line for each limit, and one for each program.
 pub(super) fn examine(report: &mut Report, config: &Config, would: &Would) {
     report.add(receive_buffer(config));
     if let Some(seat) = ROLES.of_workers(config).seat {
@@ -31,16 +31,18 @@ pub(super) fn examine(report: &mut Report, config: &Config, would: &Would) {
             Line::fail("descriptors", trouble.message, hint, trouble.exit)
         }
     });
-    if let Some(program) = &config.worker.program {
-        report.add(match (would.program)(config) {
-            Ok(file) => Line::ok("program", format!("{}: {}", program.name, file.display())),
+    let worker = &config.worker;
+    for (name, program) in [("program", &worker.program), ("health command", &worker.health_command)] {
+        let Some(program) = program else { continue };
+        report.add(match (would.program)(config, program) {
+            Ok(file) => Line::ok(name, format!("{}: {}", program.name, file.display())),
             Err(why) => {
                 let hint = "install it, make it executable (chmod +x), or name it by its whole path";
-                Line::fail("program", why, hint, FAILED)
+                Line::fail(name, why, hint, FAILED)
             }
         });
     }
-    if let Some(folder) = config.worker.cwd.as_ref().filter(|folder| !folder.is_dir()) {
+    if let Some(folder) = worker.cwd.as_ref().filter(|folder| !folder.is_dir()) {
         let what = format!("worker.cwd {} is no directory", folder.display());
         report.add(Line::fail("program", what, "make it, or name another one", FAILED));
     }

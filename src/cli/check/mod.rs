@@ -17,7 +17,7 @@ use super::snapshot::Snapshot;
 use super::terminal::{Look, print};
 use super::{conclude, json};
 use crate::args::Check;
-use crate::config::{Config, ConfigError, Loaded, load, unchangeable};
+use crate::config::{Config, ConfigError, Loaded, Program, load, unchangeable};
 use crate::exit::{PORT, USAGE};
 use crate::wire::Trouble;
 use report::{Line, Report};
@@ -26,8 +26,8 @@ use report::{Line, Report};
 pub(crate) struct Would {
     /// Why there is no room for so many workers, if there is none.
     pub(crate) room: fn(&Config) -> Option<Trouble>,
-    /// Where the configured program lies, or why it cannot be run.
-    pub(crate) program: fn(&Config) -> Result<PathBuf, String>,
+    /// Where a program that the configuration names lies, or why it cannot be run.
+    pub(crate) program: fn(&Config, &Program) -> Result<PathBuf, String>,
 }
 
 /// Checks, and answers the exit code.

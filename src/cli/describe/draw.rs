@@ -8,7 +8,7 @@ use super::super::text::{bytes, clean, clean_lines, left, seconds, width};
 use super::shape::{Description, Keeps, KeptRow, RolePart, WorkerPart};
 use super::standing::{Limit, Standing};
 use crate::config::{Config, shown};
-use crate::wire::{LastExit, Steering};
+use crate::wire::{Heir, LastExit, Steering};
 
 /// All of it, or without what concerns the whole cluster.
 pub(super) fn draw(description: &Description, whole: bool, now: Timestamp, look: &Look) -> String {
@@ -115,10 +115,7 @@ fn worker(page: &mut Page<'_>, part: &WorkerPart, now: Timestamp) {
     }
     page.line("run", &run);
     exit(page, list.last_exit.as_ref(), now);
-    if let Some(heir) = &list.heir {
-        let pid = heir.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        page.line("heir", &format!("pid {pid} {}, generation {}", clean(&heir.state), heir.generation));
-    }
+    others(page, list.heir.as_ref(), &list.leaving);
     if let Some(process) = &part.process {
         usage(page, list.memory_bytes, list.cpu_percent);
         standing(page, process);
@@ -135,6 +132,7 @@ fn role(page: &mut Page<'_>, part: &RolePart, now: Timestamp) {
     let up = list.uptime_s.map(|uptime| format!(", up {}", seconds(uptime))).unwrap_or_default();
     page.line("run", &format!("{} restarts{up}", list.restarts));
     exit(page, list.last_exit.as_ref(), now);
+    others(page, list.heir.as_ref(), &list.leaving);
     if let Some(process) = &part.process {
         usage(page, list.memory_bytes, list.cpu_percent);
         standing(page, process);
@@ -145,6 +143,18 @@ fn role(page: &mut Page<'_>, part: &RolePart, now: Timestamp) {
 fn exit(page: &mut Page<'_>, exit: Option<&LastExit>, now: Timestamp) {
     if let Some(exit) = exit {
         page.line("last exit", &last_exit(exit, now));
+    }
+}
+
+/// Who is in a slot beside the process that holds it.
+fn others(page: &mut Page<'_>, heir: Option<&Heir>, leaving: &[u32]) {
+    if let Some(heir) = heir {
+        let pid = heir.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        page.line("heir", &format!("pid {pid} {}, generation {}", clean(&heir.state), heir.generation));
+    }
+    if !leaving.is_empty() {
+        let pids: Vec<String> = leaving.iter().map(u32::to_string).collect();
+        page.line("leaving", &format!("pid {}", pids.join(", ")));
     }
 }
 

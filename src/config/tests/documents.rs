@@ -126,7 +126,9 @@ fn the_schema_takes_what_the_program_takes_and_says_the_same_defaults() {
         texts.push(printed(config));
     }
     let values: Vec<Value> = texts.iter().map(|text| json(text)).collect();
-    let alone = |text: &str| !text.starts_with("worker.increment_var");
+    let alone = |text: &str| {
+        !["worker.increment_var", "worker.health_command"].iter().any(|path| text.starts_with(path))
+    };
     for (text, errors) in texts.iter().zip(schema.errors(&values)).filter(|(text, _)| alone(text)) {
         assert!(loaded(text).is_ok() && errors.is_empty(), "{text}: {errors:#?}");
     }
@@ -180,9 +182,12 @@ fn every_key_can_be_set_by_a_flag_and_by_a_variable() {
             "worker.group" => &own_group,
             _ => key.example,
         };
-        // What is counted must be there.
-        let beside =
-            if key.path == "worker.increment_var" { "worker.env = { PORT = \"3000\" }\n" } else { "" };
+        // What is counted must be there, and who is asked about.
+        let beside = match key.path {
+            "worker.increment_var" => "worker.env = { PORT = \"3000\" }\n",
+            "worker.health_command" => "worker.program = [\"node\"]\n",
+            _ => "",
+        };
         for (how, overrides) in
             [("--set", by_flag(key.path, example)), ("a variable", by_variable(key.path, example))]
         {

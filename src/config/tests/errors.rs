@@ -13,7 +13,7 @@ r#"atlas-cluster: FILE:3:1: unknown key `exp_backof_restart_delay` in [worker]
   |
 3 | exp_backof_restart_delay = "100ms"
   | ^^^^^^^^^^^^^^^^^^^^^^^^
-hint: did you mean `exp_backoff_restart_delay`? allowed here: program, wait_ready, listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, stop_exit_codes, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, user, group, cwd, nice, cpu_affinity, limit_nofile, limit_nproc, limit_core, limit_as, limit_memlock, increment_var, env
+hint: did you mean `exp_backoff_restart_delay`? allowed here: program, wait_ready, health_command, health_interval, health_timeout, listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, stop_exit_codes, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, user, group, cwd, nice, cpu_affinity, limit_nofile, limit_nproc, limit_core, limit_as, limit_memlock, increment_var, env
 "#),
     ("\n\n\n\n\n\n\n\n\nstale-after = '3s'",
 r#"atlas-cluster: FILE:10:1: unknown key `stale-after`
@@ -48,7 +48,7 @@ r#"atlas-cluster: FILE:2:1: unknown key `workers` in [worker]
   |
 2 | workers = 2
   | ^^^^^^^
-hint: did you mean `workers` at the top of the file, before the first section? allowed here: program, wait_ready, listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, stop_exit_codes, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, user, group, cwd, nice, cpu_affinity, limit_nofile, limit_nproc, limit_core, limit_as, limit_memlock, increment_var, env
+hint: did you mean `workers` at the top of the file, before the first section? allowed here: program, wait_ready, health_command, health_interval, health_timeout, listen_timeout, kill_signal, kill_timeout, min_uptime, max_restarts, stop_exit_codes, exp_backoff_restart_delay, exp_backoff_max_delay, max_memory_restart, watchdog, user, group, cwd, nice, cpu_affinity, limit_nofile, limit_nproc, limit_core, limit_as, limit_memlock, increment_var, env
 "#),
     ("\"worker.cwd\" = '/'",
 r#"atlas-cluster: FILE:1:1: unknown key `worker.cwd`

@@ -210,6 +210,9 @@ impl Words<'_> {
                     Proof::Word => 0,
                     Proof::Life(_) => 1,
                     Proof::Lives { since: _ } => 2,
+                    Proof::WordAndHealth => 3,
+                    Proof::BoundAndHealth => 4,
+                    Proof::Health => 5,
                 };
                 self.put([0, start_code(*start), proof]);
             }
@@ -220,8 +223,9 @@ impl Words<'_> {
     /// What the world knows beside the fleet. Most of it is the same, told once more, and must agree.
     fn world(&mut self) -> Result<(), String> {
         let World { fleet, children, closing, asked, kill_at_will, gone, news, .. } = self.world;
-        for (run, Child { slot: _, generation: _, said_bound: _, said_ready: _, termed, killed }) in children
-        {
+        for (run, child) in children {
+            let Child { slot: _, generation: _, said_bound: _, said_ready: _, asked: _, termed, killed } =
+                child;
             let place = fleet.place(*run);
             let leaves = matches!(place, Some((_, Place::Leaver)));
             if place.is_none() || leaves != (*killed || termed.is_some()) {

@@ -3,7 +3,7 @@
 use super::super::slot::MAX_PROCESSES;
 use super::super::*;
 use super::world::{Child, World};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The places of the processes before the event.
 type Before = BTreeMap<Run, Place>;
@@ -44,8 +44,15 @@ impl World {
         hold!(!self.closing.contains(&slot), "a process in {slot}, which is closing");
         let expected = if heir { self.reloading.unwrap_or(self.generation) } else { self.generation };
         hold!(generation == expected, "{run:?} of {generation:?}, not {expected:?}");
-        let child =
-            Child { slot, generation, said_bound: None, said_ready: false, termed: None, killed: false };
+        let child = Child {
+            slot,
+            generation,
+            said_bound: None,
+            said_ready: false,
+            asked: false,
+            termed: None,
+            killed: false,
+        };
         self.children.insert(run, child);
         Ok(())
     }
@@ -226,8 +233,29 @@ impl World {
                 hold!(other.is_none(), "{run:?} and {other:?} are both {place:?} of {slot}");
             }
         }
+        self.check_proofs()?;
         let ghost = self.dead.iter().next_back().is_some_and(|run| self.fleet.place(*run).is_some());
         hold!(!ghost, "the dead have a place");
+        Ok(())
+    }
+
+    /// Nobody is online before it has shown that it can be, and health is asked of those who have all but that.
+    fn check_proofs(&self) -> Result<(), String> {
+        for seat in self.fleet.seats.values() {
+            for proc in seat.holder_proc().into_iter().chain(&seat.heir) {
+                let shown = self.children.get(&proc.run).is_some_and(|child| child.said_ready);
+                hold!(
+                    !proc.is_online() || shown,
+                    "{:?} is online, and has not shown that it can be",
+                    proc.run
+                );
+            }
+        }
+        let is_due = |run: &Run| matches!(self.fleet.place(*run), Some((_, Place::Holder | Place::Heir)));
+        let due = self.children.iter().filter(|(run, child)| child.asked && !child.said_ready && is_due(run));
+        let due: BTreeSet<Run> = due.map(|(run, _)| *run).collect();
+        let asked: BTreeSet<Run> = self.fleet.unproven().map(|(_, run, _)| run).collect();
+        hold!(due == asked, "the health of {due:?} is to be asked, and that of {asked:?} is");
         Ok(())
     }
 

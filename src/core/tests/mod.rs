@@ -4,7 +4,9 @@
 mod aftermath;
 mod calm;
 mod fingerprint;
+mod health;
 mod invariants;
+mod lives;
 mod moves;
 mod mute;
 mod plans;

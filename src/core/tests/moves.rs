@@ -33,6 +33,8 @@ pub(super) enum Fate {
 pub(super) enum Move {
     Bound(Who),
     Ready(Who),
+    /// Its health command says so.
+    Healthy(Who),
     Alive(Who),
     TooFat(Who),
     Exit(Who, Fate),
@@ -71,6 +73,8 @@ pub(super) struct Bounds {
     pub(super) leavers: usize,
     /// Workers need not say READY.
     pub(super) mute: bool,
+    /// They have to be well.
+    pub(super) checked: bool,
 }
 
 impl Bounds {
@@ -81,7 +85,7 @@ impl Bounds {
             policy.max_restarts = MAX_RESTARTS;
             policy.min_uptime = ms(1);
         }
-        plan.worker.mute = self.mute;
+        (plan.worker.mute, plan.worker.checked) = (self.mute, self.checked);
         plan
     }
 
@@ -139,6 +143,7 @@ impl Bounds {
                 world.try_say_bound(run)?;
             }
             Move::Ready(who) => world.try_say_ready(run_of(world, who))?,
+            Move::Healthy(who) => world.try_say_healthy(run_of(world, who))?,
             Move::Alive(who) => world.try_event(Event::Alive(run_of(world, who)))?,
             Move::TooFat(who) => world.try_event(Event::TooFat(run_of(world, who)))?,
             Move::Exit(who, fate) => {
@@ -181,7 +186,9 @@ impl Bounds {
 /// A step of somebody who obeys and does not fail, or the end of a wait: all that is needed to come to rest.
 pub(super) fn leads_to_rest(step: Move) -> bool {
     match step {
-        Move::Bound(who) | Move::Ready(who) | Move::Alive(who) => !matches!(who, Who::Leaver(..)),
+        Move::Bound(who) | Move::Ready(who) | Move::Healthy(who) | Move::Alive(who) => {
+            !matches!(who, Who::Leaver(..))
+        }
         Move::Exit(who, _) => matches!(who, Who::Leaver(..)),
         Move::Closed(_) | Move::Waited(_) => true,
         Move::Due(..)
@@ -218,6 +225,9 @@ fn of_slot(world: &World, slot: Slot, seat: &Seat, moves: &mut Vec<Move>) {
         }
         Holder::Empty(_) | Holder::Errored | Holder::Finished => {}
     }
+    let unproven = |who| move |proc: &Proc| proc.is_unproven().then_some(Move::Healthy(who));
+    moves.extend(seat.holder_proc().and_then(unproven(Who::Holder(slot))));
+    moves.extend(seat.heir.as_ref().and_then(unproven(Who::Heir(slot))));
     let mut others = Vec::new();
     if let Some(heir) = &seat.heir {
         let who = Who::Heir(slot);
@@ -242,14 +252,16 @@ fn of_slot(world: &World, slot: Slot, seat: &Seat, moves: &mut Vec<Move>) {
     moves.extend(others.into_iter().chain(holder).filter(counts).map(Move::Bound));
 }
 
-/// It need not say READY, but that its slot is bound.
+/// It need not say READY, but that its slot is bound; by its life, or for its health.
 fn waits_to_begin(seat: &Seat, who: Who) -> bool {
     let proc = match who {
         Who::Holder(_) => seat.holder_proc(),
         Who::Heir(_) => seat.heir.as_ref(),
         Who::Leaver(..) => None,
     };
-    proc.is_some_and(|proc| matches!(proc.phase, Phase::Launching { proof: Proof::Life(_), .. }))
+    proc.is_some_and(|proc| {
+        matches!(proc.phase, Phase::Launching { proof: Proof::Life(_) | Proof::BoundAndHealth, .. })
+    })
 }
 
 /// Something could follow from that a holder is too fat.

@@ -18,6 +18,7 @@ pub(super) fn policy() -> Policy {
         max_restarts: 0,
         watchdog: Some(ms(10_000)),
         mute: false,
+        checked: false,
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) struct Setup {
     pub(super) booted: bool,
     /// Slots whose sockets a supervisor before us left in a store.
     pub(super) adopted: u8,
+    /// Workers have to be well, too. Not thrown: a test of its own says so.
+    pub(super) checked: bool,
 }
 
 /// What happens next. A `usize` picks one of those there are.
@@ -62,6 +64,7 @@ pub(super) fn setup() -> impl Strategy<Value = Setup> {
             watchdog,
             booted,
             adopted,
+            checked: false,
         },
     )
 }
@@ -118,7 +121,7 @@ impl Setup {
             policy.max_restarts = self.max_restarts;
             policy.watchdog = self.watchdog.then_some(ms(1000));
         }
-        plan.worker.mute = self.is_mute();
+        (plan.worker.mute, plan.worker.checked) = (self.is_mute(), self.checked);
         plan
     }
 }
@@ -132,6 +135,10 @@ fn apply(world: &mut World, setup: &Setup, step: &Move) -> Result<(), String> {
         Move::Step(number) => pick(world, number).map_or(Ok(()), |run| world.try_step(run)),
         Move::Die(number) => pick(world, number).map_or(Ok(()), |run| world.try_exit(run)),
         Move::SayBound(number) => pick(world, number).map_or(Ok(()), |run| world.try_say_bound(run)),
+        // Every other word is the health command's; as often it comes when nobody asks.
+        Move::SayReady(number) if setup.checked && number & 1 == 1 => {
+            pick(world, number).map_or(Ok(()), |run| world.try_say_healthy(run))
+        }
         Move::SayReady(number) => pick(world, number).map_or(Ok(()), |run| world.try_say_ready(run)),
         Move::SayAlive(number) => {
             pick(world, number).map_or(Ok(()), |run| world.try_event(Event::Alive(run)))
@@ -163,7 +170,7 @@ fn apply(world: &mut World, setup: &Setup, step: &Move) -> Result<(), String> {
 
 impl World {
     /// Freezes the fleet, and goes on with what is thawed from it.
-    fn upgrade(&mut self) {
+    pub(super) fn upgrade(&mut self) {
         let frozen = serde_json::to_string(&self.fleet).expect("a fleet can be frozen");
         self.fleet = serde_json::from_str(&frozen).expect("what was frozen can be thawed");
         assert_eq!(serde_json::to_string(&self.fleet).expect("again"), frozen);
@@ -176,6 +183,7 @@ fn ghost(world: &mut World, number: usize) -> Result<(), String> {
     for event in [
         Event::Bound(run),
         Event::Ready(run),
+        Event::Healthy(run),
         Event::Alive(run),
         Event::TooFat(run),
         Event::Exited(run),
@@ -263,5 +271,13 @@ proptest! {
     #[test]
     fn any_order_of_events_ends_well(setup in setup(), moves in prop::collection::vec(any_move(), 0..160)) {
         play(&setup, &moves).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn and_so_it_does_where_workers_have_to_be_well(
+        setup in setup(),
+        moves in prop::collection::vec(any_move(), 0..160),
+    ) {
+        play(&Setup { checked: true, ..setup }, &moves).map_err(TestCaseError::fail)?;
     }
 }

@@ -236,15 +236,19 @@ fn generations_do_not_mix(world: &World) -> Result<(), String> {
 }
 
 /// Words of the dead, of those who never were, and of those who leave change nothing; nor do an heir's signs of life, nor
-/// what somebody weighs out of season.
+/// what somebody weighs out of season, nor the health of whom nobody asks about.
 fn nobody_else_counts(world: &World) -> Result<(), String> {
     let (mut fleet, mut actions) = (world.fleet.clone(), Vec::new());
     let nobody = Run(u64::MAX);
-    let mut events = vec![Event::Bound(nobody), Event::Ready(nobody), Event::Exited(nobody)];
+    let mut events =
+        vec![Event::Bound(nobody), Event::Ready(nobody), Event::Healthy(nobody), Event::Exited(nobody)];
     let mut idle = vec![nobody];
     for seat in world.fleet.seats.values() {
         idle.extend(seat.leavers.iter().map(|leaver| leaver.run).chain(seat.heir.map(|heir| heir.run)));
         events.extend(seat.leavers.iter().map(|leaver| Event::Ready(leaver.run)));
+        let procs = seat.holder_proc().into_iter().chain(&seat.heir);
+        let unasked = procs.filter(|proc| !proc.is_unproven()).map(|proc| proc.run);
+        events.extend(unasked.chain(seat.leavers.iter().map(|leaver| leaver.run)).map(Event::Healthy));
         let light = seat.holder_proc().filter(|_| !may_be_fat(world, seat));
         events.extend(light.map(|proc| Event::TooFat(proc.run)));
     }
@@ -270,10 +274,17 @@ fn resume<T>(panic: Box<dyn std::any::Any + Send>) -> T {
 
 /// What is searched: in every run of the tests, or on request.
 fn bounds() -> Vec<Bounds> {
-    let [small, wide, mute] = [(2, 2, false), (3, 1, false), (2, 1, true)]
-        .map(|(workers, orders, mute)| Bounds { workers, roles: 0, orders, leavers: 1, mute });
+    let bounds =
+        |(workers, orders, mute, checked)| Bounds { workers, roles: 0, orders, leavers: 1, mute, checked };
+    let usual = [
+        (2, 2, false, false),
+        (3, 1, false, false),
+        (2, 1, true, false),
+        (2, 1, false, true),
+        (2, 1, true, true),
+    ];
     match std::env::var("CORE_SEARCH") {
-        Err(_) => vec![small, wide, mute],
+        Err(_) => usual.map(bounds).to_vec(),
         Ok(text) => {
             let numbers: Vec<u8> = text.split(',').map(|number| number.trim().parse().unwrap_or(0)).collect();
             let &[workers @ 1..=8, roles @ 0..=2, orders @ 0..=4, leavers @ 0..=6] = numbers.as_slice()
@@ -281,10 +292,8 @@ fn bounds() -> Vec<Bounds> {
                 panic!("CORE_SEARCH={text}: it takes workers, roles, open orders, leavers, as 3,0,1,1")
             };
             let (orders, leavers) = (usize::from(orders), usize::from(leavers));
-            vec![false, true]
-                .into_iter()
-                .map(|mute| Bounds { workers, roles, orders, leavers, mute })
-                .collect()
+            let modes = [(false, false), (true, false), (false, true), (true, true)];
+            modes.map(|(mute, checked)| Bounds { workers, roles, orders, leavers, mute, checked }).to_vec()
         }
     }
 }

@@ -25,7 +25,7 @@ fn story(seed: u64, steps: RangeInclusive<usize>) -> Result<String, String> {
 }
 
 fn heading(seed: u64, setup: &Setup, steps: usize) -> String {
-    let Setup { workers, roles, max_restarts, watchdog, booted, adopted } = setup;
+    let Setup { workers, roles, max_restarts, watchdog, booted, adopted, checked: _ } = setup;
     let watchdog = if *watchdog { "watchdog 1 s" } else { "no watchdog" };
     let begins = if *booted { "once it is online" } else { "from the first start on" };
     format!(

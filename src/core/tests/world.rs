@@ -14,8 +14,10 @@ pub(super) struct Child {
     pub(super) slot: Slot,
     pub(super) generation: Generation,
     pub(super) said_bound: Option<Tick>,
-    /// Or lived long enough for one that need not say so.
+    /// Or lived long enough for one that need not say so; where health is asked, that it is well.
     pub(super) said_ready: bool,
+    /// Its health is to be asked: it has said READY, or need not.
+    pub(super) asked: bool,
     pub(super) termed: Option<Tick>,
     pub(super) killed: bool,
 }
@@ -38,6 +40,10 @@ pub(super) struct World {
     pub(super) mute: bool,
     /// The policy's, for every plan.
     ready_after: Option<Duration>,
+    /// The same: workers have to be well, too.
+    pub(super) checked: bool,
+    /// The same: they are asked once they are bound.
+    pub(super) wordless: bool,
     /// `Close` that was not answered.
     pub(super) closing: BTreeSet<Slot>,
     /// What is found in a queue that is not empty.
@@ -78,7 +84,9 @@ impl World {
             parked: BTreeSet::new(),
             parks: false,
             mute: false,
-            ready_after: plan.worker.mute.then_some(plan.worker.min_uptime),
+            ready_after: (plan.worker.mute && !plan.worker.checked).then_some(plan.worker.min_uptime),
+            checked: plan.worker.checked,
+            wordless: plan.worker.checked && plan.worker.mute,
             fleet: Fleet::new(Generation(1), plan),
             closing: BTreeSet::new(),
             queued: 1,
@@ -209,84 +217,6 @@ impl World {
         self.answered.get(&ticket).copied()
     }
 
-    // Processes. A step is what a healthy one does next.
-
-    pub(super) fn try_step(&mut self, run: Run) -> Result<(), String> {
-        let Some(child) = self.children.get(&run).cloned() else { return Ok(()) };
-        if child.killed || child.termed.is_some() {
-            return self.try_exit(run);
-        }
-        match child.slot {
-            Slot::Worker(index) if !self.sockets.contains(&index) => self.bind(index),
-            Slot::Worker(_) if child.said_bound.is_none() => self.try_say_bound(run),
-            Slot::Worker(_) if self.mute && run.0.is_multiple_of(2) => self.try_event(Event::Alive(run)),
-            Slot::Worker(_) | Slot::Role(_) if !child.said_ready => self.try_say_ready(run),
-            Slot::Worker(_) | Slot::Role(_) => self.try_event(Event::Alive(run)),
-        }
-    }
-
-    /// The kernel makes the socket a member of the group; nobody was told yet.
-    pub(super) fn bind(&mut self, index: u8) -> Result<(), String> {
-        if usize::from(index) != self.sockets.len() {
-            return Err(self.tell(&format!("worker {index} binds as number {}", self.sockets.len())));
-        }
-        self.sockets.insert(index);
-        Ok(())
-    }
-
-    /// Says so only of what is true; that a role is bound, nobody cares.
-    pub(super) fn try_say_bound(&mut self, run: Run) -> Result<(), String> {
-        let Some(child) = self.children.get_mut(&run) else { return self.try_event(Event::Bound(run)) };
-        match child.slot {
-            Slot::Worker(index) if self.sockets.contains(&index) => {
-                child.said_bound.get_or_insert(self.now);
-                self.told.insert(index);
-                self.parked.remove(&index);
-            }
-            Slot::Worker(_) => return Ok(()),
-            Slot::Role(_) => {}
-        }
-        self.try_event(Event::Bound(run))
-    }
-
-    pub(super) fn try_say_ready(&mut self, run: Run) -> Result<(), String> {
-        if let Some(child) = self.children.get_mut(&run) {
-            let bound = match child.slot {
-                Slot::Worker(index) => self.told.contains(&index),
-                Slot::Role(_) => true,
-            };
-            child.said_ready |= bound;
-        }
-        self.try_event(Event::Ready(run))
-    }
-
-    /// A socket that was bound, but not told, dies with its maker: the shell drops its duplicate. One that was bound
-    /// before him does not, and the shell says so.
-    pub(super) fn try_exit(&mut self, run: Run) -> Result<(), String> {
-        self.try_end(run, Event::Exited(run))
-    }
-
-    pub(super) fn try_finish(&mut self, run: Run) -> Result<(), String> {
-        self.try_end(run, Event::Finished(run))
-    }
-
-    fn try_end(&mut self, run: Run, event: Event) -> Result<(), String> {
-        match self.children.get(&run).map(|child| child.slot) {
-            Some(Slot::Worker(index)) if self.parked.contains(&index) => self.try_say_bound(run)?,
-            Some(Slot::Worker(_) | Slot::Role(_)) | None => {}
-        }
-        if let Some(child) = self.children.remove(&run) {
-            match child.slot {
-                Slot::Worker(index) if !self.told.contains(&index) => {
-                    self.sockets.remove(&index);
-                }
-                Slot::Worker(_) | Slot::Role(_) => {}
-            }
-            self.dead.insert(run);
-        }
-        self.try_event(event)
-    }
-
     pub(super) fn try_answer_close(&mut self, slot: Slot, queued: bool) -> Result<(), String> {
         self.closing.remove(&slot);
         match slot {
@@ -336,7 +266,7 @@ impl World {
         self.try_exit(run).unwrap_or_else(|story| panic!("{story}"));
     }
 
-    /// Binds, says so, says READY.
+    /// Binds, says so, says READY, is well.
     #[track_caller]
     pub(super) fn come_up(&mut self, run: Run) {
         while self.children.get(&run).is_some_and(|child| !child.said_ready && child.termed.is_none()) {

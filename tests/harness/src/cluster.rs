@@ -12,7 +12,7 @@ use crate::builder::forget_cluster;
 use crate::log::Log;
 use crate::process::{self, Process};
 use crate::shape::{List, Worker};
-use crate::{Killed, Meters, Output, PATIENCE, Place, run, try_for, wait_for, wait_until};
+use crate::{Killed, Meters, OnTerminal, Output, PATIENCE, Place, run, try_for, wait_for, wait_until};
 
 /// A cluster under test.
 #[derive(Debug)]
@@ -100,10 +100,26 @@ impl Cluster {
     /// Runs a command of the same binary against this cluster.
     #[track_caller]
     pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Output {
+        run(self.prepare(arguments))
+    }
+
+    /// Starts a command of the same binary against this cluster, on a terminal of so many columns. It ignores no signal,
+    /// as a job in the background of whoever runs the tests would.
+    #[track_caller]
+    #[must_use]
+    pub fn on_terminal<'a>(&self, columns: u16, arguments: impl IntoIterator<Item = &'a str>) -> OnTerminal {
+        let prepared = self.prepare(arguments);
+        let mut command = Command::new("env");
+        forget_cluster(&mut command);
+        command.arg("--default-signal").arg(prepared.get_program()).args(prepared.get_args());
+        OnTerminal::start(command, columns)
+    }
+
+    fn prepare<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(&self.binary);
         forget_cluster(&mut command);
         command.args(arguments).arg("--runtime-dir").arg(self.runtime_dir());
-        run(command)
+        command
     }
 
     /// `list --json`; None if there is no answer.

@@ -1,0 +1,268 @@
+//! From what a supervisor says of itself to the line that tells what is waited for. Pure.
+
+use std::time::Duration;
+
+use crate::cli::text::{clean, cut, span, width};
+use crate::wire::{Heir, List};
+
+/// What is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Wait {
+    /// A supervisor in the background, of this pid, that comes online.
+    Start(u32),
+    /// Another generation.
+    Reload,
+    /// Another supervisor, and then another generation.
+    Upgrade,
+    /// The end of every process.
+    Stop,
+    /// Others in these slots; none named: in every worker's.
+    Restart(Vec<String>),
+    /// More or fewer workers.
+    Scale,
+    /// `wait --for online`.
+    Online,
+    /// `wait --for stopped`.
+    Stopped,
+}
+
+impl Wait {
+    fn verb(&self) -> &'static str {
+        match self {
+            Wait::Start(_) => "start",
+            Wait::Reload => "reload",
+            Wait::Upgrade => "upgrade",
+            Wait::Stop => "stop",
+            Wait::Restart(_) => "restart",
+            Wait::Scale => "scale",
+            Wait::Online | Wait::Stopped => "wait",
+        }
+    }
+}
+
+/// What is waited for, how it was before, and what was told last.
+pub(super) struct Course {
+    wait: Wait,
+    before: Option<List>,
+    last: Option<String>,
+}
+
+impl Course {
+    /// `before`: what there was when the waiting began, where that could be asked.
+    pub(super) fn new(wait: Wait, before: Option<List>) -> Course {
+        Course { wait, before, last: None }
+    }
+
+    /// The line for what there is now, after so much time, in less than `columns`: the last one would make a terminal
+    /// go to its next line. While the supervisor says nothing it is still what it was last; None before it said anything.
+    pub(super) fn line(&mut self, now: Option<&List>, waited: Duration, columns: usize) -> Option<String> {
+        let step = match now {
+            Some(list) => self.step(list),
+            None if self.wait == Wait::Online && self.last.is_none() => {
+                Some("no cluster is there yet".into())
+            }
+            None => None,
+        };
+        self.last = step.or(self.last.take());
+        let text = format!("{}: {}", self.wait.verb(), self.last.as_ref()?);
+        let time = format!(" ({})", time(waited));
+        let room = columns.saturating_sub(1);
+        Some(cut(&(cut(&text, room.saturating_sub(width(&time))) + &time), room))
+    }
+
+    fn step(&self, list: &List) -> Option<String> {
+        let rows = rows(list);
+        match &self.wait {
+            // Somebody else's cluster is there, and ours is about to say so.
+            Wait::Start(pid) if list.cluster.pid != *pid => None,
+            Wait::Start(_) => Some(coming(list, &rows)),
+            Wait::Online => Some(format!("it is {}; {}", clean(&list.cluster.state), coming(list, &rows))),
+            Wait::Stop => Some(leaving(&rows)),
+            Wait::Stopped if list.cluster.state == "stopping" => Some(leaving(&rows)),
+            Wait::Stopped => Some(format!("it is {}", clean(&list.cluster.state))),
+            Wait::Reload => Some(reload(list, &rows)),
+            Wait::Upgrade => Some(self.upgrade(list, &rows)),
+            Wait::Restart(ids) => Some(self.restart(ids, &rows)),
+            Wait::Scale => Some(scale(list, &rows)),
+        }
+    }
+
+    fn upgrade(&self, list: &List, rows: &[Row<'_>]) -> String {
+        let upgrades = |list: &List| list.cluster.upgrades;
+        if self.before.as_ref().is_none_or(|before| upgrades(before) < upgrades(list)) {
+            return reload(list, rows);
+        }
+        match list.cluster.state.as_str() {
+            state @ ("launching" | "reloading") => {
+                format!("it waits until the cluster is not {state} any more")
+            }
+            _ => "the binary on disk is checked".into(),
+        }
+    }
+
+    fn restart(&self, ids: &[String], rows: &[Row<'_>]) -> String {
+        let meant = |row: &&Row<'_>| if ids.is_empty() { row.worker } else { ids.contains(&row.id) };
+        let old: Vec<u32> =
+            self.before.iter().flat_map(|list| list.workers.iter().filter_map(|it| it.pid)).collect();
+        let late = |row: &&Row<'_>| {
+            row.late().or_else(|| {
+                let same = row.pid.is_some_and(|pid| old.contains(&pid));
+                same.then(|| format!("{} about to be stopped", row.name()))
+            })
+        };
+        let meant: Vec<&Row<'_>> = rows.iter().filter(meant).collect();
+        let held_up: Vec<String> = meant.iter().filter_map(late).collect();
+        let done = meant.len() - held_up.len();
+        with(format!("{done} of {} restarted", meant.len()), held_up)
+    }
+}
+
+/// A slot, of a worker or of a role.
+struct Row<'a> {
+    worker: bool,
+    id: String,
+    pid: Option<u32>,
+    state: &'a str,
+    health_asked: bool,
+    heir: Option<&'a Heir>,
+    leaving: &'a [u32],
+}
+
+fn rows(list: &List) -> Vec<Row<'_>> {
+    let workers = list.workers.iter().map(|it| Row {
+        worker: true,
+        id: it.id.to_string(),
+        pid: it.pid,
+        state: &it.state,
+        health_asked: it.health_asked,
+        heir: it.heir.as_ref(),
+        leaving: &it.leaving,
+    });
+    let roles = list.roles.iter().map(|it| Row {
+        worker: false,
+        id: clean(&it.name),
+        pid: it.pid,
+        state: &it.state,
+        health_asked: false,
+        heir: it.heir.as_ref(),
+        leaving: &it.leaving,
+    });
+    workers.chain(roles).collect()
+}
+
+impl Row<'_> {
+    fn name(&self) -> String {
+        if self.worker { format!("worker {}", self.id) } else { self.id.clone() }
+    }
+
+    /// What it has to do yet until one process of it is online, and no other is left.
+    fn late(&self) -> Option<String> {
+        match self.leaving.first() {
+            _ if self.state != "online" => {
+                Some(format!("{} {}", self.name(), state(self.state, self.health_asked)))
+            }
+            Some(pid) => Some(format!("{}: pid {pid} leaving", self.name())),
+            None => None,
+        }
+    }
+
+    fn processes(&self) -> usize {
+        usize::from(self.pid.is_some()) + usize::from(self.heir.is_some()) + self.leaving.len()
+    }
+}
+
+fn state(state: &str, health_asked: bool) -> String {
+    if health_asked { "in health check".into() } else { clean(state) }
+}
+
+/// What is done, and who holds up the rest.
+fn with(done: String, held_up: Vec<String>) -> String {
+    let more = match held_up.len() {
+        0 | 1 => String::new(),
+        many => format!(" and {} more", many - 1),
+    };
+    match held_up.into_iter().next() {
+        Some(first) => format!("{done}; {first}{more}"),
+        None => done,
+    }
+}
+
+fn online(list: &List) -> String {
+    let online = list.workers.iter().filter(|it| it.state == "online").count();
+    format!("{online} of {} workers online", list.cluster.workers_wanted)
+}
+
+fn coming(list: &List, rows: &[Row<'_>]) -> String {
+    with(online(list), rows.iter().filter_map(Row::late).collect())
+}
+
+fn leaving(rows: &[Row<'_>]) -> String {
+    let left: usize = rows.iter().map(Row::processes).sum();
+    if left == 0 {
+        return "the supervisor is about to leave".into();
+    }
+    let held_up = rows.iter().filter(|row| row.processes() > 0);
+    let name = |row: &Row<'_>| match row.pid.or(row.leaving.first().copied()) {
+        Some(pid) => format!("{} pid {pid}", row.name()),
+        None => row.name(),
+    };
+    with(format!("{left} process{} left", if left == 1 { "" } else { "es" }), held_up.map(name).collect())
+}
+
+fn scale(list: &List, rows: &[Row<'_>]) -> String {
+    if list.cluster.state == "reloading" {
+        return "it waits until the reload under way is over".into();
+    }
+    let surplus = list.workers.iter().filter(|it| u32::from(it.id) >= list.cluster.workers_wanted).count();
+    let done = match surplus {
+        0 => online(list),
+        1 => "1 worker too many".into(),
+        many => format!("{many} workers too many"),
+    };
+    with(done, rows.iter().filter(|row| row.worker).filter_map(Row::late).collect())
+}
+
+fn reload(list: &List, rows: &[Row<'_>]) -> String {
+    let running = list.cluster.last_reload.as_ref().filter(|last| last.result == "running");
+    let Some(generation) = running.map(|last| last.generation) else {
+        return "it is about to begin".into();
+    };
+    let step = if list.cluster.state == "launching" {
+        with("it waits until the cluster has started".into(), rows.iter().filter_map(Row::late).collect())
+    } else if list.cluster.generation < generation {
+        successors(rows, generation)
+    } else {
+        let late: Vec<String> = rows.iter().filter_map(Row::late).collect();
+        // An older supervisor does not tell who leaves.
+        let rest = if late.is_empty() { "; what it replaced is leaving" } else { "" };
+        with(format!("in force{rest}"), late)
+    };
+    format!("generation {generation}: {step}")
+}
+
+fn successors(rows: &[Row<'_>], generation: u32) -> String {
+    let of_it = |row: &Row<'_>| row.heir.filter(|heir| heir.generation == generation).cloned();
+    // A slot that the generation adds has nobody until the one before it is bound.
+    let begins = |row: &Row<'_>| row.heir.is_none() && row.pid.is_none() && row.state == "launching";
+    let (mut ready, mut held_up) = (0, Vec::new());
+    for row in rows {
+        match of_it(row) {
+            Some(heir) if heir.state == "online" => ready += 1,
+            Some(heir) => {
+                held_up.push(format!("{} {}", row.name(), state(&heir.state, heir.health_asked)));
+            }
+            None if begins(row) => held_up.push(format!("{} about to be launched", row.name())),
+            None => {}
+        }
+    }
+    let all = ready + held_up.len();
+    if all == 0 {
+        "it waits for its turn".into()
+    } else {
+        with(format!("{ready} of {all} successors ready"), held_up)
+    }
+}
+
+fn time(waited: Duration) -> String {
+    if waited < Duration::from_secs(60) { format!("{:.1} s", waited.as_secs_f64()) } else { span(waited) }
+}

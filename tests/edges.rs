@@ -1,0 +1,128 @@
+//! What a session, a shell or a limit may do to a cluster: standard error that takes nothing, signals that mean nothing,
+//! too few descriptors or processes.
+
+use std::process::Command;
+
+use harness::{Builder, Options, Output, Place, cluster, free_port, install, need_root, process, run};
+use nix::sys::signal::Signal;
+
+/// Standard error closed, and one that is always full.
+const DEAF: [&str; 2] = ["exec \"$@\" 2>&-", "exec \"$@\" 2>/dev/full"];
+
+fn start(script: &str, place: &Place) -> Builder {
+    cluster!().place(place).wrapped_in(&["sh", "-c", script, "sh"])
+}
+
+fn command(script: &str, place: &Place, arguments: &[&str]) -> Output {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(cluster!().binary_path()).args(arguments);
+    command.arg("--runtime-dir").arg(place.runtime_dir());
+    run(command)
+}
+
+#[test]
+fn exit_codes_are_right_though_nothing_can_be_said() {
+    for script in DEAF {
+        let place = Place::new();
+        start(script, &place).arg("--no-such-option").run().expect_code(2);
+        start(script, &place).config("workers = 0\n").run().expect_code(2);
+        command(script, &place, &["no-such-command"]).expect_code(2);
+        command(script, &place, &["ping"]).expect_code(4);
+        let port = free_port();
+        let squatter = Options { reuse_address: false, reuse_port: false };
+        let _squatter = squatter.bind(([127, 0, 0, 1], port).into()).expect("the port");
+        start(script, &place).config("").listen(format!("127.0.0.1:{port}")).run().expect_code(3);
+        start(script, &place)
+            .config("[worker]\nwait_ready = false\n")
+            .program(["false"])
+            .run()
+            .expect_code(1);
+    }
+}
+
+#[test]
+fn a_cluster_whose_standard_error_takes_nothing_runs_on() {
+    for script in DEAF {
+        let place = Place::new();
+        let cluster = start(script, &place).config("").start();
+        cluster.kill_worker(0).expect_replaced_after("SIGKILL");
+        place.write_config("workers = 0\n");
+        command(script, &place, &["reload"]).expect_code(2);
+        place.write_config("");
+        command(script, &place, &["reload"]).expect_code(0);
+        command(script, &place, &["upgrade"]).expect_code(0);
+        cluster.expect_state("online");
+        command(script, &place, &["stop"]).expect_code(0);
+        assert_eq!(cluster.wait_for_end(), 0);
+    }
+}
+
+#[test]
+fn signals_that_mean_nothing_end_nobody() {
+    let harmless = [
+        Signal::SIGWINCH,
+        Signal::SIGCONT,
+        Signal::SIGURG,
+        Signal::SIGPIPE,
+        Signal::SIGALRM,
+        Signal::SIGVTALRM,
+        Signal::SIGPROF,
+        Signal::SIGIO,
+        Signal::SIGPWR,
+        Signal::SIGSTKFLT,
+        Signal::SIGXFSZ,
+        Signal::SIGCHLD,
+    ];
+    let cluster = cluster!().start();
+    let before = cluster.list();
+    for upgrades in 0..2 {
+        for signal in harmless {
+            cluster.signal(signal);
+        }
+        for signal in [34, 50, 64] {
+            process::signal_by_number(cluster.pid(), signal);
+        }
+        // Whoever answers after that has taken them all.
+        let after = cluster.list();
+        assert_eq!((after.cluster.pid, after.cluster.upgrades), (before.cluster.pid, upgrades));
+        assert_eq!((after.cluster.state.as_str(), after.restarts()), ("online", 0));
+        if upgrades == 0 {
+            assert_eq!(after.pids(), before.pids());
+            cluster.command(["upgrade"]).expect_code(0);
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_is_too_low_is_told_with_the_way_to_raise_it() {
+    let under = |limits: &[&str]| {
+        let words: Vec<&str> = ["prlimit"].iter().chain(limits).copied().collect();
+        cluster!().workers(1).wrapped_in(&words).run().expect_code(1)
+    };
+    under(&["--nofile=100:100"])
+        .expect_said(&["descriptors, and the limit is 100", "\nhint: raise it (ulimit -n"]);
+    // Root has as many processes as it likes; and nobody has any but this.
+    need_root();
+    let place = Place::new();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=54321", "--regid=54321", "--clear-groups", "prlimit", "--nproc=1:1"]);
+    let binary = place.folder().join("atlas-cluster");
+    install(&binary, &std::fs::read(cluster!().binary_path()).expect("the binary"));
+    command.arg(&binary).args(["--workers", "1", "--listen", "127.0.0.1:0"]);
+    let folder = place.folder().join("theirs");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::os::unix::fs::chown(&folder, Some(54321), Some(54321)).expect("it is theirs");
+    open_to_all(place.folder());
+    command.arg("--runtime-dir").arg(folder.join("run"));
+    let output = run(command);
+    output.expect_code(1).expect_said(&[
+        "cannot start",
+        "\nhint: raise the limit of processes and threads of this user (ulimit -u)",
+    ]);
+}
+
+/// So that another user reaches what is below it.
+fn open_to_all(folder: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+}
