@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use serde::Serialize;
-use table::{Connection, KIND_NAMES, KIND_PARAMS, Processor, Reader, Words};
+use table::{ConnectionState, KIND_NAMES, KIND_PARAMS, Processor, Reader, Words};
 
 use crate::wire::Configured;
 
@@ -97,12 +97,12 @@ impl Meters {
 }
 
 /// While link has said nothing there is no connection.
-fn connection(link: Option<Connection>) -> &'static str {
+fn connection(link: Option<ConnectionState>) -> &'static str {
     match link {
-        Some(Connection::Connected) => "connected",
-        Some(Connection::Connecting) => "connecting",
-        Some(Connection::Unresponsive) => "unresponsive",
-        Some(Connection::Disconnected) | None => "disconnected",
+        Some(ConnectionState::Connected) => "connected",
+        Some(ConnectionState::Connecting) => "connecting",
+        Some(ConnectionState::Unresponsive) => "unresponsive",
+        Some(ConnectionState::Disconnected) | None => "disconnected",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use table::{Connection, LinkWriter, Reader, Writer};
+use table::{ConnectionState, LinkWriter, Reader, Writer};
 
 use super::draw::{frame, listing};
 use super::shape::Meters;
@@ -46,7 +46,7 @@ fn with_link(link_runs: bool) -> Meters {
     link.set_gain(bar, 2, 0, Some(-1250));
     link.set_source(bar, 2, 0, Some(14));
     link.set_grouped(bar, 2, 0, Some(false));
-    link.set_connection(bar, Connection::Connecting);
+    link.set_connection(bar, ConnectionState::Connecting);
     let configured = [("bar", "192.168.5.101"), ("attic", "192.168.5.102")]
         .map(|(name, address)| Configured { name: name.into(), address: address.parse().unwrap() });
     Meters::read(&configured, 3000, link_runs, &Reader::new(&words[..]).unwrap(), NOW)
