@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use contract::logs::{FILE, FOLDER};
-use contract::{LINK_SOCKET, Seat};
+use contract::{LINK_SOCKET, Seat, private};
 
 use crate::config::Config;
 use crate::exit;
@@ -130,15 +130,6 @@ impl Drop for RuntimeDir {
         // Last, and still under the lock: who waits for our end sees it end with everything else gone.
         let _ = fs::remove_file(self.folder.join(PID_FILE));
     }
-}
-
-/// Makes a file that is the owner's alone. The mask belongs to the whole process, of which one thread makes files.
-pub(super) fn private<T>(make: impl FnOnce() -> T) -> T {
-    use nix::sys::stat::{Mode, umask};
-    let before = umask(Mode::from_bits_truncate(0o177));
-    let made = make();
-    umask(before);
-    made
 }
 
 fn trouble(folder: &Path, why: &str, hint: &str) -> Trouble {

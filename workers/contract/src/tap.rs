@@ -14,8 +14,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{Mode, umask};
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::private;
 
 /// Longest message, in bytes: 15 of the longest datagrams, several hundred usual ones.
 pub const MAX_MESSAGE: usize = 64 << 10;
@@ -32,16 +33,14 @@ pub fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("tap.{number:016x}"))
 }
 
-/// The recorder's end: non-blocking, 0600 from its first moment. (The mask belongs to the process: one thread makes files.)
+/// The recorder's end: non-blocking, 0600 from its first moment.
 ///
 /// # Errors
 /// What bind(2) and listen(2) say.
 pub fn listen(path: &Path) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::UNIX, Type::SEQPACKET.nonblocking().cloexec(), None)?;
-    let before = umask(Mode::from_bits_truncate(0o177));
-    let bound = SockAddr::unix(path).and_then(|address| socket.bind(&address));
-    umask(before);
-    bound?;
+    let address = SockAddr::unix(path)?;
+    private(|| socket.bind(&address))?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
