@@ -42,6 +42,19 @@ impl<'a> LinkWriter<'a> {
         }
     }
 
+    /// Places of processors that are none of ours are nobody's to record, and what was known of them is forgotten: a
+    /// reload took them away, and nobody will say it anew. What the next ones write there is their own.
+    pub fn disown(&self, is_ours: impl Fn(Place) -> bool) {
+        for place in Place::all().filter(|place| !is_ours(*place)) {
+            if self.recorder(place) != 0 {
+                self.set_recorder(place, 0);
+            }
+            if self.load(place.sequence()) != 0 {
+                self.forget(place);
+            }
+        }
+    }
+
     pub(crate) fn word(&self, word: usize) -> &AtomicU64 {
         &self.words[word]
     }
@@ -273,6 +286,31 @@ mod tests {
         link.adopt(newcomer);
         link.set_muted(newcomer, 2, 1, Some(true));
         assert_eq!(known(&words, newcomer), (None, Some(true), None));
+    }
+
+    #[test]
+    fn of_who_is_no_more_configured_nothing_is_known_and_nobody_records_him() {
+        let words = fresh();
+        let [gone, stays, stranger] = [1, 2, 3].map(|last| place(&words, last));
+        let link = LinkWriter::new(&words).unwrap();
+        for place in [gone, stays] {
+            link.adopt(place);
+            link.set_name(place, 2, 1, Some("Patio"));
+            link.set_muted(place, 2, 1, Some(true));
+            link.set_connection(place, ConnectionState::Connected);
+            link.set_recorder(place, 7);
+        }
+        link.disown(|place| place == stays);
+        assert_eq!(known(&words, gone), (None, None, None));
+        let kept = (Some("Patio".into()), Some(true), Some(ConnectionState::Connected));
+        assert_eq!(known(&words, stays), kept);
+        let writer = Writer::new(&words).unwrap();
+        assert_eq!((writer.recorder(gone), writer.recorded()), (0, 1 << stays.index()));
+        assert_eq!(
+            words[stranger.sequence()].load(Ordering::Relaxed),
+            0,
+            "nothing is written about strangers"
+        );
     }
 
     #[test]
