@@ -73,6 +73,9 @@ pub(super) fn run(client: &Client, wanted: &Capture) -> Result<(), Error> {
     // What was written before its disk was full stays.
     let flushed = recording.output.flush();
     complain(&summary(&recording, wanted, began.elapsed(), &end));
+    if recording.output.size() == 0 && (flushed.is_err() || matches!(end, End::Trouble(_))) {
+        forget(wanted);
+    }
     match (end, flushed) {
         (End::Trouble(error), _) => Err(error),
         (_, Err(why)) => Err(cannot_write(wanted, &why)),

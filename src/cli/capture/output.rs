@@ -69,6 +69,7 @@ impl Output {
         let waiting = std::mem::take(&mut self.waiting);
         if let Err(error) = self.file.write_all(&waiting) {
             let _ = self.file.set_len(self.written);
+            self.taken = self.kept;
             return Err(error);
         }
         self.written += waiting.len() as u64;
@@ -111,6 +112,7 @@ mod tests {
         let mut output = Output { file, waiting: Vec::new(), written: 0, max_size: 1 << 20, taken, kept };
         assert!(output.push(&record(From::Udp, "one")).unwrap());
         assert_eq!(output.flush().unwrap_err().kind(), io::ErrorKind::StorageFull);
-        assert_eq!((output.counts(), output.size()), (Counts::default(), 0));
+        output.flush().unwrap();
+        assert_eq!((output.counts(), output.size()), (Counts::default(), 0), "not by a later one either");
     }
 }
