@@ -114,10 +114,21 @@ pub struct View {
     pub list: List,
     /// The processors of the configuration in force.
     pub processors: Vec<Configured>,
+    /// Whether datagrams of other addresses are taken, too.
+    #[serde(default = "is_taken")]
+    pub accepts_unknown: bool,
+    /// The user that workers run as; none: the supervisor's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_uid: Option<u32>,
     /// Age in milliseconds from which a reading is stale.
     pub stale_after_ms: u64,
     /// What the descriptors beside this answer are, in their order.
     pub segments: Vec<Segment>,
+}
+
+/// An older supervisor does not say.
+fn is_taken() -> bool {
+    true
 }
 
 /// A `[[processor]]` of the configuration.

@@ -1,35 +1,18 @@
 //! `capture`: everything that a processor sends is in the file, once, and can be sent again; whatever dies meanwhile.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::{TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use atlas::capture::{From, Record, parse};
-use harness::{Cluster, PATIENCE, Processor, cluster, free_port, process, wait_for, wait_until};
+use harness::{Cluster, PATIENCE, Processor, Program, cluster, free_port, need_root, process, wait_until};
 use nix::sys::signal::Signal;
-
-/// A process that does not outlive its test.
-struct Process(Child);
-
-impl Process {
-    fn pid(&self) -> i32 {
-        i32::try_from(self.0.id()).expect("a pid")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A recording that goes on.
 struct Capture {
-    process: Process,
-    said: BufReader<ChildStderr>,
+    program: Program,
     file: PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -37,17 +20,20 @@ struct Capture {
 impl Capture {
     #[track_caller]
     fn start(cluster: &Cluster, options: &[&str]) -> Capture {
+        Capture::start_in(cluster, Command::new(cluster.binary()), options)
+    }
+
+    /// The same by another program, which executes the binary.
+    #[track_caller]
+    fn start_in(cluster: &Cluster, mut command: Command, options: &[&str]) -> Capture {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("bar.jsonl");
-        let mut command = Command::new(cluster.binary());
         command.args(["capture", "bar"]).arg(&file).args(options);
-        command.arg("--runtime-dir").arg(cluster.runtime_dir()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary runs");
-        let mut said = BufReader::new(child.stderr.take().expect("standard error is a pipe"));
-        let mut first = String::new();
-        said.read_line(&mut first).expect("a line");
+        command.arg("--runtime-dir").arg(cluster.runtime_dir());
+        let program = Program::start(command);
+        let first = program.first_said();
         assert!(first.starts_with("recording bar (127.0.2."), "{first}");
-        Capture { process: Process(child), said, file, _folder: folder }
+        Capture { program, file, _folder: folder }
     }
 
     /// What is in the file by now.
@@ -62,20 +48,20 @@ impl Capture {
         self.records().iter().filter_map(|record| number(&record.bytes)).collect()
     }
 
-    /// Waits for its end; the exit code, and what it said.
+    /// Waits for its end; the exit code, and what it said after the first line.
     #[track_caller]
     fn wait(mut self) -> (i32, String, Vec<Record>) {
-        let status = wait_for("the recording ends", || self.process.0.try_wait().expect("our child"));
-        let mut said = String::new();
-        self.said.read_to_string(&mut said).expect("its words");
+        let code = self.program.wait();
+        let said = self.program.said();
+        let (_, said) = said.split_once('\n').expect("the first line");
         let text = fs::read(&self.file).expect("the file");
         assert!(text.is_empty() || text.ends_with(b"\n"), "the last line is whole");
-        (status.code().unwrap_or(-1), said, self.records())
+        (code, said.to_owned(), self.records())
     }
 
     #[track_caller]
     fn end(self, signal: Signal) -> (i32, String, Vec<Record>) {
-        process::signal(self.process.pid(), signal);
+        self.program.signal(signal);
         self.wait()
     }
 }
@@ -97,21 +83,19 @@ fn of(records: &[Record], from: From) -> Vec<String> {
 
 /// A cluster and its processor, connected.
 fn start(address: &str) -> (Cluster, Processor) {
+    start_with(address, "")
+}
+
+/// The same with more configuration.
+fn start_with(address: &str, more: &str) -> (Cluster, Processor) {
     let port = free_port();
     let processor = Processor::start(address, port);
-    let config = processor.config("bar");
+    let config = processor.config("bar") + more;
     let cluster = cluster!().workers(2).listen(format!("127.0.0.1:{port}")).config(config).start();
     wait_until("the processor is connected", || {
         cluster.meters().processor(address).is_some_and(|bar| bar.connection == "connected")
     });
     (cluster, processor)
-}
-
-#[track_caller]
-fn link(cluster: &Cluster) -> i32 {
-    wait_for("the link runs", || {
-        cluster.list().roles.iter().find(|role| role.name == "link").and_then(|role| role.pid)
-    })
 }
 
 fn taps(runtime_dir: &Path) -> usize {
@@ -146,12 +130,14 @@ fn what_a_processor_sends_is_in_the_file_and_is_sent_again() {
     let sent = processor.said();
     assert!(sent.windows(lines.len()).any(|window| window == lines), "{lines:#?} of {sent:#?}");
     assert_eq!((processor.connections().1, taps(&cluster.runtime_dir())), (1, 0), "nobody else connected");
-    sent_again(&cluster, &records);
+    sent_again(&cluster, records);
 }
 
 /// What `simulate --replay` makes of a recording.
 #[track_caller]
-fn sent_again(cluster: &Cluster, records: &[Record]) {
+fn sent_again(cluster: &Cluster, mut records: Vec<Record>) {
+    let update = r#"{"jsonrpc":"2.0","method":"update","params":[{"param":"ZoneGain_0","val":-7}]}"#;
+    records.push(Record { from: From::Tcp, bytes: update.into(), ..records[0].clone() });
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("again.jsonl");
     let mut text = Vec::new();
@@ -162,12 +148,10 @@ fn sent_again(cluster: &Cluster, records: &[Record]) {
     let port = meters.local_addr().expect("its address").port().to_string();
     let mut command = Command::new(cluster.binary());
     command.args(["simulate", "--address=127.0.2.9", "--tcp-port=0", "--meter-port", &port, "--replay"]);
-    let mut child = command.arg(&file).stdout(Stdio::piped()).spawn().expect("the binary runs");
-    let mut first = String::new();
-    let mut said: BufReader<ChildStdout> = BufReader::new(child.stdout.take().expect("its output"));
-    let _process = Process(child);
-    said.read_line(&mut first).expect("a line");
-    let tcp = first.trim().rsplit(' ').next().expect(&first).to_owned();
+    command.arg(&file);
+    let mut simulated = Program::start(command);
+    let first = simulated.line();
+    let tcp = first.rsplit(' ').next().expect(&first).to_owned();
     let client = TcpStream::connect(&tcp).expect("it listens");
     client.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let mut buffer = [0; 8192];
@@ -176,9 +160,9 @@ fn sent_again(cluster: &Cluster, records: &[Record]) {
         assert_eq!(String::from_utf8_lossy(&buffer[..got]), String::from_utf8_lossy(&wanted.bytes));
     }
     let mut lines = BufReader::new(client).lines();
-    for wanted in of(records, From::Tcp) {
-        assert_eq!(lines.next().expect("a line").expect("text"), wanted);
-    }
+    let answers = of(&records, From::Tcp).into_iter().filter(|line| line.contains(r#""id":"#)).count();
+    assert!(answers > 0, "{records:#?}");
+    assert_eq!(lines.next().expect("a line").expect("text"), update, "answers were for whoever asked then");
 }
 
 #[test]
@@ -188,7 +172,7 @@ fn it_goes_on_whatever_is_killed_and_has_each_datagram_once() {
     let sender = UdpSocket::bind("127.0.2.2:0").expect("the processor's address");
     let mut sent = 0;
     for round in 0..12 {
-        let before = link(&cluster);
+        let before = cluster.role("link");
         for _ in 0..50 {
             sender.send_to(&numbered(sent), cluster.targets()[0]).expect("sent");
             sent += 1;
@@ -204,7 +188,7 @@ fn it_goes_on_whatever_is_killed_and_has_each_datagram_once() {
             capture.numbers().len() >= sent as usize
         });
         if round % 3 == 1 {
-            wait_until("another link runs", || link(&cluster) != before);
+            wait_until("another link runs", || cluster.role("link") != before);
         }
         if round == 8 {
             cluster.command(["reload"]).expect_code(0);
@@ -220,8 +204,10 @@ fn it_goes_on_whatever_is_killed_and_has_each_datagram_once() {
     assert_eq!(numbers, (0..sent).collect::<Vec<_>>(), "each once");
     let (code, said, records) = capture.end(Signal::SIGTERM);
     assert_eq!(code, 0, "{said}");
-    let all = processor.said();
-    assert!(of(&records, From::Tcp).iter().all(|line| all.contains(line)), "no line that was not sent");
+    let mut all = processor.said().into_iter();
+    for line in of(&records, From::Tcp) {
+        assert!(all.any(|sent| sent == line), "each as it was sent, in that order, once: {line}");
+    }
     assert_eq!(processor.connections().1, 1, "one connection at a time");
     assert_eq!(cluster.list().cluster.totals.dropped, Some(0));
 }
@@ -229,8 +215,9 @@ fn it_goes_on_whatever_is_killed_and_has_each_datagram_once() {
 #[test]
 fn it_ends_at_its_time_or_size_and_with_the_cluster() {
     let (cluster, _processor) = start("127.0.2.3");
-    let (code, said, records) = Capture::start(&cluster, &["--for", "300ms"]).wait();
-    assert!(code == 0 && said.contains("ended by --for") && !records.is_empty(), "{code}: {said}");
+    let (code, said, records) = Capture::start(&cluster, &["--for", "1s"]).wait();
+    let datagrams = format!("{} datagram", of(&records, From::Udp).len());
+    assert!(code == 0 && said.contains("ended by --for") && said.contains(&datagrams), "{code}: {said}");
     let small = Capture::start(&cluster, &["--max-size", "4K"]);
     let file = small.file.clone();
     let size = move || fs::metadata(&file).map_or(0, |file| file.len());
@@ -253,6 +240,44 @@ fn it_ends_at_its_time_or_size_and_with_the_cluster() {
     assert_eq!(code, 4, "{said}");
     assert!(said.starts_with("recorded ") && said.contains("no cluster is running"), "{said}");
     assert_eq!(cluster.files_left(), Vec::<String>::new());
+}
+
+#[test]
+fn workers_of_another_user_hand_over_too_and_those_of_the_next_one() {
+    need_root();
+    let (cluster, processor) = start_with("127.0.2.6", "[worker]\nuser = \"nobody\"\n");
+    let capture = Capture::start(&cluster, &[]);
+    let sender = UdpSocket::bind("127.0.2.6:0").expect("the processor's address");
+    for n in 0..20 {
+        sender.send_to(&numbered(n), cluster.targets()[0]).expect("sent");
+    }
+    wait_until("all of them are in the file", || capture.numbers() == (0..20).collect::<Vec<_>>());
+    cluster.place().write_config(&(processor.config("bar") + "[worker]\nuser = \"daemon\"\n"));
+    cluster.command(["reload"]).expect_code(0);
+    let mut next = 100;
+    wait_until("theirs are, too", || {
+        next += 1;
+        sender.send_to(&numbered(next), cluster.targets()[0]).expect("sent");
+        capture.numbers().iter().any(|number| *number > 100)
+    });
+    let (code, said, _) = capture.end(Signal::SIGINT);
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn a_file_that_may_not_grow_keeps_what_is_whole() {
+    let (cluster, _processor) = start("127.0.2.7");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 16 && exec \"$@\"", "sh"]).arg(cluster.binary());
+    let (code, said, records) = Capture::start_in(&cluster, command, &[]).wait();
+    assert_eq!(code, 1, "{said}");
+    let (lines, datagrams) = (of(&records, From::Tcp).len(), of(&records, From::Udp).len());
+    assert!(lines + datagrams > 0, "something was whole: {said}");
+    let counts =
+        format!("recorded {lines} line{} and {datagrams} datagrams in ", if lines == 1 { "" } else { "s" });
+    let why = ["atlas-cluster: cannot write ", ": File too large", "\nhint: "];
+    assert!(said.starts_with(&counts) && why.iter().all(|part| said.contains(part)), "{said}");
+    assert_eq!(said.lines().count(), 3, "{said}");
 }
 
 #[test]

@@ -16,13 +16,6 @@ fn expect_music(cluster: &Cluster, address: &str) {
     });
 }
 
-#[track_caller]
-fn role(cluster: &Cluster, name: &str) -> i32 {
-    wait_for(format_args!("{name} runs"), || {
-        cluster.list().roles.iter().find(|role| role.name == name).and_then(|role| role.pid)
-    })
-}
-
 /// The ports that the log says the demo was connected at.
 fn ports(cluster: &Cluster) -> Vec<String> {
     let log = cluster.log();
@@ -47,9 +40,7 @@ fn its_processor_is_found_again_at_the_same_port_whatever_is_replaced() {
     let cluster = cluster!().arg("--demo").start();
     expect_music(&cluster, "127.0.0.2");
     for name in ["simulator", "link", "simulator"] {
-        let before = role(&cluster, name);
-        process::signal(before, Signal::SIGKILL);
-        wait_until(format_args!("another {name} runs"), || role(&cluster, name) != before);
+        cluster.kill_role(name);
         expect_music(&cluster, "127.0.0.2");
     }
     for order in ["reload", "upgrade"] {
@@ -75,6 +66,25 @@ fn the_next_supervisor_s_demo_is_found_too() {
         expect_music(&cluster, "127.0.0.2");
         cluster.signal(Signal::SIGKILL);
         wait_until("it is gone", || cluster.try_exit().is_some());
+    }
+}
+
+#[test]
+fn its_port_outlives_the_supervisor_where_a_store_is_above() {
+    let nested = cluster!().arg("--demo").start_nested();
+    expect_music(&nested.inner, "127.0.0.2");
+    for round in 1..=5 {
+        let before = nested.inner.list().cluster.pid;
+        process::signal(before, Signal::SIGKILL);
+        wait_until("the next supervisor is online", || {
+            let list = nested.inner.try_list();
+            list.is_some_and(|list| list.cluster.pid != before && list.cluster.state == "online")
+        });
+        expect_music(&nested.inner, "127.0.0.2");
+        let ports = wait_for("the log tells of the connection", || {
+            Some(ports(&nested.outer)).filter(|ports| ports.len() > round)
+        });
+        assert!(ports.iter().all(|port| *port == ports[0]), "{ports:?}");
     }
 }
 

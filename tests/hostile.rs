@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use harness::{Cluster, Meter, cluster, free_port, heavy, process, say, wait_until};
+use harness::{Cluster, Meter, cluster, free_port, heavy, say, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use simulator::{Plan, Simulator};
@@ -177,12 +177,6 @@ fn answer_others(mut stream: &TcpStream, sent: &AtomicU64) {
     }
 }
 
-fn link(cluster: &Cluster) -> (i32, u32) {
-    let list = cluster.expect("the link runs", |list| list.roles.iter().any(|role| role.pid.is_some()));
-    let role = list.roles.iter().find(|role| role.name == "link").expect("the link");
-    (role.pid.expect("a pid"), role.restarts)
-}
-
 /// Resident memory of a process, in bytes.
 fn resident(pid: i32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it lives");
@@ -275,9 +269,10 @@ fn sixty_processors_that_mean_no_good_harm_nobody_else() {
         .command(["get", &format!("p{others}"), "ZoneName_0"])
         .expect_code(1)
         .expect_said(&[&format!("p{others}"), "hint: "]);
-    let (pid, restarts) = link(cluster);
-    assert_eq!(restarts, 0, "nothing of it ended the link");
-    let peak = resident(pid);
+    let list = cluster.list();
+    let restarts = list.roles.iter().find(|role| role.name == "link").map(|role| role.restarts);
+    assert_eq!(restarts, Some(0), "nothing of it ended the link");
+    let peak = resident(cluster.role("link"));
     say(&format!("the link's memory among 60 processors that mean no good: {} KiB at the most", peak >> 10));
     assert!(peak < MEMORY, "{peak} bytes");
     for number in 0..ILL {
@@ -285,8 +280,7 @@ fn sixty_processors_that_mean_no_good_harm_nobody_else() {
         let lines = cluster.log().lines().filter(|line| line.contains(&about)).count();
         assert!((1..=20).contains(&lines), "{lines} lines about p{number}");
     }
-    process::signal(pid, Signal::SIGKILL);
-    wait_until("another link runs", || link(cluster).0 != pid);
+    cluster.kill_role("link");
     street.expect_well();
     cluster.signal(Signal::SIGTERM);
     assert_eq!(cluster.wait_for_end(), 0);

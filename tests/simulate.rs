@@ -3,48 +3,15 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use harness::{PATIENCE, cluster, process, run, wait_for};
+use harness::{PATIENCE, Program, cluster, run};
 use nix::sys::signal::Signal;
 
-/// A process that does not outlive its test.
-struct Simulated {
-    child: Child,
-    said: BufReader<std::process::ChildStdout>,
-}
-
-impl Simulated {
-    fn start(arguments: &[&str]) -> Simulated {
-        let mut command = Command::new(cluster!().binary_path());
-        let mut child = command
-            .arg("simulate")
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary runs");
-        let said = BufReader::new(child.stdout.take().expect("its output"));
-        Simulated { child, said }
-    }
-
-    #[track_caller]
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.said.read_line(&mut line).expect("a line");
-        line.trim_end().to_owned()
-    }
-
-    fn pid(&self) -> i32 {
-        i32::try_from(self.child.id()).expect("a pid")
-    }
-}
-
-impl Drop for Simulated {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(arguments: &[&str]) -> Program {
+    let mut command = Command::new(cluster!().binary_path());
+    command.arg("simulate").args(arguments);
+    Program::start(command)
 }
 
 #[test]
@@ -55,7 +22,7 @@ fn it_says_where_it_is_answers_counts_and_ends_when_told() {
     meters.set_read_timeout(Some(PATIENCE)).expect("a time-out");
     let port = meters.local_addr().expect("its address").port().to_string();
     let path = socket.to_str().expect("UTF-8");
-    let mut simulated = Simulated::start(&[
+    let mut simulated = start(&[
         "--model=azm4",
         "--address=127.0.0.9",
         "--tcp-port=0",
@@ -101,14 +68,13 @@ fn it_says_where_it_is_answers_counts_and_ends_when_told() {
     assert_eq!((&stats["faults"][0], &stats["connections"]["now"]), (&"reboot".into(), &0.into()));
     assert!(simulated.line().ends_with("reboot begins"));
 
-    process::signal(simulated.pid(), Signal::SIGTERM);
-    let status = wait_for("it ends", || simulated.child.try_wait().expect("it can be waited for"));
-    assert!(status.success() && !socket.exists(), "{status}");
+    simulated.signal(Signal::SIGTERM);
+    assert_eq!((simulated.wait(), socket.exists()), (0, false));
 }
 
 #[test]
 fn an_address_that_cannot_be_had_is_told_with_the_way_out() {
-    let mut first = Simulated::start(&["--address=127.0.0.10", "--tcp-port=0"]);
+    let mut first = start(&["--address=127.0.0.10", "--tcp-port=0"]);
     let line = first.line();
     let (_, port) = line.rsplit_once(':').expect(&line);
     for (arguments, said) in [

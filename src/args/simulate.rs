@@ -44,7 +44,7 @@ pub(super) struct SimulateOptions {
     /// Unix socket that answers `stats` and takes `fault KIND DURATION`, a line each
     #[arg(long, value_name = "PATH")]
     stats_socket: Option<PathBuf>,
-    /// A recording whose datagrams and lines are sent in place of its own meters, round and round
+    /// A recording whose datagrams and lines, but for answers, are sent in place of its own meters, round and round
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
     /// Decides what it hears: the same seed, the same music [default: 1]

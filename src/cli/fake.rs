@@ -220,6 +220,8 @@ pub(super) fn view() -> View {
     View {
         list: List { schema: 1, cluster, workers, roles: vec![simulator()] },
         processors: vec![Configured { name: "bar".into(), address: "192.168.5.101".parse().unwrap() }],
+        accepts_unknown: true,
+        worker_uid: None,
         stale_after_ms: 3000,
         segments: segments(4),
     }

@@ -16,7 +16,7 @@ use super::error::Error;
 use super::terminal::print;
 use super::text::clean;
 use crate::exit::{FAILED, USAGE};
-use crate::wire::Trouble;
+use crate::wire::{Trouble, View};
 
 /// How long link may take: it answers within 15 s, whatever is before us.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -115,15 +115,15 @@ fn connect(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
-/// Fails where no cluster is, or it knows no processor.
-pub(super) fn expect_processors(client: &Client) -> Result<(), Error> {
+/// Fails where no cluster is, or it knows no processor; answers what it says of itself.
+pub(super) fn expect_processors(client: &Client) -> Result<Box<View>, Error> {
     let view = client.ask("view", PATIENCE)?.answer.view;
     let view = view.ok_or_else(|| client.garbage("view", "there is no view in it"))?;
     if view.processors.is_empty() {
         let hint = "add a [[processor]] with its name and address, and `atlas-cluster reload`";
         return Err(refused("no processor is configured".into(), Some(hint.into()), USAGE));
     }
-    Ok(())
+    Ok(view)
 }
 
 fn refused(message: String, hint: Option<String>, exit: u8) -> Error {

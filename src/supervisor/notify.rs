@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use super::runtime::{make_folder, private};
+use contract::private;
+
+use super::runtime::make_folder;
 
 /// The longest message that is understood, in bytes.
 const MAX_MESSAGE: usize = 4096;

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use contract::logs::{FILE, FOLDER};
-use contract::{LINK_SOCKET, Seat};
+use contract::{LINK_SOCKET, Seat, private, tap};
 
 use crate::config::Config;
 use crate::exit;
@@ -58,6 +58,7 @@ impl RuntimeDir {
             remove(&folder.join(CONTROL_SOCKET), |path| fs::remove_file(path))?;
             remove(&folder.join(LINK_SOCKET), |path| fs::remove_file(path))?;
             remove(&folder.join(NOTIFY), |path| fs::remove_dir_all(path))?;
+            let _ = tap::sweep(folder); // a socket that nobody hears harms nobody
             make_folder(&folder.join(NOTIFY))
         };
         settle().map_err(failed)?;
@@ -133,18 +134,10 @@ impl Drop for RuntimeDir {
         let _ = fs::remove_file(self.folder.join(CONTROL_SOCKET));
         let _ = fs::remove_file(self.folder.join(LINK_SOCKET));
         let _ = fs::remove_dir_all(self.folder.join(NOTIFY));
+        let _ = tap::sweep(&self.folder);
         // Last, and still under the lock: who waits for our end sees it end with everything else gone.
         let _ = fs::remove_file(self.folder.join(PID_FILE));
     }
-}
-
-/// Makes a file that is the owner's alone. The mask belongs to the whole process, of which one thread makes files.
-pub(super) fn private<T>(make: impl FnOnce() -> T) -> T {
-    use nix::sys::stat::{Mode, umask};
-    let before = umask(Mode::from_bits_truncate(0o177));
-    let made = make();
-    umask(before);
-    made
 }
 
 fn trouble(folder: &Path, why: &str, hint: &str) -> Trouble {
@@ -222,10 +215,12 @@ mod tests {
         fs::write(path.join(PID_FILE), "4194304\n").unwrap();
         fs::write(path.join(CONTROL_SOCKET), "left behind").unwrap();
         fs::write(path.join(LINK_SOCKET), "left behind").unwrap();
+        drop(tap::listen(&tap::path(&path, 7)).unwrap());
         let first = RuntimeDir::claim(&path).unwrap();
         let listener = first.control().unwrap();
         let mode = fs::metadata(path.join(CONTROL_SOCKET)).unwrap().mode() & 0o777;
-        assert_eq!(mode, 0o600);
+        assert_eq!((mode, tap::path(&path, 7).exists()), (0o600, false));
+        drop(tap::listen(&tap::path(&path, 8)).unwrap());
         let refused = RuntimeDir::claim(&path).err().unwrap();
         assert_eq!(refused.exit, exit::PORT);
         assert!(refused.message.ends_with(&format!("pid {}", std::process::id())), "{}", refused.message);

@@ -51,14 +51,17 @@ impl Shell {
             }
         }
         let Loan { segments, descriptors } = loan;
-        let frozen = self.generations.get(self.fleet.generation());
-        let processors = frozen.into_iter().flat_map(|frozen| &frozen.config.processor);
+        let config = self.generations.get(self.fleet.generation()).map(|frozen| &frozen.config);
+        let processors = config.map_or(&[][..], |config| &config.processor);
         let view = View {
             list: self.list(),
             processors: processors
+                .iter()
                 .map(|processor| Configured { name: processor.name.clone(), address: processor.address })
                 .collect(),
-            stale_after_ms: frozen.map_or(0, |frozen| frozen.config.stale_after.as_millis() as u64),
+            accepts_unknown: config.is_none_or(|config| config.accept_unknown || processors.is_empty()),
+            worker_uid: config.and_then(|config| config.worker.user.as_ref()).map(|user| user.uid),
+            stale_after_ms: config.map_or(0, |config| config.stale_after.as_millis() as u64),
             segments,
         };
         Ok((view, descriptors))

@@ -16,6 +16,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use atlas::capture::Record;
+use atlas::order::Refusal;
 use atlas::recording::{Accepted, Subscription};
 use contract::clock;
 use mio::{Events, Interest, Poll, Token};
@@ -39,6 +40,9 @@ const SIGNALS: usize = 0;
 /// How long link may be away; a supervisor that is started again by systemd is back by then.
 const AWAY: Duration = Duration::from_secs(5);
 
+/// Turns after the end: more than what a worker's socket holds takes.
+const LAST_TURNS: usize = 16;
+
 /// Why a recording ends.
 enum End {
     /// Somebody interrupted it.
@@ -53,9 +57,11 @@ enum End {
 
 /// Records until it is told to end, and says what was recorded.
 pub(super) fn run(client: &Client, wanted: &Capture) -> Result<(), Error> {
-    expect_processors(client)?;
+    let user = expect_processors(client)?.worker_uid;
+    // Or a limit (RLIMIT_FSIZE) would end us in the middle of a line.
+    sys::process::outlive_file_limit();
     let output = Output::create(&wanted.file, wanted.max_size).map_err(|why| cannot_write(wanted, &why))?;
-    let mut recording = Recording::begin(client, wanted, output).inspect_err(|_| forget(wanted))?;
+    let mut recording = Recording::begin(client, wanted, output, user).inspect_err(|_| forget(wanted))?;
     let end = recording.go_on(client, wanted);
     let Some(began) = recording.began else {
         forget(wanted);
@@ -67,6 +73,9 @@ pub(super) fn run(client: &Client, wanted: &Capture) -> Result<(), Error> {
     // What was written before its disk was full stays.
     let flushed = recording.output.flush();
     complain(&summary(&recording, wanted, began.elapsed(), &end));
+    if recording.output.size() == 0 && (flushed.is_err() || matches!(end, End::Trouble(_))) {
+        forget(wanted);
+    }
     match (end, flushed) {
         (End::Trouble(error), _) => Err(error),
         (_, Err(why)) => Err(cannot_write(wanted, &why)),
@@ -87,13 +96,19 @@ struct Recording {
 }
 
 impl Recording {
-    fn begin(client: &Client, wanted: &Capture, output: Output) -> Result<Recording, Error> {
+    fn begin(
+        client: &Client,
+        wanted: &Capture,
+        output: Output,
+        user: Option<u32>,
+    ) -> Result<Recording, Error> {
         let make = || {
             let poll = Poll::new()?;
             let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
             poll.registry().register(&mut signals, Token(SIGNALS), Interest::READABLE)?;
             let number = RandomState::new().build_hasher().finish().max(1);
             let taps = Taps::listen(client.dir(), number, poll.registry())?;
+            taps.welcome(user)?;
             let subscription = Subscription::new(&wanted.processor, number);
             let line = Line::new(client.dir().join(contract::LINK_SOCKET), &subscription)?;
             let (began, origin) = (None, Duration::ZERO);
@@ -111,7 +126,7 @@ impl Recording {
             let left =
                 wanted.duration.zip(self.began).map(|(time, began)| time.saturating_sub(began.elapsed()));
             if left == Some(Duration::ZERO) {
-                return self.last_turn(wanted).unwrap_or(End::Time);
+                return self.last_turns(client, wanted).unwrap_or(End::Time);
             }
             if let Err(why) = self.wait(&mut events, left) {
                 return End::Trouble(refused(format!("cannot wait: {why}"), "try again", FAILED));
@@ -124,9 +139,9 @@ impl Recording {
                 }
             }
             if self.signals.pending().count() > 0 {
-                return self.last_turn(wanted).unwrap_or(End::Told);
+                return self.last_turns(client, wanted).unwrap_or(End::Told);
             }
-            if let Some(end) = self.turn(wanted) {
+            if let Some(end) = self.turn(client, wanted) {
                 return end;
             }
             if let Some(away) = self.line.away().filter(|away| *away > AWAY) {
@@ -136,7 +151,7 @@ impl Recording {
     }
 
     fn wait(&mut self, events: &mut Events, left: Option<Duration>) -> io::Result<()> {
-        let more = (self.line.has_more() || self.taps.has_more()).then_some(Duration::ZERO);
+        let more = self.has_more().then_some(Duration::ZERO);
         let retry = self.line.away().map(|_| line::EVERY);
         match self.poll.poll(events, [left, more, retry].into_iter().flatten().min()) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => Ok(()),
@@ -144,25 +159,47 @@ impl Recording {
         }
     }
 
-    /// Takes what came; what it brought is in the file then.
-    fn turn(&mut self, wanted: &Capture) -> Option<End> {
+    /// Something can be taken at once. What workers hand over before the processor is said to be recorded waits.
+    fn has_more(&self) -> bool {
+        self.line.has_more() || (self.began.is_some() && self.taps.has_more())
+    }
+
+    /// Takes what came; what it brought is in the file then, even if it ends with a refusal.
+    fn turn(&mut self, client: &Client, wanted: &Capture) -> Option<End> {
         let (mut records, mut accepted, mut refusal) = (Vec::new(), None, None);
         self.line.work(self.poll.registry(), |said| match said {
             Said::Accepted(by) => accepted = Some(by),
             Said::Refused(why) => refusal = Some(why),
             Said::Record(record) => records.push(record),
         });
-        if let Some(why) = refusal {
+        if let Some(accepted) = accepted {
+            self.go_ahead(&accepted, client, wanted);
+        }
+        if self.began.is_some() {
+            self.taps.read(self.poll.registry(), |record| records.push(record));
+        }
+        self.write(records, wanted).or_else(|| {
             // Once it has begun it is no misuse any more: a reload may have taken the processor away.
-            let exit = if self.began.is_some() { FAILED } else { why.exit };
-            let trouble = Trouble { message: why.message, hint: why.hint, exit };
-            return Some(End::Trouble(Error::Refused(trouble)));
+            let exit = |exit| if self.began.is_some() { FAILED } else { exit };
+            refusal.map(|Refusal { message, hint, exit: as_told }| {
+                End::Trouble(Error::Refused(Trouble { message, hint, exit: exit(as_told) }))
+            })
+        })
+    }
+
+    /// Link says that the processor is recorded: for the first time, or another link after a reload, which may have
+    /// changed the workers' user. (What they cannot hand over they count.)
+    fn go_ahead(&mut self, accepted: &Accepted, client: &Client, wanted: &Capture) {
+        if self.began.is_some() {
+            let view = client.ask("view", PATIENCE).ok().and_then(|reply| reply.answer.view);
+            let _ = view.map(|view| self.taps.welcome(view.worker_uid));
+            return;
         }
-        if let Some(accepted) = accepted.filter(|_| self.began.is_none()) {
-            (self.began, self.origin) = (Some(Instant::now()), clock::boot());
-            complain(&introduction(&accepted, wanted));
-        }
-        self.taps.read(self.poll.registry(), |record| records.push(record));
+        (self.began, self.origin) = (Some(Instant::now()), clock::boot());
+        complain(&introduction(accepted, wanted));
+    }
+
+    fn write(&mut self, records: Vec<Record>, wanted: &Capture) -> Option<End> {
         for record in records {
             let at = record.at.saturating_sub(self.origin);
             match self.output.push(&Record { at, ..record }) {
@@ -174,11 +211,20 @@ impl Recording {
         self.output.flush().err().map(|why| End::Trouble(cannot_write(wanted, &why)))
     }
 
-    /// What waits when it ends is part of it.
-    fn last_turn(&mut self, wanted: &Capture) -> Option<End> {
+    /// What waits when it ends is part of it; what comes meanwhile is not waited for.
+    fn last_turns(&mut self, client: &Client, wanted: &Capture) -> Option<End> {
         self.began?;
         self.line.note();
-        self.turn(wanted)
+        self.taps.note_all();
+        for _ in 0..LAST_TURNS {
+            if let Some(end) = self.turn(client, wanted) {
+                return Some(end);
+            }
+            if !self.has_more() {
+                break;
+            }
+        }
+        None
     }
 }
 
@@ -191,7 +237,8 @@ fn introduction(accepted: &Accepted, wanted: &Capture) -> String {
 fn summary(recording: &Recording, wanted: &Capture, time: Duration, end: &End) -> String {
     let Recording { output, line, taps, .. } = recording;
     let plural = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let (lines, datagrams) = (plural(output.lines, "line"), plural(output.datagrams, "datagram"));
+    let counts = output.counts();
+    let (lines, datagrams) = (plural(counts.lines, "line"), plural(counts.datagrams, "datagram"));
     let why = match end {
         End::Size => "; ended by --max-size",
         End::Time => "; ended by --for",
@@ -247,3 +294,6 @@ fn cannot_write(wanted: &Capture, why: &io::Error) -> Error {
 fn refused(message: String, hint: &str, exit: u8) -> Error {
     Error::Refused(Trouble { message, hint: Some(hint.into()), exit })
 }
+
+#[cfg(test)]
+mod tests;

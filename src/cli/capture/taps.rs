@@ -39,7 +39,7 @@ pub(super) struct Taps {
 }
 
 impl Taps {
-    /// Listens as the recorder of that number. The cluster's user must be able to connect, whoever we are.
+    /// Listens as the recorder of that number.
     pub(super) fn listen(folder: &Path, number: u64, registry: &Registry) -> io::Result<Taps> {
         let path = tap::path(folder, number);
         let listener = tap::listen(&path)?;
@@ -52,12 +52,24 @@ impl Taps {
             left_out: 0,
             buffer: vec![0; tap::MAX_MESSAGE],
         };
-        let owner = std::fs::metadata(folder)?;
-        if owner.uid() != nix::unistd::geteuid().as_raw() {
-            std::os::unix::fs::chown(&taps.path, Some(owner.uid()), None)?;
-        }
         registry.register(&mut SourceFd(&taps.listener.as_raw_fd()), Token(LISTENER), Interest::READABLE)?;
         Ok(taps)
+    }
+
+    /// Workers that run as that user may connect, whoever we are; None: they run as the cluster's.
+    pub(super) fn welcome(&self, user: Option<u32>) -> io::Result<()> {
+        let cluster =
+            || self.path.parent().map_or(Ok(0), |folder| folder.metadata().map(|found| found.uid()));
+        let user = user.map_or_else(cluster, Ok)?;
+        if self.path.metadata()?.uid() == user {
+            return Ok(());
+        }
+        std::os::unix::fs::chown(&self.path, Some(user), None)
+    }
+
+    /// Looks at all of them once more.
+    pub(super) fn note_all(&mut self) {
+        self.workers.values_mut().for_each(|worker| worker.readable = true);
     }
 
     /// Notes an event of the poll.

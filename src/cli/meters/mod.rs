@@ -17,7 +17,7 @@ use super::snapshot::{Lent, Snapshot};
 use super::terminal::{Look, print};
 use super::watch::{Picture, watch};
 use crate::wire::View;
-use shape::Meters;
+use shape::{Meters, Said};
 
 /// Shows them once, or again and again.
 pub(super) fn run(client: &Client, as_json: bool, again: bool) -> Result<(), Error> {
@@ -48,9 +48,14 @@ impl Seen {
     }
 
     fn meters(&self) -> Meters {
-        let View { list, processors, stale_after_ms, .. } = &self.view;
-        let link_runs = list.roles.iter().any(|role| role.name == "link" && role.pid.is_some());
-        Meters::read(processors, *stale_after_ms, link_runs, &self.table, boot_micros())
+        let View { list, processors, accepts_unknown, stale_after_ms, .. } = &self.view;
+        let said = Said {
+            configured: processors,
+            accepts_unknown: *accepts_unknown,
+            link_runs: list.roles.iter().any(|role| role.name == "link" && role.pid.is_some()),
+            stale_after_ms: *stale_after_ms,
+        };
+        Meters::read(&said, &self.table, boot_micros())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use serde::Serialize;
-use table::{Connection, KIND_NAMES, KIND_PARAMS, Processor, Reader, Words};
+use table::{ConnectionState, KIND_NAMES, KIND_PARAMS, Processor, Reader, Words};
 
 use crate::wire::Configured;
 
@@ -58,22 +58,27 @@ pub(super) struct MeterRow {
     pub(super) fresh: bool,
 }
 
+/// What the supervisor says beside the table.
+pub(super) struct Said<'a> {
+    /// The processors of the configuration.
+    pub(super) configured: &'a [Configured],
+    /// Whether datagrams of others are taken: else what stands in the table of others is of old.
+    pub(super) accepts_unknown: bool,
+    /// Without a link nobody holds a connection, whatever the last one has written, and values may be others by now.
+    pub(super) link_runs: bool,
+    /// Age from which a reading is stale.
+    pub(super) stale_after_ms: u64,
+}
+
 impl Meters {
-    /// What the table says at `now` (µs of CLOCK_BOOTTIME). Without a link nobody holds a connection, whatever the last one
-    /// has written.
-    pub(super) fn read(
-        configured: &[Configured],
-        stale_after_ms: u64,
-        link_runs: bool,
-        table: &Reader<impl Words>,
-        now: u64,
-    ) -> Meters {
+    /// What the table says at `now` (µs of CLOCK_BOOTTIME).
+    pub(super) fn read(said: &Said<'_>, table: &Reader<impl Words>, now: u64) -> Meters {
         let mut heard: Vec<Processor> = table.processors().collect();
         heard.sort_by_key(|processor| processor.address);
         let row = |name: String, address: IpAddr, known: bool, processor: Option<&Processor>| {
-            let link = processor.filter(|_| link_runs).and_then(|p| table.connection(p.place));
-            let meters =
-                processor.map(|processor| meters(table, processor, stale_after_ms, now)).unwrap_or_default();
+            let link = processor.filter(|_| said.link_runs).and_then(|p| table.connection(p.place));
+            let words = Trust { names: known, values: known && said.link_runs };
+            let meters = |processor| meters(table, processor, words, said.stale_after_ms, now);
             ProcessorRow {
                 name,
                 address,
@@ -81,45 +86,62 @@ impl Meters {
                 last_heard_ms: processor
                     .and_then(|processor| processor.heard)
                     .map(|heard| age_ms(now, heard)),
-                meters,
+                meters: processor.map(meters).unwrap_or_default(),
             }
         };
         let mut processors = Vec::new();
-        for known in configured {
+        for known in said.configured {
             let address = known.address.to_canonical();
             let at = heard.iter().position(|processor| processor.address == address);
             let processor = at.map(|at| heard.remove(at));
             processors.push(row(known.name.clone(), address, true, processor.as_ref()));
         }
-        processors.extend(heard.iter().map(|p| row(p.address.to_string(), p.address, false, Some(p))));
+        let strangers = heard.iter().filter(|_| said.accepts_unknown);
+        processors.extend(strangers.map(|p| row(p.address.to_string(), p.address, false, Some(p))));
         Meters { schema: 1, processors }
     }
 }
 
+/// Which of link's words are shown of a processor.
+#[derive(Clone, Copy)]
+struct Trust {
+    names: bool,
+    /// Mutes, gains, sources, groups.
+    values: bool,
+}
+
 /// While link has said nothing there is no connection.
-fn connection(link: Option<Connection>) -> &'static str {
+fn connection(link: Option<ConnectionState>) -> &'static str {
     match link {
-        Some(Connection::Connected) => "connected",
-        Some(Connection::Connecting) => "connecting",
-        Some(Connection::Unresponsive) => "unresponsive",
-        Some(Connection::Disconnected) | None => "disconnected",
+        Some(ConnectionState::Connected) => "connected",
+        Some(ConnectionState::Connecting) => "connecting",
+        Some(ConnectionState::Unresponsive) => "unresponsive",
+        Some(ConnectionState::Disconnected) | None => "disconnected",
     }
 }
 
-fn meters(table: &Reader<impl Words>, processor: &Processor, stale_after_ms: u64, now: u64) -> Vec<MeterRow> {
-    let row = |meter: table::Meter| {
-        let kind = usize::from(meter.kind);
-        let age_ms = age_ms(now, meter.micros);
+fn meters(
+    table: &Reader<impl Words>,
+    processor: &Processor,
+    trust: Trust,
+    stale_after_ms: u64,
+    now: u64,
+) -> Vec<MeterRow> {
+    let named = Some(processor.place).filter(|_| trust.names);
+    let valued = Some(processor.place).filter(|_| trust.values);
+    let row = |table::Meter { kind: number, index, micros, centi_db }| {
+        let kind = usize::from(number);
+        let age_ms = age_ms(now, micros);
         Some(MeterRow {
-            param: format!("{}_{}", KIND_PARAMS.get(kind)?, meter.index),
+            param: format!("{}_{index}", KIND_PARAMS.get(kind)?),
             kind: KIND_NAMES.get(kind)?,
-            index: meter.index,
-            name: table.name(processor.place, meter.kind, meter.index),
-            level_db: db(meter.centi_db),
-            muted: table.muted(processor.place, meter.kind, meter.index),
-            gain_db: table.gain(processor.place, meter.kind, meter.index).map(db),
-            source: table.source(processor.place, meter.kind, meter.index),
-            grouped: table.grouped(processor.place, meter.kind, meter.index),
+            index,
+            name: named.and_then(|place| table.name(place, number, index)),
+            level_db: db(centi_db),
+            muted: valued.and_then(|place| table.muted(place, number, index)),
+            gain_db: valued.and_then(|place| table.gain(place, number, index)).map(db),
+            source: valued.and_then(|place| table.source(place, number, index)),
+            grouped: valued.and_then(|place| table.grouped(place, number, index)),
             age_ms,
             fresh: age_ms <= stale_after_ms,
         })

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::AtomicU64;
 
-use table::{Connection, LinkWriter, Reader, Writer};
+use table::{ConnectionState, LinkWriter, Reader, Writer};
 
 use super::draw::{frame, listing};
-use super::shape::Meters;
+use super::shape::{Meters, Said};
 use crate::cli::terminal::Look;
 use crate::cli::text::width;
 use crate::wire::Configured;
@@ -30,6 +30,10 @@ fn made_up() -> Meters {
 }
 
 fn with_link(link_runs: bool) -> Meters {
+    with(link_runs, true)
+}
+
+fn with(link_runs: bool, accepts_unknown: bool) -> Meters {
     let words = words();
     let writer = Writer::new(&words).unwrap();
     let bar = writer.place("::ffff:192.168.5.101".parse().unwrap()).unwrap();
@@ -46,10 +50,15 @@ fn with_link(link_runs: bool) -> Meters {
     link.set_gain(bar, 2, 0, Some(-1250));
     link.set_source(bar, 2, 0, Some(14));
     link.set_grouped(bar, 2, 0, Some(false));
-    link.set_connection(bar, Connection::Connecting);
+    link.set_connection(bar, ConnectionState::Connecting);
     let configured = [("bar", "192.168.5.101"), ("attic", "192.168.5.102")]
         .map(|(name, address)| Configured { name: name.into(), address: address.parse().unwrap() });
-    Meters::read(&configured, 3000, link_runs, &Reader::new(&words[..]).unwrap(), NOW)
+    // What a link wrote of the stranger when he was configured.
+    link.adopt(stranger);
+    link.set_name(stranger, 1, 14, Some("Band"));
+    link.set_muted(stranger, 1, 14, Some(true));
+    let said = Said { configured: &configured, accepts_unknown, link_runs, stale_after_ms: 3000 };
+    Meters::read(&said, &Reader::new(&words[..]).unwrap(), NOW)
 }
 
 #[test]
@@ -118,7 +127,8 @@ fn a_frame_fits_the_terminal_s_width_and_uses_more_columns_where_it_is_low() {
     let writer = Writer::new(&words).unwrap();
     let place = writer.place("10.0.0.1".parse().unwrap()).unwrap();
     (0..40).for_each(|index| assert!(writer.store(place, 0, index, NOW, -4000)));
-    let meters = Meters::read(&[], 3000, false, &Reader::new(&words[..]).unwrap(), NOW);
+    let said = Said { configured: &[], accepts_unknown: true, link_runs: false, stale_after_ms: 3000 };
+    let meters = Meters::read(&said, &Reader::new(&words[..]).unwrap(), NOW);
     let drawn = |columns, rows| frame(&meters, &Look { columns, rows, ..TERMINAL });
     for (columns, rows, lines) in [(80, 60, 43), (80, 24, 23), (120, 24, 23), (200, 12, 11), (40, 10, 43)] {
         let text = drawn(columns, rows);
@@ -157,5 +167,14 @@ fn what_a_link_wrote_that_runs_no_more_is_no_connection() {
     let bar = |meters: &Meters| meters.processors[0].clone();
     assert_eq!(bar(&with_link(true)).connection, "connecting");
     let without = bar(&with_link(false));
-    assert_eq!((without.connection, without.meters[1].name.as_deref()), ("disconnected", Some("Patio")));
+    let patio = &without.meters[1];
+    assert_eq!((without.connection, patio.name.as_deref()), ("disconnected", Some("Patio")));
+    assert_eq!((patio.muted, patio.gain_db, patio.source, patio.grouped), (None, None, None, None));
+}
+
+#[test]
+fn who_is_not_configured_and_not_taken_is_not_shown() {
+    let names = |meters: Meters| meters.processors.into_iter().map(|one| one.name).collect::<Vec<_>>();
+    assert_eq!(names(with(true, true)), ["bar", "attic", "10.0.0.9"]);
+    assert_eq!(names(with(true, false)), ["bar", "attic"]);
 }

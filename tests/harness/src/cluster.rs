@@ -171,6 +171,23 @@ impl Cluster {
             .unwrap_or_else(|e| panic!("meters --json is not as promised ({e}): {output:#?}"))
     }
 
+    /// Pid of the role of that name, once it runs.
+    #[track_caller]
+    #[must_use]
+    pub fn role(&self, name: &str) -> i32 {
+        wait_for(format_args!("{name} runs"), || {
+            self.try_list()?.roles.iter().find(|role| role.name == name)?.pid
+        })
+    }
+
+    /// SIGKILL to the role of that name, and another process is it.
+    #[track_caller]
+    pub fn kill_role(&self, name: &str) {
+        let before = self.role(name);
+        process::signal(before, Signal::SIGKILL);
+        wait_until(format_args!("another {name} runs"), || self.role(name) != before);
+    }
+
     /// The addresses it listens on.
     #[track_caller]
     #[must_use]

@@ -1,7 +1,6 @@
-//! What a process writes to standard error, kept by a thread.
+//! What a process writes to a pipe, kept by a thread.
 
 use std::io::Read;
-use std::process::ChildStderr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -18,7 +17,7 @@ struct Kept {
 
 impl Log {
     /// Reads until every process that has this pipe is gone.
-    pub(crate) fn of(mut pipe: ChildStderr) -> Log {
+    pub(crate) fn of(mut pipe: impl Read + Send + 'static) -> Log {
         let log = Log::default();
         let kept = Arc::clone(&log.kept);
         thread::spawn(move || {

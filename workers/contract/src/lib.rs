@@ -11,6 +11,7 @@ mod life;
 mod listen;
 pub mod logs;
 mod notify;
+mod private;
 mod seat;
 pub mod tap;
 
@@ -23,6 +24,7 @@ pub use demo::{DEMO, DemoPort};
 pub use life::Life;
 pub use listen::home_of;
 pub use notify::Notify;
+pub use private::private;
 pub use seat::{Seat, is_locked};
 
 /// Name of the pipe whose writing end only the supervisor holds.

@@ -12,10 +12,12 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{Mode, umask};
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::private;
 
 /// Longest message, in bytes: 15 of the longest datagrams, several hundred usual ones.
 pub const MAX_MESSAGE: usize = 64 << 10;
@@ -25,23 +27,41 @@ const HEAD: usize = 24;
 const DATAGRAM: usize = 16;
 /// Workers that wait to be accepted.
 const BACKLOG: i32 = 128;
+/// What the names of all these sockets begin with.
+const NAME: &str = "tap.";
 
 /// Where the recorder of that number listens.
 #[must_use]
 pub fn path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("tap.{number:016x}"))
+    folder.join(format!("{NAME}{number:016x}"))
 }
 
-/// The recorder's end: non-blocking, 0600 from its first moment. (The mask belongs to the process: one thread makes files.)
+/// Takes away the sockets of recorders that were killed. One that somebody listens on stays: it outlives a supervisor.
+///
+/// # Errors
+/// What reading the folder or removing a file there says.
+pub fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(NAME));
+        if is_ours
+            && entry.file_type()?.is_socket()
+            && connect(&entry.path()).is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+        {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The recorder's end: non-blocking, 0600 from its first moment.
 ///
 /// # Errors
 /// What bind(2) and listen(2) say.
 pub fn listen(path: &Path) -> io::Result<OwnedFd> {
     let socket = Socket::new(Domain::UNIX, Type::SEQPACKET.nonblocking().cloexec(), None)?;
-    let before = umask(Mode::from_bits_truncate(0o177));
-    let bound = SockAddr::unix(path).and_then(|address| socket.bind(&address));
-    umask(before);
-    bound?;
+    let address = SockAddr::unix(path)?;
+    private(|| socket.bind(&address))?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
@@ -205,6 +225,19 @@ mod tests {
         assert_eq!(read(&[0xff; 64]), None);
         message.clear();
         assert_eq!((message.count(), message.push(&long)), (0, true));
+    }
+
+    #[test]
+    fn sockets_of_the_dead_are_swept_and_those_of_the_living_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let [dead, living] = [7, 8].map(|number| path(folder.path(), number));
+        drop(listen(&dead).unwrap());
+        let _listener = listen(&living).unwrap();
+        let other = folder.path().join("tap.txt");
+        std::fs::write(&other, "somebody's").unwrap();
+        sweep(folder.path()).unwrap();
+        assert_eq!([&dead, &living, &other].map(|path| path.exists()), [false, true, true]);
+        assert!(sweep(&dead).is_err());
     }
 
     #[test]

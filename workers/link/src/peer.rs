@@ -11,7 +11,7 @@ use atlas::order::Order;
 use contract::DemoPort;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
-use table::{Connection as State, LinkWriter, Place};
+use table::{ConnectionState as State, LinkWriter, Place};
 
 use crate::connection::{Action, Connection, Event, Fact, Outcome, Remark, Ticket};
 use crate::diary::Diary;

@@ -7,7 +7,7 @@ use contract::Seat;
 use table::{LinkWriter, Place, Writer};
 
 /// The place of each address, claimed if need be, with nobody else's names in it. None where the table is full of other
-/// processors that are configured.
+/// processors that are configured. What is known of everybody else is forgotten.
 pub(crate) fn claim(
     addresses: &[IpAddr],
     table: &Writer<'_>,
@@ -22,5 +22,7 @@ pub(crate) fn claim(
         });
         place.inspect(|place| link.adopt(*place))
     };
-    addresses.iter().map(claim).collect()
+    let places: Vec<Option<Place>> = addresses.iter().map(claim).collect();
+    link.disown(|place| places.contains(&Some(place)));
+    places
 }

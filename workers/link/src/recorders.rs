@@ -70,6 +70,11 @@ impl Recorders {
                 "wait for the end of that recording, or copy it",
             ));
         }
+        // One that goes on after a reload that gave its processor another address.
+        let elsewhere = |(at, one): (&usize, &Recorder)| (*at != peer && one.number == number).then_some(*at);
+        if let Some(before) = self.of.iter().find_map(elsewhere).and_then(|at| self.of.remove(&at)) {
+            table.set_recorder(before.place, 0);
+        }
         if let Some(before) =
             self.of.insert(peer, Recorder { place, number }).filter(|one| one.number != number)
         {
@@ -109,6 +114,27 @@ mod tests {
     use std::os::fd::AsFd;
     use sys::map::Mapping;
     use table::Writer;
+
+    #[test]
+    fn a_recorder_whose_processor_moves_keeps_its_socket_and_leaves_the_old_place() {
+        let segment = sys::map::segment("table", &table::head([1, 2]), table::BYTES, false).unwrap();
+        let table = Mapping::new(segment.as_fd(), table::BYTES).unwrap();
+        let (writer, link) = (Writer::new(table.words()).unwrap(), LinkWriter::new(table.words()).unwrap());
+        let places = ["10.0.0.1", "10.0.0.2"].map(|one| writer.place(one.parse().unwrap()).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let at = Duration::from_secs;
+        let both = || places.into_iter().enumerate();
+        let adopt = |now| Recorders::adopt(now, both(), link, Some(folder.path().to_owned()));
+        let socket = contract::tap::path(folder.path(), 7);
+        let _listener = contract::tap::listen(&socket).unwrap();
+        adopt(at(10)).begin(0, Some(places[0]), 7, false, link).unwrap();
+        // Their addresses were exchanged: who recorded the first place asks for the second one.
+        let mut next = adopt(at(20));
+        next.begin(1, Some(places[1]), 7, false, link).unwrap();
+        assert_eq!(places.map(|place| writer.recorder(place)), [0, 7]);
+        assert_eq!(next.prune(at(30), |peer| peer == 1, link), Vec::<usize>::new());
+        assert!(socket.exists(), "he is still there");
+    }
 
     #[test]
     fn a_recorder_is_known_while_its_line_is_open_and_over_the_death_of_a_link() {

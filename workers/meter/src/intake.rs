@@ -91,7 +91,7 @@ impl<S: Sink> Taker for Intake<S> {
     fn begin(&mut self, batch: u64) {
         self.arrivals.batch();
         self.batch = batch;
-        self.is_recorded = self.sink.is_recorded();
+        self.is_recorded = self.tap.is_open() && self.sink.is_recorded();
         if !self.is_recorded && !self.tap.is_idle() {
             self.tap.close();
         }
@@ -325,6 +325,21 @@ mod tests {
             micros(began) < told + slack && told < micros(sent) + slack,
             "{told}: as if it came when it was taken"
         );
+    }
+
+    #[test]
+    fn without_a_tap_no_batch_is_gone_through_twice() {
+        let segment = sys::map::segment("table", &table::head([1, 2]), table::BYTES, false).unwrap();
+        let table = Mapping::new(segment.as_fd(), table::BYTES).unwrap();
+        let writer = Writer::new(table.words()).unwrap();
+        let place = writer.place("10.0.0.1".parse().unwrap()).unwrap();
+        table::LinkWriter::new(table.words()).unwrap().set_recorder(place, 7);
+        let senders = || Senders::new(&Settings::default(), &writer, segment.as_fd());
+        for (tap, is_recorded) in [(Tap::new(None, 0), false), (Tap::new(Some("/".into()), 0), true)] {
+            let mut intake = Intake::new(senders(), writer).with(tap);
+            intake.begin(1);
+            assert_eq!(Taker::is_recorded(&intake), is_recorded);
+        }
     }
 
     #[test]

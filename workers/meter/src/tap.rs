@@ -34,6 +34,11 @@ impl Tap {
         Tap { folder, slot, lines: Vec::new() }
     }
 
+    /// Whether anything can be handed over.
+    pub(crate) fn is_open(&self) -> bool {
+        self.folder.is_some()
+    }
+
     /// Whether nobody was handed anything since it was last closed.
     pub(crate) fn is_idle(&self) -> bool {
         self.lines.is_empty()

@@ -52,7 +52,9 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
 
     let _seat = Seat::wait(seat.as_fd()).map_err(|e| Failure::of("cannot wait for the slot's lock", &e))?;
     // Only now: what an heir claims in the table before a commit would outlive a reload that fails.
-    let tap = Tap::new(std::env::var_os(RUNTIME_DIR).map(PathBuf::from), contract.instance);
+    // Where no link runs, nobody takes back what the last one said of recorders.
+    let folder = std::env::var_os(RUNTIME_DIR).filter(|_| settings.processors().next().is_some());
+    let tap = Tap::new(folder.map(PathBuf::from), contract.instance);
     let mut intake = Intake::new(Senders::new(&settings, &writer, table_fd.as_fd()), sink).with(tap);
     let mut ring = Ring::new(&mut segment).map_err(|e| strange("the receive ring", e))?;
     let file = contract.take(QUARANTINE).ok();

@@ -1,8 +1,10 @@
 //! A recording that is sent again, round and round, while somebody is connected. Pure; told the time.
+//!
+//! Answers are left out: who asked then is not who is connected now, and ids of the two may be the same.
 
 use std::time::Duration;
 
-use atlas::capture::Record;
+use atlas::capture::{From, Record};
 
 /// Between the end of a recording and its next beginning.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -19,7 +21,8 @@ pub struct Replay {
 impl Replay {
     /// Not begun.
     #[must_use]
-    pub fn new(records: Vec<Record>) -> Replay {
+    pub fn new(mut records: Vec<Record>) -> Replay {
+        records.retain(|record| record.from == From::Udp || !is_answer(&record.bytes));
         Replay { records, began: None, next: 0 }
     }
 
@@ -58,10 +61,19 @@ impl Replay {
     }
 }
 
+/// Whether a line bears the id of a request.
+fn is_answer(line: &[u8]) -> bool {
+    /// `null` is no id.
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        id: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_slice::<Answer>(line).is_ok_and(|answer| answer.id.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use atlas::capture::From;
 
     #[test]
     fn a_recording_is_sent_in_its_time_round_and_round() {

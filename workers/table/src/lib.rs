@@ -19,7 +19,7 @@ pub use layout::{
     BYTES, INDICES, KIND_NAMES, KIND_PARAMS, KINDS, PROCESSORS, Place, STORE_BYTES, check, head,
 };
 pub use link::{LinkWriter, NAME_BYTES};
-pub use reader::{Connection, Meter, Processor, Reader};
+pub use reader::{ConnectionState, Meter, Processor, Reader};
 pub use writer::Writer;
 
 /// A segment as something to read from.

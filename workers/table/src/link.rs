@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crate::layout::{METERS, NAME_WORDS, Place, Values, check, meter};
-use crate::{BYTES, Connection, Foreign, Words};
+use crate::{BYTES, ConnectionState, Foreign, Words};
 
 /// Bytes of a name; a longer one is cut between two characters.
 pub const NAME_BYTES: usize = NAME_WORDS * 8;
@@ -42,6 +42,19 @@ impl<'a> LinkWriter<'a> {
         }
     }
 
+    /// Places of processors that are none of ours are nobody's to record, and what was known of them is forgotten: a
+    /// reload took them away, and nobody will say it anew. What the next ones write there is their own.
+    pub fn disown(&self, is_ours: impl Fn(Place) -> bool) {
+        for place in Place::all().filter(|place| !is_ours(*place)) {
+            if self.recorder(place) != 0 {
+                self.set_recorder(place, 0);
+            }
+            if self.load(place.sequence()) != 0 {
+                self.forget(place);
+            }
+        }
+    }
+
     pub(crate) fn word(&self, word: usize) -> &AtomicU64 {
         &self.words[word]
     }
@@ -59,12 +72,12 @@ impl<'a> LinkWriter<'a> {
     }
 
     /// State of the connection.
-    pub fn set_connection(&self, place: Place, connection: Connection) {
+    pub fn set_connection(&self, place: Place, connection: ConnectionState) {
         let number = match connection {
-            Connection::Connected => 1,
-            Connection::Connecting => 2,
-            Connection::Unresponsive => 3,
-            Connection::Disconnected => 4,
+            ConnectionState::Connected => 1,
+            ConnectionState::Connecting => 2,
+            ConnectionState::Unresponsive => 3,
+            ConnectionState::Disconnected => 4,
         };
         self.change(place, || self.store(place.connection(), number));
     }
@@ -179,7 +192,7 @@ mod tests {
         writer.place(Ipv4Addr::from_bits(0x0a00_0000 + last).into()).unwrap()
     }
 
-    fn known(words: &[AtomicU64], place: Place) -> (Option<String>, Option<bool>, Option<Connection>) {
+    fn known(words: &[AtomicU64], place: Place) -> (Option<String>, Option<bool>, Option<ConnectionState>) {
         let reader = Reader::new(words).unwrap();
         (reader.name(place, 2, 1), reader.muted(place, 2, 1), reader.connection(place))
     }
@@ -193,10 +206,10 @@ mod tests {
         link.set_name(place, 2, 1, Some("Patio"));
         link.set_muted(place, 2, 1, Some(true));
         for state in [
-            Connection::Connecting,
-            Connection::Connected,
-            Connection::Unresponsive,
-            Connection::Disconnected,
+            ConnectionState::Connecting,
+            ConnectionState::Connected,
+            ConnectionState::Unresponsive,
+            ConnectionState::Disconnected,
         ] {
             link.set_connection(place, state);
             assert_eq!(known(&words, place), (Some("Patio".into()), Some(true), Some(state)));
@@ -217,7 +230,7 @@ mod tests {
         link.forget_values(place);
         assert_eq!(values(), (None, None, None));
         link.set_name(place, 2, 1, None);
-        assert_eq!(known(&words, place), (None, None, Some(Connection::Disconnected)));
+        assert_eq!(known(&words, place), (None, None, Some(ConnectionState::Disconnected)));
         link.set_name(place, 4, 0, Some("nobody"));
         link.set_muted(place, 0, 64, Some(true));
         link.set_gain(place, 4, 0, Some(0));
@@ -244,7 +257,7 @@ mod tests {
         let (place, link) = (place(&words, 1), LinkWriter::new(&words).unwrap());
         link.adopt(place);
         link.set_name(place, 2, 1, Some("Patio"));
-        link.set_connection(place, Connection::Connected);
+        link.set_connection(place, ConnectionState::Connected);
         LinkWriter::new(&words).unwrap().adopt(place);
         assert_eq!(known(&words, place).0.as_deref(), Some("Patio"), "an orderly successor keeps it");
         // killed after half a name
@@ -254,8 +267,8 @@ mod tests {
         let successor = LinkWriter::new(&words).unwrap();
         successor.adopt(place);
         assert_eq!(known(&words, place), (None, None, None));
-        successor.set_connection(place, Connection::Connecting);
-        assert_eq!(known(&words, place), (None, None, Some(Connection::Connecting)));
+        successor.set_connection(place, ConnectionState::Connecting);
+        assert_eq!(known(&words, place), (None, None, Some(ConnectionState::Connecting)));
     }
 
     #[test]
@@ -273,6 +286,31 @@ mod tests {
         link.adopt(newcomer);
         link.set_muted(newcomer, 2, 1, Some(true));
         assert_eq!(known(&words, newcomer), (None, Some(true), None));
+    }
+
+    #[test]
+    fn of_who_is_no_more_configured_nothing_is_known_and_nobody_records_him() {
+        let words = fresh();
+        let [gone, stays, stranger] = [1, 2, 3].map(|last| place(&words, last));
+        let link = LinkWriter::new(&words).unwrap();
+        for place in [gone, stays] {
+            link.adopt(place);
+            link.set_name(place, 2, 1, Some("Patio"));
+            link.set_muted(place, 2, 1, Some(true));
+            link.set_connection(place, ConnectionState::Connected);
+            link.set_recorder(place, 7);
+        }
+        link.disown(|place| place == stays);
+        assert_eq!(known(&words, gone), (None, None, None));
+        let kept = (Some("Patio".into()), Some(true), Some(ConnectionState::Connected));
+        assert_eq!(known(&words, stays), kept);
+        let writer = Writer::new(&words).unwrap();
+        assert_eq!((writer.recorder(gone), writer.recorded()), (0, 1 << stays.index()));
+        assert_eq!(
+            words[stranger.sequence()].load(Ordering::Relaxed),
+            0,
+            "nothing is written about strangers"
+        );
     }
 
     #[test]

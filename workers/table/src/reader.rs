@@ -39,7 +39,7 @@ pub struct Meter {
 
 /// State of the TCP connection to a processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connection {
+pub enum ConnectionState {
     /// Up, commands are answered.
     Connected,
     /// On its way.
@@ -129,12 +129,12 @@ impl<W: Words> Reader<W> {
     }
 
     /// State of the connection to the processor; None while link has said nothing.
-    pub fn connection(&self, place: Place) -> Option<Connection> {
+    pub fn connection(&self, place: Place) -> Option<ConnectionState> {
         match self.under_sequence(place, |words| words.load(place.connection()))? {
-            1 => Some(Connection::Connected),
-            2 => Some(Connection::Connecting),
-            3 => Some(Connection::Unresponsive),
-            4 => Some(Connection::Disconnected),
+            1 => Some(ConnectionState::Connected),
+            2 => Some(ConnectionState::Connecting),
+            3 => Some(ConnectionState::Unresponsive),
+            4 => Some(ConnectionState::Disconnected),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use table::counters::{self, Counter, Counters, Faces};
-use table::{Connection, LinkWriter, Reader, Writer};
+use table::{ConnectionState, LinkWriter, Reader, Writer};
 
 fn words(head: &[u8], bytes: usize) -> Vec<AtomicU64> {
     let mut words: Vec<AtomicU64> =
@@ -183,8 +183,8 @@ fn what_link_has_not_written_is_unknown_and_what_it_is_writing_is_not_shown() {
     link.adopt(place);
     link.set_name(place, 2, 1, Some("Patio"));
     link.set_muted(place, 2, 1, Some(true));
-    link.set_connection(place, Connection::Connected);
-    assert_eq!(known(), (Some("Patio".into()), Some(true), Some(Connection::Connected)));
+    link.set_connection(place, ConnectionState::Connected);
+    assert_eq!(known(), (Some("Patio".into()), Some(true), Some(ConnectionState::Connected)));
     assert_eq!((reader.name(place, 2, 0), reader.muted(place, 2, 0)), (None, None), "its neighbour");
     let sequence = &table[17_408 + place.index() * 2560];
     sequence.fetch_add(1, Ordering::Release);

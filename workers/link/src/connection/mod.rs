@@ -23,7 +23,7 @@ mod survey;
 mod tests;
 mod words;
 
-use table::Connection as State;
+use table::ConnectionState as State;
 
 use crate::dice::Dice;
 use budget::Budget;

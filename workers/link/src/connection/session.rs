@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 
 use atlas::MeterId;
 use atlas::order::Order;
-use table::Connection as State;
+use table::ConnectionState as State;
 
 use super::flight::{Batch, Cargo, Flight, Waiting};
 use super::levels::Levels;

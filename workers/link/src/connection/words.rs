@@ -6,7 +6,7 @@ use std::time::Duration;
 use atlas::MeterId;
 use atlas::control::Value;
 use atlas::order::Order;
-use table::Connection as State;
+use table::ConnectionState as State;
 
 /// Time since boot, told by the shell.
 pub(crate) type Time = Duration;

@@ -163,7 +163,9 @@ impl Processor {
 
     fn answer(&mut self, conn: Conn, peer: IpAddr, replies: Replies, actions: &mut Vec<Action>) {
         actions.extend(replies.lines.into_iter().map(|line| Action::Line { conn, line }));
-        for datagram in replies.datagrams {
+        // A recording has levels of its own.
+        let levels = replies.levels.into_iter().filter(|_| self.replay.is_none()).collect::<Vec<_>>();
+        for datagram in replies.datagrams.into_iter().chain(levels) {
             self.datagram(peer, datagram.into_bytes(), actions);
         }
     }
@@ -278,8 +280,9 @@ impl Processor {
         }
     }
 
-    /// Sends what the recording holds for now; a round of it at most.
+    /// Sends what the recording holds for now; a round of it at most. A locked-up control port loses its lines.
     fn play(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        let locked_up = self.course.is_on(Kind::Lockup);
         let Some(replay) = &mut self.replay else { return };
         let mut peers: Vec<IpAddr> = self.served.values().map(|served| served.peer).collect();
         peers.sort();
@@ -287,6 +290,7 @@ impl Processor {
         while let Some(record) = replay.poll(now) {
             let bytes = &record.bytes;
             match record.from {
+                From::Tcp if locked_up => {}
                 From::Tcp => {
                     let line = [bytes.as_slice(), b"\n"].concat();
                     actions.extend(

@@ -239,7 +239,7 @@ fn a_recording_replaces_the_meters_and_not_the_answers() {
     let mut world = World::new(Settings { replay, ..settings() });
     world.run_to(ms(500));
     world.connect(1);
-    assert_eq!(lines(&world.send(1, SUB_METERS)).len(), 0);
+    assert_eq!(world.send(1, SUB_METERS), [], "not even at once");
     let actions = world.run_to(ms(600));
     assert_eq!(
         actions,
@@ -248,7 +248,41 @@ fn a_recording_replaces_the_meters_and_not_the_answers() {
             Action::Raw { conn: Conn(1), bytes: b"line\n".to_vec() }
         ]
     );
-    assert_eq!(lines(&world.send(1, "{\"method\":\"get\",\"params\":{\"param\":\"KeepAlive\"}}\n")).len(), 1);
+    let alive = world.send(1, "{\"method\":\"get\",\"params\":{\"param\":\"KeepAlive\"}}\n");
+    assert_eq!((lines(&alive).len(), datagrams(&alive)), (1, 1));
+}
+
+#[test]
+fn of_a_recording_answers_are_left_out_and_a_locked_up_port_sends_no_line() {
+    let record = |at, from, text: &str| Record { at: ms(at), from, bytes: text.into() };
+    let update = r#"{"method":"update","params":[{"param":"ZoneGain_0","val":-7}],"id":null}"#;
+    let replay = vec![
+        record(10, From::Tcp, r#"{"jsonrpc":"2.0","result":"OK","id":1}"#),
+        record(20, From::Tcp, update),
+        record(30, From::Udp, r#"{"id":1}"#),
+        record(40, From::Tcp, r#"{ "error" : {"code":-32604} , "id" : "x" }"#),
+        record(50, From::Tcp, r#"half {"id":1}"#),
+    ];
+    let mut world = World::new(Settings { replay, ..settings() });
+    world.connect(1);
+    let raw = |text: &str| Action::Raw { conn: Conn(1), bytes: format!("{text}\n").into_bytes() };
+    let datagram = Action::Datagram { to: PEER, bytes: br#"{"id":1}"#.to_vec() };
+    let (update, half) = (raw(update), raw(r#"half {"id":1}"#));
+    assert_eq!(world.run_to(ms(60)), [update.clone(), datagram.clone(), half.clone()]);
+    world.handle(Event::Fault { kind: Kind::Lockup, lasts: Some(ms(1500)) });
+    assert_eq!(world.run_to(ms(1200)), [datagram], "the next round");
+    let actions = world.run_to(ms(2200));
+    assert!(actions.contains(&update) && actions.contains(&half), "the one after it: {actions:?}");
+}
+
+#[test]
+fn a_recording_of_answers_alone_is_still_no_reason_to_make_up_meters() {
+    let bytes = br#"{"jsonrpc":"2.0","result":"OK","id":1}"#.to_vec();
+    let replay = vec![Record { at: ms(10), from: From::Tcp, bytes }];
+    let mut world = World::new(Settings { replay, ..settings() });
+    world.connect(1);
+    world.send(1, SUB_METERS);
+    assert_eq!(world.run_to(ms(5000)), []);
 }
 
 /// The most that one line can bring about: as many parameters as fit, each changing all that a change can change, told to

@@ -8,9 +8,8 @@
 //! anything else          → {"error":"…"}
 //! ```
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net as std_net;
 use std::path::{Path, PathBuf};
 
@@ -55,8 +54,7 @@ impl Control {
             if std_net::UnixStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused) {
                 fs::remove_file(path)?;
             }
-            let mut listener = UnixListener::bind(path)?;
-            fs::set_permissions(path, Permissions::from_mode(0o600))?;
+            let mut listener = contract::private(|| UnixListener::bind(path))?;
             registry.register(&mut listener, LISTENER, Interest::READABLE)?;
             io::Result::Ok(listener)
         };

@@ -19,6 +19,8 @@ pub struct Replies {
     pub lines: Vec<String>,
     /// Over UDP.
     pub datagrams: Vec<String>,
+    /// The same: what meters that were subscribed read now.
+    pub levels: Vec<String>,
 }
 
 /// What a connection has subscribed to. All of it is gone when the connection is.
@@ -122,7 +124,7 @@ impl Session {
             None if told.is_empty() => None,
             None => Some(answer::update(&told)),
         };
-        Replies { lines: line.into_iter().collect(), datagrams: metered }
+        Replies { lines: line.into_iter().collect(), datagrams: Vec::new(), levels: metered }
     }
 
     fn unsubscribe(&mut self, found: &[(Param, &Ask)], model: &Model, ledger: &mut Ledger) -> Replies {
@@ -154,6 +156,7 @@ fn get(found: &[(Param, &Ask)], model: &Model, id: Option<&str>, complete: bool)
             vec![answer(&entries)]
         },
         datagrams: alive.map(|(param, ask)| answer(&[entry(*param, ask)])).into_iter().collect(),
+        levels: Vec::new(),
     }
 }
 
@@ -192,7 +195,7 @@ fn refuse(invalid: &Invalid, ledger: &mut Ledger) -> Replies {
     };
     ledger.violation(violation);
     let line = invalid.id.as_deref().map(|id| answer::error(code, &message, id));
-    Replies { lines: line.into_iter().collect(), datagrams: Vec::new() }
+    Replies { lines: line.into_iter().collect(), ..Replies::default() }
 }
 
 #[cfg(test)]

@@ -21,8 +21,8 @@ impl Talk {
     /// The lines of the answer; there must be no datagram.
     #[track_caller]
     fn lines(&mut self, line: &str) -> Vec<String> {
-        let Replies { lines, datagrams } = self.says(line);
-        assert!(datagrams.is_empty(), "{datagrams:?}");
+        let Replies { lines, datagrams, levels } = self.says(line);
+        assert!(datagrams.is_empty() && levels.is_empty(), "{datagrams:?} {levels:?}");
         lines
     }
 }
@@ -93,13 +93,13 @@ fn meters_are_told_by_udp_and_with_an_id_over_tcp_too() {
     let update = format!(r#"{{"jsonrpc":"2.0","method":"update","params":[{entry}]}}"#);
     let params = r#""params":[{"param":"ZoneMeter_0","fmt":"val"},{"param":"ZoneMute_0"}]"#;
     let without = talk.says(&format!(r#"{{"method":"sub",{params}}}"#));
-    assert_eq!(without.datagrams, [update.as_str()]);
+    assert_eq!(without.levels, [update.as_str()]);
     assert_eq!(
         without.lines,
         [r#"{"jsonrpc":"2.0","method":"update","params":[{"param":"ZoneMute_0","val":0}]}"#]
     );
     let with = talk.says(&format!(r#"{{"method":"sub",{params},"id":10}}"#));
-    assert_eq!(with.datagrams, [update.as_str()]);
+    assert_eq!(with.levels, [update.as_str()]);
     let result =
         format!(r#"{{"jsonrpc":"2.0","result":[{entry},{{"param":"ZoneMute_0","val":0}}],"id":10}}"#);
     assert_eq!(with.lines, [result]);

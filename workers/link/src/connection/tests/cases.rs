@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atlas::{Kind, MeterId};
 use serde_json::json;
-use table::Connection as State;
+use table::ConnectionState as State;
 
 use super::processor::{Processor, STYLES, Style};
 use super::world::{Network, World};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use table::Connection as State;
+use table::ConnectionState as State;
 
 use super::processor::{Processor, STYLES, Style};
 use super::world::{Network, World};

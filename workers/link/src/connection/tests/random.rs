@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::json;
-use table::Connection as State;
+use table::ConnectionState as State;
 
 use super::commands::{get, set};
 use super::processor::{Processor, STYLES, Style};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use atlas::MeterId;
 use atlas::order::Order;
 use atlas::params::ParamId;
-use table::Connection as State;
+use table::ConnectionState as State;
 
 use super::processor::Processor;
 use crate::connection::limits::{ANSWER, GAP, PATIENCE};
