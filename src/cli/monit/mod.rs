@@ -18,7 +18,7 @@ mod tty;
 #[cfg(test)]
 mod tests;
 
-use std::io::{IsTerminal, stdin};
+use std::io::{self, IsTerminal, stdin};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -124,8 +124,7 @@ impl View<'_> {
             None => Event::Tick,
         });
         let model = &self.model;
-        self.tty.draw(model.size, |frame| draw::draw(frame, model)).map_err(Error::Output)?;
-        Ok(true)
+        still_there(self.tty.draw(model.size, |frame| draw::draw(frame, model)))
     }
 
     fn tell(&mut self, event: Event) -> Option<Deed> {
@@ -150,21 +149,21 @@ impl View<'_> {
             }
             News::Answered(told) => Event::Answered(told),
             News::Redraw | News::End => Event::Tick,
-            News::Suspend => return self.suspend().map(|()| None),
-            News::Continue => return self.tty.again().map(|()| None).map_err(Error::Output),
+            News::Suspend => return self.suspend(),
+            News::Continue => return still_there(self.tty.again()).map(quit_unless),
         };
         match self.tell(event) {
             Some(Deed::Give(order)) => {
                 self.order(order);
                 Ok(None)
             }
-            Some(Deed::Suspend) => self.suspend().map(|()| None),
+            Some(Deed::Suspend) => self.suspend(),
             other => Ok(other),
         }
     }
 
-    fn suspend(&mut self) -> Result<(), Error> {
-        self.tty.suspend().map_err(Error::Output)
+    fn suspend(&mut self) -> Result<Option<Deed>, Error> {
+        still_there(self.tty.suspend()).map(quit_unless)
     }
 
     fn order(&mut self, order: Order) {
@@ -173,6 +172,19 @@ impl View<'_> {
             self.tell(Event::Answered(Told::wrong(format!("cannot give the order: {error}"), None)));
         }
     }
+}
+
+/// Whether the terminal is still there: what fails when it has gone is no failure.
+fn still_there(done: io::Result<()>) -> Result<bool, Error> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(_) if !Look::now().terminal => Ok(false),
+        Err(error) => Err(Error::Output(error)),
+    }
+}
+
+fn quit_unless(there: bool) -> Option<Deed> {
+    (!there).then_some(Deed::Quit)
 }
 
 /// A fault on request: the variable is set, and `!` is pressed.

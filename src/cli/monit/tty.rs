@@ -1,6 +1,7 @@
 //! The terminal: taken over, drawn on, and given back as it was, whatever ends this process but SIGKILL.
 
 use std::io::{self, BufWriter, Stdout, stdout};
+use std::mem::ManuallyDrop;
 use std::panic;
 use std::process;
 use std::thread;
@@ -27,7 +28,9 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// The terminal, while it is ours.
 pub(super) struct Tty {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: it would complain on standard error that it has no cursor to show, and panic where that is gone
+    /// with the terminal.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
     size: (u16, u16),
 }
 
@@ -44,7 +47,10 @@ impl Tty {
         }));
         hear_signals(give)?;
         // The guard comes first: what was done half is undone too.
-        let tty = Tty { terminal: fresh((0, 0))?, size: (0, 0) };
+        let out = BufWriter::with_capacity(FRAME, stdout());
+        let options = TerminalOptions { viewport: Viewport::Fixed(Rect::ZERO) };
+        let terminal = Terminal::with_options(CrosstermBackend::new(out), options)?;
+        let tty = Tty { terminal: ManuallyDrop::new(terminal), size: (0, 0) };
         take()?;
         Ok(tty)
     }
@@ -53,7 +59,8 @@ impl Tty {
     pub(super) fn draw(&mut self, size: (u16, u16), draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         if self.size != size {
             put(CLEAR)?;
-            (self.terminal, self.size) = (fresh(size)?, size);
+            self.terminal.resize(Rect::new(0, 0, size.0, size.1))?;
+            self.size = size;
         }
         self.terminal.draw(draw).map(drop)
     }
@@ -78,12 +85,6 @@ impl Drop for Tty {
     fn drop(&mut self) {
         give_back();
     }
-}
-
-fn fresh(size: (u16, u16)) -> io::Result<Terminal<CrosstermBackend<BufWriter<Stdout>>>> {
-    let viewport = Viewport::Fixed(Rect::new(0, 0, size.0, size.1));
-    let out = BufWriter::with_capacity(FRAME, stdout());
-    Terminal::with_options(CrosstermBackend::new(out), TerminalOptions { viewport })
 }
 
 fn take() -> io::Result<()> {
