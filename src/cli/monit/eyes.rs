@@ -22,7 +22,7 @@ use crate::wire::List;
 /// What is seen.
 pub(super) enum News {
     /// The cluster, the list of it, and when that was.
-    Seen(Snapshot, Box<List>, Timestamp),
+    Seen(Box<Snapshot>, Box<List>, Timestamp),
     /// The cluster was not.
     Missed(Told),
     /// Log lines that have come; None while they go to no file.
@@ -69,13 +69,13 @@ impl Eyes {
                 } else if self.follower.is_none() && !self.open() {
                     return false;
                 }
-                News::Seen(snapshot, list, Timestamp::now())
+                News::Seen(Box::new(snapshot), list, Timestamp::now())
             }
         };
         let more = self.follower.as_mut().map(|follower| follower.more(&Filter::default()));
         let told = match more {
             None => true,
-            Some(Ok(lines)) => self.tell(lines),
+            Some(Ok(lines)) => self.tell(&lines),
             Some(Err(error)) => {
                 self.follower = None;
                 self.complain(&error)
@@ -94,13 +94,13 @@ impl Eyes {
         match begun {
             Ok((follower, last)) => {
                 self.follower = Some(follower);
-                self.give.send(News::Lines(None)).is_ok() && self.tell(last.into())
+                self.give.send(News::Lines(None)).is_ok() && self.tell(&Vec::from(last))
             }
             Err(error) => self.complain(&error),
         }
     }
 
-    fn tell(&self, lines: Vec<String>) -> bool {
+    fn tell(&self, lines: &[String]) -> bool {
         self.give.send(News::Lines(Some(lines.iter().map(|line| short(line)).collect()))).is_ok()
     }
 
