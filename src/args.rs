@@ -67,6 +67,8 @@ pub enum Command {
         /// Again and again.
         watch: bool,
     },
+    /// Show the whole cluster on one screen, live.
+    Monit,
     /// Is a cluster running?
     Ping,
     /// Wait for a cluster.
@@ -211,6 +213,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::List(show)) => Command::List { json: show.json, watch: show.watch },
         Some(Verb::Describe { id, json }) => Command::Describe { id, json },
         Some(Verb::Meters(show)) => Command::Meters { json: show.json, watch: show.watch },
+        Some(Verb::Monit) => Command::Monit,
         Some(Verb::Import { file, app }) => Command::Import { file, app },
         Some(Verb::Startup { packaged }) => Command::Startup { packaged },
         Some(Verb::Ping) => Command::Ping,

@@ -7,9 +7,6 @@ use super::simulate::SimulateOptions;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-/// Verbs that are promised for a later version.
-pub(super) const VERBS_TO_COME: &[&str] = &["monit"];
-
 /// Any number of UDP workers on one port: they restart and reload without losing a datagram.
 #[derive(Debug, Parser)]
 #[command(
@@ -106,6 +103,12 @@ pub(super) enum Verb {
     /// The meter table
     #[command(after_help = "Example:\n  atlas-cluster meters --watch")]
     Meters(Show),
+    /// The whole cluster on one screen, live: workers, meters, log lines; keys reload, restart and scale
+    #[command(
+        after_help = "Keys: arrows choose, Tab changes the part, r restarts what is chosen, R reloads, + and - scale \
+                            (each asks first), ? tells all of them, q quits.\n\nExample:\n  atlas-cluster monit"
+    )]
+    Monit,
     /// Would it start here? OK, WARN and FAIL lines, each with the way out; takes the options of start
     #[command(
         override_usage = "atlas-cluster check [OPTIONS] [-- PROGRAM ARGS…]",

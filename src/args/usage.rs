@@ -1,6 +1,6 @@
 //! Errors of the command line: one line that says what is wrong, one that says the way out.
 
-use super::cli::{Cli, VERBS_TO_COME};
+use super::cli::Cli;
 use crate::config::ConfigError;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -45,11 +45,6 @@ impl UsageError {
     pub(super) fn value(source: &str, value: &str, why: &str, hint: String) -> Self {
         Self::new(&format!("{source}: `{value}` {why}"), hint)
     }
-
-    /// Something that is promised for a later version.
-    pub(super) fn to_come(what: &str, hint: String) -> Self {
-        Self::new(&format!("`{what}` is not in version {} yet", env!("CARGO_PKG_VERSION")), hint)
-    }
 }
 
 /// `--` promises a program: without one, the built-in worker would be a surprise.
@@ -58,12 +53,9 @@ pub(super) fn no_program() -> UsageError {
     UsageError::new("there is no program behind `--`", hint.to_owned())
 }
 
-/// A verb that this version does not know; another one may.
+/// A verb that this version does not know.
 pub(super) fn unknown_verb(verb: &str) -> UsageError {
     let verbs = verbs();
-    if VERBS_TO_COME.contains(&verb) {
-        return UsageError::to_come(verb, format!("this version has {}", verbs.join(", ")));
-    }
     let near = verbs
         .iter()
         .filter(|_| verb.len() < LONGEST_VERB)

@@ -59,7 +59,7 @@ impl Picture for Watched<'_> {
 }
 
 /// Datagrams a second, by slot, where both lists count them.
-fn rates(before: &List, now: &List, elapsed: Duration) -> Rates {
+pub(super) fn rates(before: &List, now: &List, elapsed: Duration) -> Rates {
     let counted = |list: &List| -> BTreeMap<u8, u64> {
         list.workers.iter().filter_map(|worker| Some((worker.id, worker.counts.datagrams?))).collect()
     };

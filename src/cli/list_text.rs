@@ -211,16 +211,21 @@ pub(super) fn last_exit(exit: &LastExit, now: Timestamp) -> String {
 
 pub(super) fn heading(cluster: &Cluster, look: &Look) -> String {
     let state = look.paint(state_style(&cluster.state), &clean(&cluster.state));
-    let listen = cluster.listen.iter().map(|address| clean(address)).collect::<Vec<_>>().join(", ");
     let mut parts = vec![
         format!("{} {state}", look.paint(Style::Bold, "atlas-cluster")),
         format!("pid {}", cluster.pid),
         format!("generation {}", cluster.generation),
         format!("up {}", seconds(cluster.uptime_s)),
-        format!("listen {}", if listen.is_empty() { "nothing yet" } else { &listen }),
+        format!("listen {}", listen(cluster)),
     ];
     parts.extend(cluster.http.as_ref().map(|http| format!("http://{}", clean(http))));
     parts.join("  ") + "\n"
+}
+
+/// The addresses that are listened on.
+pub(super) fn listen(cluster: &Cluster) -> String {
+    let listen = cluster.listen.iter().map(|address| clean(address)).collect::<Vec<_>>().join(", ");
+    if listen.is_empty() { "nothing yet".into() } else { listen }
 }
 
 /// Framed, with as many of the dispensable columns as there is room for.
@@ -293,7 +298,7 @@ fn plain(rows: &[Row], columns: &[Column]) -> String {
 }
 
 /// What all slots together counted: the classes that occurred.
-fn sums(totals: &Counts, look: &Look) -> String {
+pub(super) fn sums(totals: &Counts, look: &Look) -> String {
     let count = |amount: u64| number(amount, look);
     let classes = [
         ("meter", totals.meter),
@@ -321,7 +326,7 @@ fn sums(totals: &Counts, look: &Look) -> String {
 }
 
 /// What deserves a line of its own.
-fn notices(cluster: &Cluster, look: &Look) -> String {
+pub(super) fn notices(cluster: &Cluster, look: &Look) -> String {
     let mut text = String::new();
     if let Some(reload) =
         cluster.last_reload.as_ref().filter(|reload| !matches!(reload.result.as_str(), "done" | "running"))

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use contract::logs::{FILE, FOLDER, rotated};
+use contract::logs::{FILE, FOLDER, Record, parse_text, rotated};
 use jiff::Timestamp;
 use regex_lite::Regex;
 
@@ -23,6 +23,10 @@ const LINES: usize = 15;
 const MOST: usize = 1_000_000;
 /// How often a file is looked at that is followed.
 const EVERY: Duration = Duration::from_millis(100);
+
+/// Where lines are that go to no file.
+pub(super) const ELSEWHERE: &str = "a cluster in the foreground logs to standard error (under systemd: \
+                                    `journalctl -u atlas-cluster`); for files: --daemon, log.dir";
 
 /// Shows lines.
 pub(super) fn run(runtime_dir: &Path, wanted: &LogLines) -> Result<(), Error> {
@@ -92,18 +96,43 @@ pub(super) fn last_lines(folder: &Path, most: usize, since: Timestamp) -> String
 }
 
 /// What programs print is not to command a terminal.
-fn tame(line: &str) -> String {
+pub(super) fn tame(line: &str) -> String {
     line.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")
+}
+
+/// A line as narrow as it can be: the time of day, who wrote it, what; of JSON, too.
+pub(super) fn short(line: &str) -> String {
+    let record = || serde_json::from_str::<Record<'_>>(line).ok();
+    let line = match record() {
+        Some(Record { time, source, message, .. }) => format!("{time} [{source}] {message}"),
+        None => line.to_owned(),
+    };
+    let time = parse_text(&line).map(|(time, _)| time);
+    let of_day = time.and_then(|time| Some((time.get(11..19)?, line.get(time.len()..)?)));
+    let short = of_day.map_or_else(|| line.clone(), |(of_day, rest)| format!("{of_day}{rest}"));
+    tame(&short).replace('\t', "    ")
 }
 
 fn none(folder: &Path) -> Error {
     let message = format!("there are no log files in {}", folder.display());
-    let hint = "a cluster in the foreground logs to standard error (under systemd: `journalctl -u atlas-cluster`); \
-                files are written with --daemon, or where log.dir says";
-    Error::Refused(Trouble { message, hint: Some(hint.into()), exit: FAILED })
+    Error::Refused(Trouble { message, hint: Some(ELSEWHERE.into()), exit: FAILED })
 }
 
 fn unreadable(folder: &Path, why: &io::Error) -> Error {
     let message = format!("cannot read the log files in {}: {why}", folder.display());
     Error::Refused(Trouble { message, hint: Some("run this as the cluster's user".into()), exit: FAILED })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_line_keeps_what_there_is_room_for() {
+        let text = "2026-01-31T18:30:00.123Z [link] a\tb\u{1b}[2J";
+        assert_eq!(short(text), "18:30:00 [link] a    b\u{fffd}[2J");
+        let json = r#"{"time":"2026-01-31T18:30:00.123Z","source":"3","level":"warn","message":"x"}"#;
+        assert_eq!(short(json), "18:30:00 [3] x");
+        assert_eq!([short("no time [x] y"), short("")], ["no time [x] y", ""]);
+    }
 }

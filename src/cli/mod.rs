@@ -16,6 +16,7 @@ mod list_text;
 mod log_files;
 mod logs;
 mod meters;
+mod monit;
 mod orders;
 mod params;
 mod process;
@@ -67,13 +68,14 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
     match command {
         Command::List { json, watch } => list::run(client, *json, *watch)?,
         Command::Meters { json, watch } => meters::run(client, *json, *watch)?,
+        Command::Monit => monit::run(client)?,
         Command::Ping => orders::ping(client)?,
         Command::Wait { for_, timeout } => orders::wait(client, *for_, *timeout)?,
         Command::Stop { now } => orders::stop(client, *now)?,
-        Command::Reload { json } => return orders::reload(client, "reload", *json),
-        Command::Upgrade { json } => return orders::reload(client, "upgrade", *json),
-        Command::Restart { ids } => orders::restart(client, ids)?,
-        Command::Scale { amount } => orders::scale(client, *amount)?,
+        Command::Reload { json } => return orders::reload_command(client, "reload", *json),
+        Command::Upgrade { json } => return orders::reload_command(client, "upgrade", *json),
+        Command::Restart { ids } => say(&orders::restart(client, ids)?)?,
+        Command::Scale { amount } => say(&orders::scale(client, *amount)?)?,
         Command::Describe { id, json } => describe::run(client, id.as_deref(), *json)?,
         Command::Signal { signal, ids } => orders::signal(client, *signal, ids)?,
         Command::Simulate(plan) => simulate::run(plan)?,
@@ -92,4 +94,9 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         }
     }
     Ok(DONE)
+}
+
+/// One line of an answer.
+fn say(line: &str) -> Result<(), Error> {
+    terminal::print(&format!("{line}\n"))
 }

@@ -30,22 +30,22 @@ pub(super) fn ping(client: &Client) -> Result<(), Error> {
     print(&format!("pong from pid {pid}, version {}\n", clean(&answer.version)))
 }
 
-/// Stops and starts workers: those named, or every one.
-pub(super) fn restart(client: &Client, ids: &[String]) -> Result<(), Error> {
+/// Stops and starts workers: those named, or every one; the line that says so.
+pub(super) fn restart(client: &Client, ids: &[String]) -> Result<String, Error> {
     let request = Request { verb: "restart".into(), ids: ids.to_vec(), ..Request::default() };
     during(client, Wait::Restart(ids.to_vec()), || client.order(request)).map_err(|refusal| refusal.error)?;
     let what = if ids.is_empty() { "every worker".into() } else { clean(&ids.join(", ")) };
-    print(&format!("restart done: {what}\n"))
+    Ok(format!("restart done: {what}"))
 }
 
-/// More or fewer workers; says how many there are then.
-pub(super) fn scale(client: &Client, amount: Scale) -> Result<(), Error> {
+/// More or fewer workers; the line that says how many there are then.
+pub(super) fn scale(client: &Client, amount: Scale) -> Result<String, Error> {
     let request = Request { verb: "scale".into(), amount: amount.to_string(), ..Request::default() };
     let reply = during(client, Wait::Scale, || client.order(request)).map_err(|refusal| refusal.error)?;
     let workers = reply.answer.workers;
     let workers = workers.ok_or_else(|| client.garbage("scale", "there is no number of workers in it"))?;
     let bound = amount::bound(workers).filter(|_| reply.answer.cut).unwrap_or_default();
-    print(&format!("scale done: {workers} worker{}{bound}\n", if workers == 1 { "" } else { "s" }))
+    Ok(format!("scale done: {workers} worker{}{bound}", if workers == 1 { "" } else { "s" }))
 }
 
 /// Sends a signal, by its number, to the workers and roles that are named; says whom it reached.
@@ -67,9 +67,33 @@ struct ReloadShape<'a> {
     reload: &'a LastReload,
 }
 
+/// How a reload or an upgrade ended.
+pub(super) struct Reloaded {
+    reload: LastReload,
+    /// The error that came beside it.
+    error: Option<Error>,
+}
+
+impl Reloaded {
+    /// The exit code that goes with it, and the line that says so; the error where one came.
+    pub(super) fn told(self, verb: &str) -> Result<(u8, String), Error> {
+        let Reloaded { reload, error } = self;
+        if let Some(error) = error {
+            return Err(error);
+        }
+        let code = match reload.result.as_str() {
+            "done" => DONE,
+            "refused" => USAGE,
+            _ => FAILED,
+        };
+        let why = reload.error.as_deref().map(|why| format!(": {}", clean_lines(why))).unwrap_or_default();
+        Ok((code, format!("{verb} {}: generation {}{why}", clean(&reload.result), reload.generation)))
+    }
+}
+
 /// Replaces every worker by one of the configuration on disk (`reload`), the supervisor first by the binary on disk
-/// (`upgrade`). One that failed is an answer too: it goes to standard output as JSON, and to standard error as any error.
-pub(super) fn reload(client: &Client, verb: &str, as_json: bool) -> Result<u8, Error> {
+/// (`upgrade`). One that failed is an answer too.
+pub(super) fn reload(client: &Client, verb: &str) -> Result<Reloaded, Error> {
     let request = Request { verb: verb.into(), ..Request::default() };
     let order = || client.order(request);
     let wait = if verb == "upgrade" { Wait::Upgrade } else { Wait::Reload };
@@ -77,23 +101,20 @@ pub(super) fn reload(client: &Client, verb: &str, as_json: bool) -> Result<u8, E
         Ok(reply) => (reply.answer.reload, None),
         Err(refusal) => (refusal.answer.and_then(|answer| answer.reload), Some(refusal.error)),
     };
-    let reload = match (reload, error) {
-        (None, None) => return Err(client.garbage(verb, "there is no result in it")),
-        (None, Some(error)) => return Err(error),
-        (Some(reload), error) => {
-            if as_json {
-                print(&json::whole(&ReloadShape { schema: 1, reload: &reload }))?;
-            }
-            error.map_or(Ok(reload), Err)?
-        }
-    };
-    let code = match reload.result.as_str() {
-        "done" => DONE,
-        "refused" => USAGE,
-        _ => FAILED,
-    };
-    let why = reload.error.as_deref().map(|why| format!(": {}", clean_lines(why))).unwrap_or_default();
-    let line = format!("{verb} {}: generation {}{why}", clean(&reload.result), reload.generation);
+    match (reload, error) {
+        (None, None) => Err(client.garbage(verb, "there is no result in it")),
+        (None, Some(error)) => Err(error),
+        (Some(reload), error) => Ok(Reloaded { reload, error }),
+    }
+}
+
+/// The same as a command. What failed goes to standard output as JSON, and to standard error as any error.
+pub(super) fn reload_command(client: &Client, verb: &str, as_json: bool) -> Result<u8, Error> {
+    let reloaded = reload(client, verb)?;
+    if as_json {
+        print(&json::whole(&ReloadShape { schema: 1, reload: &reloaded.reload }))?;
+    }
+    let (code, line) = reloaded.told(verb)?;
     match (code, as_json) {
         (DONE, false) => print(&format!("{line}\n"))?,
         (DONE, true) => {}

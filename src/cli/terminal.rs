@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::error::Error;
 
 /// Exit code of what had to be interrupted twice: a shell's 128 + SIGINT.
-const INTERRUPTED: i32 = 130;
+pub(super) const INTERRUPTED: i32 = 130;
 
 /// How an answer shall look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +89,10 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
-    const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+    /// Switches to the other screen: no cursor, and nothing that is too long wraps.
+    pub(super) const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l";
+    /// Back.
+    pub(super) const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
     /// Switches over. From now on SIGINT, SIGTERM and SIGHUP are only noted, so that there is time to switch back.
     pub(super) fn enter() -> Result<Screen, Error> {

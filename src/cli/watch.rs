@@ -81,18 +81,31 @@ fn in_blocks(
     }
 }
 
-/// A thread that asks once a second; it ends after the first error, or when nobody listens.
+/// Snapshots, one a second, up to the first error.
 fn snapshots(client: Client) -> Result<Receiver<Result<Snapshot, Error>>, Error> {
     let (give, take) = sync_channel(1);
-    let dir = client.dir().to_owned();
-    let ask = move || loop {
-        thread::sleep(EVERY);
-        let snapshot = Snapshot::take(&client, PATIENCE);
+    look_every_second(client, move |snapshot| {
         let last = snapshot.is_err();
-        if give.send(snapshot).is_err() || last {
+        give.send(snapshot).is_ok() && !last
+    })?;
+    Ok(take)
+}
+
+/// A thread that asks once a second, for as long as `go_on` says so of what was answered.
+pub(super) fn look_every_second(
+    client: Client,
+    mut go_on: impl FnMut(Result<Snapshot, Error>) -> bool + Send + 'static,
+) -> Result<(), Error> {
+    let dir = client.dir().to_owned();
+    let look = move || loop {
+        thread::sleep(EVERY);
+        if !go_on(Snapshot::take(&client, PATIENCE)) {
             return;
         }
     };
-    thread::Builder::new().name("snapshots".into()).spawn(ask).map_err(|source| Error::Io { dir, source })?;
-    Ok(take)
+    thread::Builder::new()
+        .name("snapshots".into())
+        .spawn(look)
+        .map_err(|source| Error::Io { dir, source })?;
+    Ok(())
 }

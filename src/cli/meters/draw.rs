@@ -29,7 +29,7 @@ const MOST_COLUMNS: usize = 8;
 /// Between two columns of bars.
 const GAP: usize = 2;
 /// Said in place of meters.
-const NOTHING: &str = "no processor is configured, and none was heard yet";
+pub(in crate::cli) const NOTHING: &str = "no processor is configured, and none was heard yet";
 
 /// One line for each meter: what goes to a pipe, and what is shown once.
 pub(super) fn listing(meters: &Meters, look: &Look) -> String {
@@ -109,23 +109,37 @@ fn block(processor: &ProcessorRow, labels: &Labels, bar_width: usize, columns: u
 }
 
 fn heading(processor: &ProcessorRow, look: &Look) -> String {
+    let (name, address) = who(processor);
+    let mut parts = vec![look.paint(Style::Bold, &name)];
+    parts.extend(address);
+    parts.push(look.paint(connection_style(processor), processor.connection));
+    parts.push(heard(processor));
+    parts.join("  ")
+}
+
+/// The name of a processor, and its address where that is another one.
+pub(in crate::cli) fn who(processor: &ProcessorRow) -> (String, Option<String>) {
     let address = processor.address.to_string();
     let name = clean(&processor.name);
-    let mut parts = vec![look.paint(Style::Bold, &name)];
-    if name != address {
-        parts.push(address);
-    }
-    let style = match processor.connection {
+    let other = (name != address).then_some(address);
+    (name, other)
+}
+
+/// How a connection's state is written.
+pub(in crate::cli) fn connection_style(processor: &ProcessorRow) -> Style {
+    match processor.connection {
         "connected" => Style::Green,
         "connecting" | "unresponsive" => Style::Yellow,
         _ => Style::Dim,
-    };
-    parts.push(look.paint(style, processor.connection));
-    parts.push(match processor.last_heard_ms {
+    }
+}
+
+/// When a processor was heard.
+pub(in crate::cli) fn heard(processor: &ProcessorRow) -> String {
+    match processor.last_heard_ms {
         Some(ms) => format!("heard {} ago", span(Duration::from_millis(ms))),
         None => "never heard".into(),
-    });
-    parts.join("  ")
+    }
 }
 
 /// The parameters' names with the names people gave them: all of one width, so that the bars stand in line.
@@ -159,11 +173,16 @@ impl Labels {
 }
 
 fn level(meter: &MeterRow) -> String {
-    // Rounded here, so that what rounds to nothing has no sign.
-    right(&format!("{:.1} dB", (meter.level_db * 10.0).round() / 10.0 + 0.0), LEVEL)
+    right(&format!("{} dB", decibels(meter)), LEVEL)
 }
 
-fn mark(meter: &MeterRow) -> &'static str {
+/// To a tenth; rounded here, so that what rounds to nothing has no sign.
+pub(in crate::cli) fn decibels(meter: &MeterRow) -> String {
+    format!("{:.1}", (meter.level_db * 10.0).round() / 10.0 + 0.0)
+}
+
+/// What is said of a meter that is not simply alive.
+pub(in crate::cli) fn mark(meter: &MeterRow) -> &'static str {
     match (meter.fresh, meter.muted) {
         (false, _) => "stale",
         (true, Some(true)) => "muted",
@@ -172,19 +191,37 @@ fn mark(meter: &MeterRow) -> &'static str {
 }
 
 fn bar(meter: &MeterRow, columns: usize, look: &Look) -> String {
-    let share = ((meter.level_db - FLOOR) / -FLOOR).clamp(0.0, 1.0);
-    let halves = (share * columns as f64 * 2.0).round() as usize;
-    // A frozen meter never looks alive, not even without colours.
-    let (whole, half) = if meter.fresh { ("█", "▌") } else { ("░", "░") };
-    let full = whole.repeat(halves / 2) + if halves % 2 == 1 { half } else { "" };
-    let empty = "·".repeat(columns - halves.div_ceil(2).min(columns));
-    let style = match meter.level_db {
-        _ if !meter.fresh => Style::Dim,
-        CLOSE_TO_CLIPPING.. => Style::Red,
-        LOUD.. => Style::Yellow,
-        _ => Style::Green,
-    };
+    let Bar { full, style, empty } = Bar::of(meter, columns);
     look.paint(style, &full) + &look.paint(Style::Dim, &empty)
+}
+
+/// A level as a bar.
+pub(in crate::cli) struct Bar {
+    /// Up to the level.
+    pub(in crate::cli) full: String,
+    /// How that is written.
+    pub(in crate::cli) style: Style,
+    /// The rest, which is dim.
+    pub(in crate::cli) empty: String,
+}
+
+impl Bar {
+    /// So many columns wide.
+    pub(in crate::cli) fn of(meter: &MeterRow, columns: usize) -> Bar {
+        let share = ((meter.level_db - FLOOR) / -FLOOR).clamp(0.0, 1.0);
+        let halves = (share * columns as f64 * 2.0).round() as usize;
+        // A frozen meter never looks alive, not even without colours.
+        let (whole, half) = if meter.fresh { ("█", "▌") } else { ("░", "░") };
+        let full = whole.repeat(halves / 2) + if halves % 2 == 1 { half } else { "" };
+        let empty = "·".repeat(columns - halves.div_ceil(2).min(columns));
+        let style = match meter.level_db {
+            _ if !meter.fresh => Style::Dim,
+            CLOSE_TO_CLIPPING.. => Style::Red,
+            LOUD.. => Style::Yellow,
+            _ => Style::Green,
+        };
+        Bar { full, style, empty }
+    }
 }
 
 fn dimmed(text: &str, meter: &MeterRow, look: &Look) -> String {

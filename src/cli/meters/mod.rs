@@ -1,7 +1,7 @@
 //! `meters`: the levels of every processor, read from the table itself.
 
-mod draw;
-mod shape;
+pub(super) mod draw;
+pub(super) mod shape;
 
 #[cfg(test)]
 mod tests;
@@ -37,17 +37,19 @@ pub(super) fn connections(client: &Client) -> Result<Vec<(IpAddr, &'static str)>
 }
 
 /// A table, and what the supervisor said of its processors.
-struct Seen {
+pub(super) struct Seen {
     view: View,
     table: table::Reader<Lent>,
 }
 
 impl Seen {
-    fn new(client: &Client, snapshot: &Snapshot) -> Result<Seen, Error> {
+    /// Those of a snapshot.
+    pub(super) fn new(client: &Client, snapshot: &Snapshot) -> Result<Seen, Error> {
         Ok(Seen { table: snapshot.table(client)?, view: snapshot.view.clone() })
     }
 
-    fn meters(&self) -> Meters {
+    /// What the table says now.
+    pub(super) fn meters(&self) -> Meters {
         let View { list, processors, accepts_unknown, stale_after_ms, .. } = &self.view;
         let said = Said {
             configured: processors,

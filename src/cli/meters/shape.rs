@@ -9,53 +9,53 @@ use crate::wire::Configured;
 
 /// `meters --json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Meters {
+pub(in crate::cli) struct Meters {
     /// Version of this shape: 1.
-    pub(super) schema: u32,
+    pub(in crate::cli) schema: u32,
     /// Those of the configuration in its order, then the others by address.
-    pub(super) processors: Vec<ProcessorRow>,
+    pub(in crate::cli) processors: Vec<ProcessorRow>,
 }
 
 /// A processor.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct ProcessorRow {
+pub(in crate::cli) struct ProcessorRow {
     /// Its name in the configuration, else its address.
-    pub(super) name: String,
+    pub(in crate::cli) name: String,
     /// Its address.
-    pub(super) address: IpAddr,
+    pub(in crate::cli) address: IpAddr,
     /// `connected`, `connecting`, `unresponsive`, `disconnected` or `not configured`.
-    pub(super) connection: &'static str,
+    pub(in crate::cli) connection: &'static str,
     /// Age of its last datagram; null if there was none.
-    pub(super) last_heard_ms: Option<u64>,
+    pub(in crate::cli) last_heard_ms: Option<u64>,
     /// Its meters that have a reading.
-    pub(super) meters: Vec<MeterRow>,
+    pub(in crate::cli) meters: Vec<MeterRow>,
 }
 
 /// A meter.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct MeterRow {
+pub(in crate::cli) struct MeterRow {
     /// `ZoneMeter_0`.
-    pub(super) param: String,
+    pub(in crate::cli) param: String,
     /// `source`, `mix`, `zone` or `group`.
-    pub(super) kind: &'static str,
+    pub(in crate::cli) kind: &'static str,
     /// Its index among its kind.
-    pub(super) index: u8,
+    pub(in crate::cli) index: u8,
     /// What people call it; null until it is known.
-    pub(super) name: Option<String>,
+    pub(in crate::cli) name: Option<String>,
     /// Its level.
-    pub(super) level_db: f64,
+    pub(in crate::cli) level_db: f64,
     /// Null until it is known.
-    pub(super) muted: Option<bool>,
+    pub(in crate::cli) muted: Option<bool>,
     /// Its gain; null until it is known.
-    pub(super) gain_db: Option<f64>,
+    pub(in crate::cli) gain_db: Option<f64>,
     /// The number of what a zone or group plays, -1 for nothing; null until it is known, and for sources and mixes.
-    pub(super) source: Option<i16>,
+    pub(in crate::cli) source: Option<i16>,
     /// Whether a zone is in a group, a group combined; null until it is known, and for sources and mixes.
-    pub(super) grouped: Option<bool>,
+    pub(in crate::cli) grouped: Option<bool>,
     /// Age of the reading.
-    pub(super) age_ms: u64,
+    pub(in crate::cli) age_ms: u64,
     /// Whether the reading is younger than `stale_after`.
-    pub(super) fresh: bool,
+    pub(in crate::cli) fresh: bool,
 }
 
 /// What the supervisor says beside the table.

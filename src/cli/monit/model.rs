@@ -1,0 +1,221 @@
+//! What the screen knows. Events in, deeds out: it is told the time, and asks nobody.
+//!
+//! ```text
+//!                 Seen                          y
+//!   ┌─ Missed ◀──────────▶ Seen     question ──────▶ under way ──────▶ told
+//!   └──────────▲  Missed                 └─ another key ─▶ told ─ any key ─▶ nothing
+//! ```
+//! The cluster is alive on the screen only while it was seen a moment ago: old figures never look alive.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ratatui::crossterm::event::KeyEvent;
+
+use super::order::{Order, Told};
+use super::rates::History;
+use crate::cli::list::rates;
+use crate::cli::list_text::Rates;
+use crate::cli::meters::shape::Meters;
+use crate::wire::List;
+
+/// A view of the cluster that is older than this shows nothing alive any more.
+const OLD: Duration = Duration::from_secs(3);
+/// Log lines that are kept.
+pub(super) const LINES_KEPT: usize = 1000;
+
+/// When something is: since the screen was opened.
+pub(super) type Moment = Duration;
+
+/// What happens.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The cluster was asked, and answered; when that was by the clock on the wall.
+    Seen(Box<List>, Timestamp),
+    /// It was asked in vain.
+    Missed(Told),
+    /// Levels as they are now.
+    Meters(Meters),
+    /// Log lines that have come; None while they go to no file.
+    Lines(Option<Vec<String>>),
+    /// A key.
+    Key(KeyEvent),
+    /// What came of the order that was under way.
+    Answered(Told),
+    /// The size of the terminal: columns and rows.
+    Size(u16, u16),
+    /// Nothing but that time goes by.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Deed {
+    /// Close the screen.
+    Quit,
+    /// Stop this process, as Ctrl-Z does.
+    Suspend,
+    /// Give an order, and tell what came of it.
+    Give(Order),
+}
+
+/// Parts of the screen that can be chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Pane {
+    /// Workers and roles.
+    #[default]
+    Workers,
+    /// Processors and their meters.
+    Meters,
+    /// Log lines.
+    Lines,
+}
+
+/// Whether the cluster is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It answered.
+    Seen,
+    /// It did not, for this reason.
+    Missed(Told),
+}
+
+/// What the user is told, or asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Talk {
+    /// Whether that shall be done.
+    Asked(Order),
+    /// What there was to tell.
+    Told(Told),
+}
+
+/// What is known.
+#[derive(Debug)]
+pub(super) struct Model {
+    /// With colours.
+    pub(super) colour: bool,
+    /// Columns and rows of the terminal.
+    pub(super) size: (u16, u16),
+    pub(super) now: Moment,
+    pub(super) reach: Reach,
+    /// The newest list, when it came, and what the clock on the wall said.
+    pub(super) seen: Option<(Moment, Timestamp, Box<List>)>,
+    pub(super) rates: Rates,
+    pub(super) history: History,
+    pub(super) meters: Option<Meters>,
+    /// The last ones; None while they go to no file.
+    pub(super) lines: Option<VecDeque<String>>,
+    pub(super) pane: Pane,
+    /// The number of a worker or the name of a role.
+    pub(super) chosen: Option<String>,
+    /// Lines of meters that are above the pane.
+    pub(super) meters_above: usize,
+    /// Log lines that are below the pane.
+    pub(super) lines_below: usize,
+    pub(super) help: bool,
+    pub(super) talk: Option<Talk>,
+    /// The order that is being carried out, and since when.
+    pub(super) under_way: Option<(Order, Moment)>,
+}
+
+impl Model {
+    /// Nothing is known yet.
+    pub(super) fn new(colour: bool, size: (u16, u16)) -> Model {
+        Model {
+            colour,
+            size,
+            now: Moment::ZERO,
+            reach: Reach::Seen,
+            seen: None,
+            rates: Rates::new(),
+            history: History::default(),
+            meters: None,
+            lines: None,
+            pane: Pane::default(),
+            chosen: None,
+            meters_above: 0,
+            lines_below: 0,
+            help: false,
+            talk: None,
+            under_way: None,
+        }
+    }
+
+    /// Takes up what happened at `now`; tells what is to be done.
+    pub(super) fn update(&mut self, now: Moment, event: Event) -> Option<Deed> {
+        self.now = now;
+        match event {
+            Event::Seen(list, at) => self.on_seen(list, at),
+            Event::Missed(why) => {
+                self.reach = Reach::Missed(why);
+                self.meters = None;
+            }
+            Event::Meters(meters) => self.meters = Some(meters),
+            Event::Lines(lines) => self.on_lines(lines),
+            Event::Key(key) => return self.on_key(key),
+            Event::Answered(told) => {
+                self.under_way = None;
+                self.talk = Some(Talk::Told(told));
+            }
+            Event::Size(columns, rows) => self.size = (columns, rows),
+            Event::Tick => {}
+        }
+        None
+    }
+
+    /// The cluster, if what is known of it holds now.
+    pub(super) fn alive(&self) -> Option<&List> {
+        let (at, _, list) = self.seen.as_ref()?;
+        (self.reach == Reach::Seen && self.now.saturating_sub(*at) < OLD).then_some(list)
+    }
+
+    /// Numbers of the workers and names of the roles, in the order of the rows.
+    pub(super) fn ids(&self) -> Vec<String> {
+        let Some(list) = self.alive() else { return Vec::new() };
+        let workers = list.workers.iter().map(|worker| worker.id.to_string());
+        workers.chain(list.roles.iter().map(|role| role.name.clone())).collect()
+    }
+
+    /// The row that is chosen.
+    pub(super) fn row(&self) -> usize {
+        let chosen = self.chosen.as_ref();
+        chosen.and_then(|id| self.ids().iter().position(|other| other == id)).unwrap_or(0)
+    }
+
+    fn on_seen(&mut self, list: Box<List>, at: Timestamp) {
+        let row = self.row();
+        // What another cluster counted is no beginning for this one.
+        let before = self.seen.take();
+        let before = before.filter(|(_, _, old)| old.cluster.started_at == list.cluster.started_at);
+        if before.is_none() {
+            self.history = History::default();
+        }
+        let before = before.filter(|_| self.reach == Reach::Seen);
+        self.rates = before
+            .map_or_else(Rates::new, |(then, _, old)| rates(&old, &list, self.now.saturating_sub(then)));
+        self.history.push(&list, &self.rates);
+        self.reach = Reach::Seen;
+        self.seen = Some((self.now, at, list));
+        // Whoever is chosen stays so; where he is gone, it is who has his place.
+        let ids = self.ids();
+        if self.chosen.as_ref().is_none_or(|id| !ids.contains(id)) {
+            self.chosen = ids.get(row.min(ids.len().saturating_sub(1))).cloned();
+        }
+    }
+
+    fn on_lines(&mut self, lines: Option<Vec<String>>) {
+        let Some(lines) = lines else {
+            self.lines = None;
+            return;
+        };
+        // Whoever reads further up is not moved.
+        if self.lines_below > 0 {
+            self.lines_below += lines.len();
+        }
+        let kept = self.lines.get_or_insert_default();
+        kept.extend(lines);
+        kept.drain(..kept.len().saturating_sub(LINES_KEPT));
+        self.lines_below = self.lines_below.min(kept.len().saturating_sub(1));
+    }
+}

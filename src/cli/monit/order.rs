@@ -1,0 +1,126 @@
+//! What can be ordered from the screen: how it is asked, given and followed. Each is what the command of that name does.
+
+use std::slice;
+
+use crate::amount::Scale;
+use crate::cli::client::Client;
+use crate::cli::error::Error;
+use crate::cli::orders;
+use crate::cli::text::{clean, clean_lines};
+use crate::exit::DONE;
+use crate::wire::List;
+
+/// An order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Every worker is replaced by one of the configuration on disk.
+    Reload,
+    /// A worker, by its number, or a role, by its name.
+    Restart(String),
+    /// More or fewer workers.
+    Scale(Scale),
+}
+
+/// What is told to the user: what came of an order, or why nothing did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Nothing is wrong.
+    pub(super) well: bool,
+    /// What it is.
+    pub(super) line: String,
+    /// The way out, where something is wrong.
+    pub(super) hint: Option<String>,
+}
+
+impl Told {
+    /// All is well.
+    pub(super) fn well(line: impl Into<String>) -> Told {
+        Told { well: true, line: line.into(), hint: None }
+    }
+
+    /// Something is not.
+    pub(super) fn wrong(line: impl Into<String>, hint: Option<String>) -> Told {
+        Told { well: false, line: line.into(), hint }
+    }
+
+    /// An error.
+    pub(super) fn error(error: &Error) -> Told {
+        Told::wrong(one_line(&error.to_string()), error.hint().map(|hint| one_line(&hint)))
+    }
+}
+
+impl Order {
+    /// As a command is written.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Order::Reload => "reload".into(),
+            Order::Restart(id) => format!("restart {}", clean(id)),
+            Order::Scale(amount) => format!("scale {amount}"),
+        }
+    }
+
+    /// What is asked before.
+    pub(super) fn question(&self, list: &List) -> String {
+        match self {
+            Order::Reload => "reload: read the configuration, replace every worker?".into(),
+            Order::Restart(id) => format!("restart {}: stop it and start it, at once?", seat(id)),
+            Order::Scale(amount) => {
+                let workers = list.cluster.workers_wanted;
+                let s = if workers == 1 { "" } else { "s" };
+                let change = match amount {
+                    Scale::To(number) => format!("{number} worker(s)"),
+                    Scale::Up(number) => format!("{number} more worker(s)"),
+                    Scale::Down(number) => format!("{number} worker(s) fewer"),
+                };
+                let change = change.replace("(s)", if change.starts_with("1 ") { "" } else { "s" });
+                format!("scale: {change}? {workers} worker{s} now")
+            }
+        }
+    }
+
+    /// How far it is, as the list shows it; nothing where that shows nothing.
+    pub(super) fn step(&self, list: &List) -> Option<String> {
+        match self {
+            Order::Reload => {
+                let heirs = || list.workers.iter().filter_map(|worker| worker.heir.as_ref());
+                let ready = heirs().filter(|heir| heir.state == "online").count();
+                let all = heirs().count();
+                (all > 0).then(|| format!("{ready} of {all} successors ready"))
+            }
+            Order::Restart(id) => {
+                let worker = list.workers.iter().find(|worker| worker.id.to_string() == *id);
+                let role = list.roles.iter().find(|role| role.name == *id);
+                let state = worker.map(|worker| &worker.state).or(role.map(|role| &role.state))?;
+                Some(format!("{} is {}", seat(id), clean(state)))
+            }
+            Order::Scale(_) => {
+                let (there, wanted) = (list.workers.len(), list.cluster.workers_wanted);
+                Some(format!("{there} workers there, {wanted} wanted"))
+            }
+        }
+    }
+
+    /// Gives it, and waits until it is over.
+    pub(super) fn give(&self, client: &Client) -> Told {
+        let done = match self {
+            Order::Reload => orders::reload(client, "reload").and_then(|reloaded| reloaded.told("reload")),
+            Order::Restart(id) => orders::restart(client, slice::from_ref(id)).map(|line| (DONE, line)),
+            Order::Scale(amount) => orders::scale(client, *amount).map(|line| (DONE, line)),
+        };
+        match done {
+            Ok((DONE, line)) => Told::well(line),
+            Ok((_, line)) => Told::wrong(one_line(&line), None),
+            Err(error) => Told::error(&error),
+        }
+    }
+}
+
+/// What is said in several lines elsewhere is one here.
+fn one_line(text: &str) -> String {
+    clean_lines(text).replace('\n', " ")
+}
+
+/// `worker 2`, `link`.
+fn seat(id: &str) -> String {
+    if id.bytes().all(|byte| byte.is_ascii_digit()) { format!("worker {id}") } else { clean(id) }
+}
