@@ -40,7 +40,7 @@ fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
             "it may have been done all the same: `atlas-cluster get` tells",
         ),
         Outcome::NotSent => failed(
-            format!("{param} could not be sent to {name} in time: too many commands were before it"),
+            format!("{param} could not be sent to {name} in time"),
             "nothing was sent; try again",
         ),
         Outcome::Lost => failed(

@@ -38,7 +38,7 @@ pub(crate) const BACKOFF_CAP: Duration = Duration::from_secs(30);
 pub(crate) const STABLE: Duration = Duration::from_secs(10);
 /// Commands of users that wait.
 pub(crate) const COMMANDS: usize = 32;
-/// From a command's arrival to its answer, whatever is before it.
+/// From a command's arrival until it is sent, or given up: its answer may take [`ANSWER`] more.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// All meters silent for this long: they are subscribed anew. A processor that was reset answers that with a reset.
 pub(crate) const ALL_SILENT: Duration = Duration::from_secs(2);

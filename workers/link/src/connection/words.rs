@@ -77,7 +77,7 @@ pub(crate) enum Outcome {
     Refused(String),
     /// It was sent, and no answer came in time.
     TimedOut,
-    /// It could not even be sent in time, because others were before it.
+    /// It could not even be sent in time: others were before it, or there was no connection yet.
     NotSent,
     /// It was sent, and the connection ended before an answer came.
     Lost,
