@@ -39,10 +39,9 @@ fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
             format!("{name} did not answer about {param} in time"),
             "it may have been done all the same: `atlas-cluster get` tells",
         ),
-        Outcome::NotSent => failed(
-            format!("{param} could not be sent to {name} in time"),
-            "nothing was sent; try again",
-        ),
+        Outcome::NotSent => {
+            failed(format!("{param} could not be sent to {name} in time"), "nothing was sent; try again")
+        }
         Outcome::Lost => failed(
             format!("the connection to {name} ended before it answered about {param}"),
             "it may have been done all the same: `atlas-cluster get` tells",

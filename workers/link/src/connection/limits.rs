@@ -49,8 +49,11 @@ pub(crate) const LAST_CHANCE: Duration = Duration::from_secs(1);
 pub(crate) const SILENT: Duration = Duration::from_secs(5);
 /// Still silent so long after it was subscribed anew: it is reported.
 pub(crate) const REPORT: Duration = Duration::from_secs(10);
-/// From one such subscription of a meter to the next.
+/// From one such subscription of a meter to the next, while it stays silent.
 pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(600);
+/// The same, while all are silent: the service that sends them may start later than the one that takes commands. A few
+/// messages a minute lock nobody up.
+pub(crate) const RENEW_ALL_EVERY: Duration = Duration::from_secs(60);
 /// Lines for the log at once; one an hour in the long run: in a week fewer than 200, whatever happens.
 pub(crate) const LINES: u32 = 20;
 /// One more line each.
