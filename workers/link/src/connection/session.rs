@@ -192,7 +192,9 @@ impl Session {
     }
 
     fn on_overdue(&mut self, turn: &mut Turn<'_>, flight: Flight) -> Result<(), GiveUp> {
-        if self.last_chance {
+        // That a subscription gets no answer says nothing where none ever does: a keep-alive asks then.
+        let says_nothing = self.subscribes_blindly && matches!(flight.cargo, Cargo::Batch(_));
+        if self.last_chance && !says_nothing {
             self.flight = Some(flight);
             return Err(GiveUp);
         }

@@ -324,3 +324,16 @@ fn one_meter_that_stays_silent_is_asked_for_again_and_again_at_a_gentle_pace() {
     world.run_until(secs(700), World::fresh);
     assert_eq!(world.subscriptions_of("ZoneMeter_3"), 3);
 }
+
+#[test]
+fn one_that_answers_no_subscription_and_sends_one_level_for_each_is_not_connected_anew() {
+    let mut world = settled(Style::UpdatesOnly);
+    world.processor.one_level_each = true;
+    world.run(secs(3600));
+    assert!(world.subscriptions_of("ZoneMeter_3") > 1, "it was asked for the others");
+    assert_eq!((world.opens, world.state()), (1, Some(State::Connected)));
+    world.vanish();
+    world.processor.one_level_each = false;
+    world.run_until(secs(400), World::fresh);
+    assert_eq!(world.opens, 2, "one that is gone is still noticed");
+}
