@@ -225,6 +225,13 @@ impl Peer {
             Fact::Gain(db) => table.set_gain(place, kind, index, Some(centi(*db))),
             Fact::Source(number) => table.set_source(place, kind, index, whole(*number)),
             Fact::Grouped(grouped) => table.set_grouped(place, kind, index, Some(*grouped)),
+            Fact::Absent => {
+                table.set_name(place, kind, index, None);
+                table.set_muted(place, kind, index, None);
+                table.set_gain(place, kind, index, None);
+                table.set_source(place, kind, index, None);
+                table.set_grouped(place, kind, index, None);
+            }
         }
     }
 

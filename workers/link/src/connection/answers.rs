@@ -67,6 +67,12 @@ impl Session {
             return self.note_answer(turn);
         }
         let outcome = match &flight.cargo {
+            Cargo::Batch(batch) if by_id => {
+                // Who answers with values leaves out what does not exist.
+                let names = batch.open.iter().filter(|open| open.aspect == Aspect::Name);
+                turn.out.extend(names.map(|name| Action::Learn(name.of, Fact::Name(None))));
+                Outcome::Done
+            }
             Cargo::Command { command, .. } if matches!(command.order.deed, Deed::Get(_)) => {
                 let value = flight.cargo.wanted(values, by_id).map(Outcome::Value);
                 value.unwrap_or_else(|| Outcome::Refused("the answer holds no value of it".into()))
@@ -165,7 +171,10 @@ impl Session {
     pub(super) fn settle(&mut self, turn: &mut Turn<'_>, asked: &[ParamId], sweep: bool) {
         self.survey.accept(asked, sweep);
         for param in asked.iter().filter(|param| param.aspect == Aspect::Meter) {
-            if self.survey.is_subscribed(param.of) {
+            // The silence of what only a sweep asked for is no reason to act, until a value of it was seen.
+            let counts =
+                if sweep { self.survey.is_confirmed(param.of) } else { self.survey.is_subscribed(param.of) };
+            if counts {
                 turn.levels.note_subscribed(param.of, turn.now);
             }
         }
@@ -204,11 +213,20 @@ impl Session {
         }
     }
 
-    fn note_absent(&mut self, turn: &mut Turn<'_>, param: Option<ParamId>) {
+    /// What is not there has no name, and what no meter measures is nothing.
+    pub(super) fn note_absent(&mut self, turn: &mut Turn<'_>, param: Option<ParamId>) {
         let Some(param) = param else { return };
         self.survey.absent(param);
-        if param.aspect == Aspect::Name {
-            turn.out.push(Action::Learn(param.of, Fact::Name(None)));
-        }
+        let fact = match param.aspect {
+            Aspect::Meter => Fact::Absent,
+            Aspect::Name => Fact::Name(None),
+            Aspect::Mute
+            | Aspect::Gain
+            | Aspect::Source
+            | Aspect::Grouped
+            | Aspect::Active
+            | Aspect::Combine => return,
+        };
+        turn.out.push(Action::Learn(param.of, fact));
     }
 }

@@ -143,7 +143,12 @@ impl Session {
 
     /// Looks at what was heard; while the processor answers, silence is a reason to act.
     pub(super) fn on_heard(&mut self, turn: &mut Turn<'_>, heard: &[(MeterId, Time)]) {
-        heard.iter().for_each(|&(meter, at)| self.survey.note_heard(meter, at >= self.opened));
+        for &(meter, at) in heard {
+            self.survey.note_heard(meter, at >= self.opened);
+            if self.survey.is_confirmed(meter) {
+                turn.levels.note_subscribed(meter, turn.now);
+            }
+        }
         match self.health {
             Health::Answering => {
                 let verdict = turn.levels.judge(turn.now, |meter| self.survey.is_confirmed(meter));
@@ -201,7 +206,8 @@ impl Session {
         match flight.cargo {
             Cargo::Batch(batch) if batch.was_refused() => {
                 self.one_error_each |= batch.errors == 1;
-                self.survey.refused(batch.open, batch.named);
+                let absent = self.survey.refused(batch.open, batch.named);
+                self.note_absent(turn, absent);
                 Ok(())
             }
             Cargo::Batch(batch) if self.subscribes_blindly && batch.was_heard_of() => {
@@ -309,7 +315,6 @@ impl Session {
             }
             None => {
                 self.sweep_at = now + SWEEP_EVERY;
-                self.survey.begin_sweep();
                 None
             }
         }

@@ -64,6 +64,8 @@ pub(crate) enum Fact {
     Source(f64),
     /// Whether the zone is in a group, or the group is combined.
     Grouped(bool),
+    /// It is not there: nothing of it is known any more.
+    Absent,
 }
 
 /// What became of a command.
