@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use blame::{BLAME, Blame, RUN};
 pub use demo::{DEMO, DemoPort};
 pub use life::Life;
-pub use listen::home_of;
+pub use listen::{home_of, route_source};
 pub use notify::Notify;
 pub use seat::{Seat, is_locked};
 

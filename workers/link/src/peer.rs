@@ -62,7 +62,8 @@ pub(crate) struct Peer {
     heard: Vec<Vec<u8>>,
     /// It is to be connected to, and has told no port yet.
     waits_for_port: bool,
-    source: Option<SocketAddr>,
+    /// Where the cluster listens for meters.
+    listen: Rc<str>,
     token: Token,
     connection: Connection,
     stream: Option<Stream>,
@@ -73,7 +74,7 @@ impl Peer {
         name: String,
         address: SocketAddr,
         place: Option<Place>,
-        source: Option<SocketAddr>,
+        listen: Rc<str>,
         token: Token,
         connection: Connection,
     ) -> Peer {
@@ -85,7 +86,7 @@ impl Peer {
             is_recorded: false,
             heard: Vec::new(),
             waits_for_port: false,
-            source,
+            listen,
             token,
             connection,
             stream: None,
@@ -98,7 +99,7 @@ impl Peer {
     }
 
     /// The same, with a port that is told there.
-    pub(crate) fn at(self, demo: Option<Rc<DemoPort>>) -> Peer {
+    pub(crate) fn with_demo(self, demo: Option<Rc<DemoPort>>) -> Peer {
         Peer { demo, ..self }
     }
 
@@ -242,7 +243,7 @@ impl Peer {
         }
         self.waits_for_port = self.address.port() == 0;
         if !self.waits_for_port {
-            let mut socket = tcp::connect(self.address, self.source)?;
+            let mut socket = tcp::connect(self.address, tcp::source(&self.listen, self.address))?;
             tools.registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
             self.stream = Some(Stream::new(socket));
         }

@@ -24,7 +24,7 @@ use crate::door::{self, Door};
 use crate::peer::{Peer, Tools};
 use crate::recorders::Recorders;
 use crate::settings::Settings;
-use crate::{TABLE, places, reply, tcp};
+use crate::{TABLE, places, reply};
 
 /// How often a demo that has told no port yet is looked for.
 const PORT: Duration = Duration::from_millis(20);
@@ -119,7 +119,7 @@ fn peers(
     let link = LinkWriter::new(words).map_err(strange)?;
     let addresses: Vec<IpAddr> = settings.processors().iter().map(|one| one.address().ip()).collect();
     let places = places::claim(&addresses, &writer, &link, segment.as_fd());
-    let listen = std::env::var(LISTEN).unwrap_or_default();
+    let listen: Rc<str> = std::env::var(LISTEN).unwrap_or_default().into();
     let now = clock::boot();
     let make = |(index, (processor, place)): (usize, (&crate::settings::Processor, Option<Place>))| {
         if place.is_none() {
@@ -127,9 +127,8 @@ fn peers(
         }
         let address = processor.address();
         let connection = Connection::new(now, random(), settings.reads_levels());
-        let source = tcp::source(&listen, address);
-        let peer = Peer::new(processor.name.clone(), address, place, source, Token(index), connection);
-        peer.at((address.port() == 0).then(|| Rc::clone(demo)))
+        let peer = Peer::new(processor.name.clone(), address, place, Rc::clone(&listen), Token(index), connection);
+        peer.with_demo((address.port() == 0).then(|| Rc::clone(demo)))
     };
     Ok(settings.processors().iter().zip(places).enumerate().map(make).collect())
 }
