@@ -4,6 +4,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use atlas::capture::{self, From, Record};
 use atlas::order::{Refusal, Reply, Request};
 use atlas::recording::{Accepted, Asked, Subscription};
 use atlas::{Kind, MeterId};
-use contract::{Contract, DEMO, DemoPort, Failure, LISTEN, Life, RUNTIME_DIR, SEAT, Seat, clock};
+use contract::{Contract, DEMO, DemoPort, Failure, LINK_LOCK, LISTEN, Life, RUNTIME_DIR, SEAT, Seat, clock};
 use mio::{Events, Poll, Token};
 use nix::fcntl::{Flock, FlockArg};
 use sys::map::Mapping;
@@ -82,12 +83,15 @@ fn strange(why: table::Foreign) -> Failure {
 }
 
 /// A link whose supervisor was killed lives on for milliseconds, and its seat is not that of the next cluster: but their
-/// folder is the same one. The lock (flock(2)) is let go with the descriptor.
+/// folder is the same one. The lock (flock(2)) is let go with the descriptor. A file of link's own: the folder itself may
+/// be locked by the logger.
 fn lock(folder: &Path, diary: &mut Diary) -> Option<Flock<File>> {
-    let locked = File::open(folder).and_then(|file| {
+    let path = folder.join(LINK_LOCK);
+    let opened = File::options().create(true).append(true).mode(0o600).open(&path);
+    let locked = opened.and_then(|file| {
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| std::io::Error::from(e))
     });
-    locked.inspect_err(|e| diary.note(true, format!("cannot lock {}: {e}", folder.display()))).ok()
+    locked.inspect_err(|e| diary.note(true, format!("cannot lock {}: {e}", path.display()))).ok()
 }
 
 /// Without it meters flow all the same.
@@ -127,7 +131,8 @@ fn peers(
         }
         let address = processor.address();
         let connection = Connection::new(now, random(), settings.reads_levels());
-        let peer = Peer::new(processor.name.clone(), address, place, Rc::clone(&listen), Token(index), connection);
+        let peer =
+            Peer::new(processor.name.clone(), address, place, Rc::clone(&listen), Token(index), connection);
         peer.with_demo((address.port() == 0).then(|| Rc::clone(demo)))
     };
     Ok(settings.processors().iter().zip(places).enumerate().map(make).collect())
