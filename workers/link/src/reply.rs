@@ -17,16 +17,17 @@ pub(crate) fn of(outcome: Outcome, name: &str, param: &str) -> Reply {
     let message = format!("{name} answered more about {param} than can be passed on");
     let hint = Some(format!("an answer takes {MAX_FRAME} bytes at the most"));
     let error = Some(Refusal { message, hint, exit: FAILED });
-    Reply { param: param.into(), value: None, error }
+    Reply { param: param.into(), error, ..Reply::default() }
 }
 
 fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
     let failed = |message: String, hint: &str| Refusal { message, hint: Some(hint.into()), exit: FAILED };
+    let sent = matches!(outcome, Outcome::TimedOut | Outcome::Lost);
     let nothing_sent = "nothing was sent; `atlas-cluster meters` shows the state of the connection";
     let error = match outcome {
         Outcome::Done => return Reply { param: param.into(), ..Reply::default() },
         Outcome::Value(value) => {
-            return Reply { param: param.into(), value: Some(value), error: None };
+            return Reply { param: param.into(), value: Some(value), ..Reply::default() };
         }
         Outcome::Refused(why) => failed(
             format!(
@@ -56,7 +57,7 @@ fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
             "nothing was sent; names, mutes and levels come by themselves: `atlas-cluster meters`",
         ),
     };
-    Reply { param: param.into(), value: None, error: Some(error) }
+    Reply { param: param.into(), value: None, sent, error: Some(error) }
 }
 
 /// Nobody of that name is configured.
@@ -69,6 +70,15 @@ pub(crate) fn unknown_processor(name: &str, known: &[&str]) -> Refusal {
 mod tests {
     use super::*;
     use atlas::control::Value;
+
+    #[test]
+    fn who_may_have_been_heard_is_told_so() {
+        let sent = |outcome| of(outcome, "bar", "ZoneGain_0").sent;
+        assert!([Outcome::TimedOut, Outcome::Lost].into_iter().all(sent));
+        let not =
+            [Outcome::NotSent, Outcome::Unresponsive, Outcome::Disconnected, Outcome::Busy, Outcome::Done];
+        assert!(!not.into_iter().any(sent));
+    }
 
     #[test]
     fn whatever_a_processor_says_fits_a_frame() {

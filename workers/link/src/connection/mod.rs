@@ -100,7 +100,7 @@ impl Connection {
     }
 
     fn decide(&mut self, now: Time, event: Event<'_>, out: &mut Vec<Action>) {
-        if let Event::Heard(heard) = event {
+        if let Event::LevelsHeard(heard) = event {
             heard.iter().for_each(|&(meter, at)| self.levels.note_heard(meter, at));
         }
         if event == Event::Clock {
@@ -133,7 +133,7 @@ impl Connection {
                 }
             }
             (Phase::Up(session), Event::Line(line)) => session.on_line(&mut turn, line),
-            (Phase::Up(session), Event::Heard(heard)) => {
+            (Phase::Up(session), Event::LevelsHeard(heard)) => {
                 if self.watches_levels {
                     session.on_heard(&mut turn, heard);
                 }
@@ -145,8 +145,11 @@ impl Connection {
             // A connection that was not ordered is none of ours.
             (Phase::Down { .. }, Event::Opened) => out.push(Action::Close),
             (Phase::Up(_), Event::Opened)
-            | (Phase::Down { .. }, Event::Clock | Event::Closed(_) | Event::Line(_) | Event::Heard(_))
-            | (Phase::Opening { .. }, Event::Clock | Event::Line(_) | Event::Heard(_)) => {}
+            | (
+                Phase::Down { .. },
+                Event::Clock | Event::Closed(_) | Event::Line(_) | Event::LevelsHeard(_),
+            )
+            | (Phase::Opening { .. }, Event::Clock | Event::Line(_) | Event::LevelsHeard(_)) => {}
         }
     }
 

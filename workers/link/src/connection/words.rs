@@ -27,7 +27,7 @@ pub(crate) enum Event<'a> {
     /// A line came over it.
     Line(&'a [u8]),
     /// When each meter of the processor was heard last, as the table says.
-    Heard(&'a [(MeterId, Time)]),
+    LevelsHeard(&'a [(MeterId, Time)]),
     /// A user wants something.
     Command(Ticket, &'a Order),
 }

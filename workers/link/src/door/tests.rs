@@ -74,7 +74,7 @@ fn who_begins_anew_takes_what_was_kept_before_out_of_the_store() {
     let notify = Notify::to(address.as_os_str()).unwrap();
     let poll = Poll::new().unwrap();
     Door::open(None, folder.path(), &notify, poll.registry()).unwrap();
-    let mut heard = || {
+    let heard = || {
         let mut buffer = [0; 256];
         let count = supervisor.recv(&mut buffer).unwrap();
         String::from_utf8(buffer[..count].to_vec()).unwrap()

@@ -195,7 +195,7 @@ impl World {
                 }
             }
             let heard: Vec<_> = self.heard.iter().map(|(meter, at)| (*meter, *at)).collect();
-            self.happen(Event::Heard(&heard));
+            self.happen(Event::LevelsHeard(&heard));
         } else {
             self.happen(Event::Clock);
         }
