@@ -9,20 +9,19 @@ use table::Connection as State;
 use super::processor::{Processor, STYLES, Style};
 use super::world::{Network, World};
 use crate::connection::Remark;
-use crate::connection::limits::SWEEP_EVERY;
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
-fn secs(seconds: u64) -> Duration {
+pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn world(style: Style) -> World {
+pub(super) fn world(style: Style) -> World {
     World::new(Processor::azm8(style), 1)
 }
 
 /// Connected, and everything subscribed.
-fn settled(style: Style) -> World {
+pub(super) fn settled(style: Style) -> World {
     let mut world = world(style);
     world.run(secs(600));
     assert_eq!(world.state(), Some(State::Connected), "{style:?}");
@@ -299,21 +298,6 @@ fn an_answer_that_belongs_to_nothing_silences_no_meter_for_long() {
 }
 
 #[test]
-fn what_a_user_asked_for_before_its_turn_came_is_subscribed_all_the_same() {
-    for style in STYLES {
-        let mut world = world(style);
-        world.run(Duration::from_millis(50));
-        for param in ["GroupName_1", "GroupGain_1", "MixMute_20"] {
-            world.order(&super::commands::get(param));
-        }
-        world.run(secs(120));
-        for param in ["GroupName_1", "GroupGain_1", "MixMute_20"] {
-            assert!(world.processor.subscribed.contains(param), "{param}, {style:?}");
-        }
-    }
-}
-
-#[test]
 fn meters_that_stay_silent_after_they_were_subscribed_anew_are_not_given_up() {
     let mut world = settled(Style::Values);
     let before = world.remarks.len();
@@ -352,51 +336,4 @@ fn one_that_answers_no_subscription_and_sends_one_level_for_each_is_not_connecte
     world.processor.one_level_each = false;
     world.run_until(secs(400), World::fresh);
     assert_eq!(world.opens, 2, "one that is gone is still noticed");
-}
-
-#[test]
-fn one_that_denies_nothing_is_not_asked_for_what_nobody_expects_more_than_once() {
-    let mut processor = Processor::azm8(Style::Done);
-    processor.add("Mix", 40);
-    let mut world = World::new(processor, 1);
-    world.run(secs(3600));
-    let nowhere: Vec<&String> = world
-        .processor
-        .asked
-        .iter()
-        .flat_map(|(_, names)| names)
-        .filter(|name| name.ends_with("_63"))
-        .collect();
-    assert_eq!(nowhere.len(), 4, "each kind's meter once, and no details: {nowhere:?}");
-    let mix = MeterId { kind: Kind::Mix, index: 40 };
-    assert!(world.fresh() && world.names[&mix].as_deref() == Some("Mix 40"), "what is there is found");
-}
-
-#[test]
-fn what_was_removed_keeps_no_name() {
-    let zone = MeterId { kind: Kind::Zone, index: 7 };
-    for style in [Style::Values, Style::ErrorsAndValues, Style::OneError, Style::NamelessError, Style::Odd] {
-        let mut world = settled(style);
-        assert_eq!(world.names[&zone].as_deref(), Some("Zone 7"), "{style:?}");
-        world.processor.remove("Zone", 7);
-        world.cut();
-        world.run(secs(300));
-        assert_eq!(world.names.get(&zone).cloned().flatten(), None, "{style:?}");
-        world.processor.add("Zone", 7);
-        world.cut();
-        world.run(secs(300));
-        assert_eq!(world.names[&zone].as_deref(), Some("Zone 7"), "it is back, {style:?}");
-    }
-}
-
-#[test]
-fn a_meter_that_was_denied_and_is_there_all_the_same_has_its_name_again_after_the_next_sweep() {
-    let mut world = settled(Style::Values);
-    world.say(r#"{"error":{"code":-32604,"message":"param 'ZoneMeter_2' could not be found"}}"#);
-    world.run(secs(1));
-    let zone = MeterId { kind: Kind::Zone, index: 2 };
-    assert!(!world.names.contains_key(&zone));
-    world.run(SWEEP_EVERY + secs(60));
-    let told = (world.names.get(&zone).cloned().flatten(), world.mutes.get(&zone));
-    assert_eq!(told, (Some("Zone 2".into()), Some(&false)));
 }
