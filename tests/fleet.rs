@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,8 +22,8 @@ const READINGS_A_SECOND: u32 = 30;
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long what lasts goes on.
 const LASTS: Duration = Duration::from_secs(3);
-/// A command is given up after five seconds: so long and more, that one is lost.
-const LOCKED: Duration = Duration::from_secs(7);
+/// Those that go on until the command that is to bear them has returned.
+const HELD: [Kind; 2] = [Kind::Slow, Kind::Lockup];
 /// Those that change how lines go out: all is subscribed anew while they go on.
 const MANNERS: [Kind; 5] = [Kind::Slow, Kind::Garbage, Kind::Split, Kind::Glued, Kind::Crlf];
 
@@ -118,13 +119,19 @@ fn is_known(meter: &Meter) -> bool {
 struct Case {
     what: String,
     numbers: Vec<usize>,
-    over: Instant,
+    /// Unset: it goes on.
+    over: Arc<OnceLock<Instant>>,
     subscribed: Option<Instant>,
 }
 
 impl Case {
+    /// Something that is over then.
+    fn new(what: impl Into<String>, numbers: Vec<usize>, over: Instant) -> Case {
+        Case { what: what.into(), numbers, over: Arc::new(OnceLock::from(over)), subscribed: None }
+    }
+
     fn all(what: &str) -> Case {
-        Case { what: what.into(), numbers: (0..PROCESSORS).collect(), over: Instant::now(), subscribed: None }
+        Case::new(what, (0..PROCESSORS).collect(), Instant::now())
     }
 }
 
@@ -134,15 +141,16 @@ fn recover(cluster: &Cluster, fleet: &Fleet, mut cases: Vec<Case>, worst: &mut W
     let done = try_for(PATIENCE, || {
         for case in cases.iter_mut().filter(|case| case.subscribed.is_none()) {
             let now = Instant::now();
-            case.subscribed = (now >= case.over && fleet.is_subscribed(&case.numbers)).then_some(now);
+            let is_over = case.over.get().is_some_and(|over| now >= *over);
+            case.subscribed = (is_over && fleet.is_subscribed(&case.numbers)).then_some(now);
         }
         let asked = Instant::now();
         let meters = cluster.meters();
         cases.retain(|case| {
             let read = case.subscribed.is_some_and(|at| fleet.is_read(&meters, &case.numbers, asked - at));
             if read {
-                let took = worst.entry(case.what.clone()).or_default();
-                *took = asked.duration_since(case.over).max(*took);
+                let (took, over) = (worst.entry(case.what.clone()).or_default(), case.over.get());
+                *took = over.map_or(Duration::ZERO, |over| asked.duration_since(*over)).max(*took);
             }
             !read
         });
@@ -163,31 +171,33 @@ fn rounds() -> usize {
     std::env::var("FLEET_ROUNDS").map_or(1, |text| text.parse().expect("a number of rounds"))
 }
 
-#[track_caller]
-fn kill_link(cluster: &Cluster) {
-    let link = |list: &harness::shape::List| list.roles.iter().find(|role| role.name == "link")?.pid;
-    let pid = link(&cluster.expect("the link runs", |list| link(list).is_some())).expect("a pid");
-    process::signal(pid, Signal::SIGKILL);
-    cluster.expect("another link runs", |list| link(list).is_some_and(|other| other != pid));
-}
-
 /// Three processors for each kind; the last two have none.
 fn numbers(kind: Kind) -> Vec<usize> {
     let at = Kind::ALL.iter().position(|other| *other == kind).expect("a kind");
     (at * 3..at * 3 + 3).collect()
 }
 
-fn lasts(kind: Kind) -> Duration {
+/// None: until it is healed.
+fn lasts(kind: Kind) -> Option<Duration> {
     match kind {
-        Kind::HalfOpen | Kind::Rename => Duration::ZERO,
-        Kind::Lockup => LOCKED,
-        Kind::Slow | Kind::Garbage | Kind::Reboot | Kind::ControlOff => LASTS,
-        Kind::Split | Kind::Glued | Kind::Crlf => LASTS,
+        Kind::HalfOpen | Kind::Rename => Some(Duration::ZERO),
+        Kind::Slow | Kind::Lockup => None,
+        Kind::Garbage | Kind::Reboot | Kind::ControlOff | Kind::Split | Kind::Glued | Kind::Crlf => {
+            Some(LASTS)
+        }
     }
 }
 
-/// What a user sees who asks a processor meanwhile.
-fn expect_commands_to_bear_it(cluster: &Cluster) {
+/// What a user sees who asks a processor meanwhile. What is held is over when he has seen it.
+fn expect_commands_to_bear_it(
+    cluster: &Cluster,
+    fleet: &Fleet,
+    held: &BTreeMap<&str, Arc<OnceLock<Instant>>>,
+) {
+    let heal = |kind: Kind| {
+        numbers(kind).iter().for_each(|&number| fleet.simulators[number].heal());
+        held[kind.name()].set(Instant::now()).expect("healed once");
+    };
     let get = |kind: Kind| cluster.command(["get", &format!("p{}", numbers(kind)[0]), "FirmwareVersion"]);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -195,11 +205,13 @@ fn expect_commands_to_bear_it(cluster: &Cluster) {
             let output = get(Kind::Lockup).expect_code(1);
             let lost = ["did not answer", "is unresponsive"].iter().any(|text| output.stderr.contains(text));
             assert!(lost, "{output:#?}");
+            heal(Kind::Lockup);
         });
         scope.spawn(|| {
             let began = Instant::now();
             assert_eq!(get(Kind::Slow).expect_code(0).stdout, "3.5.0\n");
             assert!(began.elapsed() >= Duration::from_secs(2), "a lower bound is no race");
+            heal(Kind::Slow);
         });
         for kind in [Kind::Split, Kind::Glued, Kind::Crlf, Kind::Garbage] {
             assert_eq!(get(kind).expect_code(0).stdout, "3.5.0\n", "{kind:?}");
@@ -211,20 +223,21 @@ fn expect_commands_to_bear_it(cluster: &Cluster) {
 fn faults(cluster: &Cluster, fleet: &Fleet, round: usize, worst: &mut Worst) {
     let before: Vec<Stats> = (0..PROCESSORS).map(|number| fleet.stats(number)).collect();
     let malformed = cluster.list().cluster.totals.malformed.expect("counted");
+    let held: BTreeMap<&str, Arc<OnceLock<Instant>>> =
+        HELD.iter().map(|kind| (kind.name(), Arc::default())).collect();
     let mut cases = Vec::new();
     for kind in Kind::ALL {
         for number in numbers(kind) {
-            fleet.simulators[number].fault(kind, Some(lasts(kind)));
+            fleet.simulators[number].fault(kind, lasts(kind));
         }
-        cases.push(Case {
-            what: kind.name().into(),
-            numbers: numbers(kind),
-            over: Instant::now() + lasts(kind),
-            subscribed: None,
-        });
+        let over = match lasts(kind) {
+            Some(lasts) => Arc::new(OnceLock::from(Instant::now() + lasts)),
+            None => Arc::clone(&held[kind.name()]),
+        };
+        cases.push(Case { what: kind.name().into(), numbers: numbers(kind), over, subscribed: None });
     }
     thread::scope(|scope| {
-        scope.spawn(|| expect_commands_to_bear_it(cluster));
+        scope.spawn(|| expect_commands_to_bear_it(cluster, fleet, &held));
         recover(cluster, fleet, cases, worst);
     });
     for kind in [Kind::HalfOpen, Kind::Reboot, Kind::ControlOff] {
@@ -254,13 +267,9 @@ fn kill_the_link_amid_faults(cluster: &Cluster, fleet: &Fleet, worst: &mut Worst
         numbers(kind).iter().for_each(|&number| fleet.simulators[number].fault(kind, None));
     }
     let killed = Instant::now();
-    kill_link(cluster);
-    let case = |kind: &Kind| Case {
-        what: format!("SIGKILL of the link, amid {}", kind.name()),
-        numbers: numbers(*kind),
-        over: killed,
-        subscribed: None,
-    };
+    cluster.kill_role("link");
+    let case =
+        |kind: &Kind| Case::new(format!("SIGKILL of the link, amid {}", kind.name()), numbers(*kind), killed);
     recover(cluster, fleet, MANNERS.iter().map(case).collect(), worst);
     for kind in MANNERS {
         for number in numbers(kind) {
@@ -272,7 +281,7 @@ fn kill_the_link_amid_faults(cluster: &Cluster, fleet: &Fleet, worst: &mut Worst
 
 fn kills(cluster: &Cluster, fleet: &Fleet, worst: &mut Worst) {
     let case = Case::all("SIGKILL of the link");
-    kill_link(cluster);
+    cluster.kill_role("link");
     recover(cluster, fleet, vec![case], worst);
     for slot in 0..4 {
         let case = Case::all("SIGKILL of a worker");

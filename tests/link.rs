@@ -29,20 +29,6 @@ fn expect_connection(cluster: &Cluster, address: &str, state: &str) {
     });
 }
 
-#[track_caller]
-fn link(cluster: &Cluster) -> i32 {
-    let row = |list: &harness::shape::List| list.roles.iter().find(|role| role.name == "link").cloned();
-    let list = cluster.expect("the link runs", |list| row(list).is_some_and(|role| role.pid.is_some()));
-    row(&list).and_then(|role| role.pid).expect("a pid")
-}
-
-#[track_caller]
-fn kill_link(cluster: &Cluster) {
-    let pid = link(cluster);
-    process::signal(pid, Signal::SIGKILL);
-    wait_until("another link runs", || link(cluster) != pid);
-}
-
 #[test]
 fn levels_names_and_mutes_are_shown_and_follow_the_processor() {
     let (cluster, processor) = start("127.0.1.1");
@@ -68,7 +54,7 @@ fn levels_names_and_mutes_are_shown_and_follow_the_processor() {
 fn a_processor_never_sees_two_of_us() {
     let (cluster, processor) = start("127.0.1.2");
     for round in 1..=10 {
-        kill_link(&cluster);
+        cluster.kill_role("link");
         expect_alive(&cluster, "127.0.1.2");
         if round % 3 == 0 {
             cluster.command(["reload"]).expect_code(0);
@@ -129,13 +115,11 @@ fn commands_go_through_the_one_connection() {
 fn who_asks_while_the_link_is_replaced_is_answered_by_the_next_one() {
     let (cluster, _processor) = start("127.0.1.5");
     for _ in 0..5 {
-        let pid = link(&cluster);
+        let pid = cluster.role("link");
         process::signal(pid, Signal::SIGKILL);
-        // Taken by the next one, or begun by this one: said in either case.
-        let output = cluster.command(["get", "bar", "ZoneName_0"]);
-        let said = "there is no connection to bar";
-        assert!(output.stdout == "Patio\n" || output.stderr.contains(said), "{output:#?}");
-        wait_until("another link runs", || link(&cluster) != pid);
+        let output = cluster.command(["get", "bar", "ZoneName_0"]).expect_code(0);
+        assert_eq!(output.stdout, "Patio\n");
+        wait_until("another link runs", || cluster.role("link") != pid);
         expect_alive(&cluster, "127.0.1.5");
     }
 }
@@ -149,8 +133,21 @@ fn a_lock_up_is_shown_and_levels_flow_on() {
     let bar = cluster.meters().processor("127.0.1.6").unwrap().clone();
     assert!(bar.meters.iter().all(|meter| meter.fresh), "{bar:#?}");
     let _ = cluster.command(["get", "bar", "ZoneGain_0"]).expect_code(1).expect_said(&["is unresponsive"]);
-    cluster.expect_log("bar (127.0.1.6");
+    cluster.expect_log("unresponsive: the connection is up");
     assert_eq!(processor.connections(), (1, 1, 1));
+}
+
+#[test]
+fn logs_may_go_to_the_runtime_directory() {
+    let (place, port) = (Place::new(), free_port());
+    let processor = Processor::start("127.0.1.8", port);
+    let logs = format!("[log]\ndir = \"{}\"\n", place.runtime_dir().display());
+    let builder = cluster!().place(&place).listen(format!("127.0.0.1:{port}"));
+    let cluster = builder.config(logs + &processor.config("bar")).start();
+    expect_alive(&cluster, "127.0.1.8");
+    wait_until("the logger runs", || cluster.logger().is_some());
+    cluster.kill_role("link");
+    expect_alive(&cluster, "127.0.1.8");
 }
 
 #[test]

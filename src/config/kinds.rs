@@ -1,6 +1,6 @@
 //! The kinds of values a key can take: what each accepts, and how it says so.
 
-use super::fault::{Fault, Faults, refused, wrong_type};
+use super::fault::{Fault, Faults, Message, refused, wrong_type};
 use super::types::{MAX_WORKERS, Program, usable_cpus};
 use super::units::{duration, in_units, parse_size, text};
 use super::value::Value;
@@ -236,6 +236,14 @@ impl Kind for Address {
     fn read(&self, value: &Value<'_>) -> Result<IpAddr, Faults> {
         let text = value.as_str().ok_or_else(|| wrong_type(value))?;
         match text.parse::<IpAddr>() {
+            Ok(IpAddr::V6(address)) if address.is_unicast_link_local() => {
+                let why =
+                    "is link-local: it says nothing without an interface, and an address here names none";
+                let message = Message::Value(format!("{} {why}", value.shown()));
+                let hint =
+                    Some("give the IPv4 address, or an IPv6 address that does not begin with fe80".into());
+                Err(vec![Fault { span: value.span(), message, hint }])
+            }
             Ok(address) => Ok(address.to_canonical()),
             Err(_) => Err(refused(value, "is not an IP address")),
         }

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use contract::logs::{FILE, FOLDER};
-use contract::{LINK_SOCKET, Seat, private, tap};
+use contract::{LINK_LOCK, LINK_SOCKET, Seat, private, tap};
 
 use crate::config::Config;
 use crate::exit;
@@ -133,6 +133,8 @@ impl Drop for RuntimeDir {
     fn drop(&mut self) {
         let _ = fs::remove_file(self.folder.join(CONTROL_SOCKET));
         let _ = fs::remove_file(self.folder.join(LINK_SOCKET));
+        // Only now: while a killed predecessor's link may still hold it, it is the one file that both of us know.
+        let _ = fs::remove_file(self.folder.join(LINK_LOCK));
         let _ = fs::remove_dir_all(self.folder.join(NOTIFY));
         let _ = tap::sweep(&self.folder);
         // Last, and still under the lock: who waits for our end sees it end with everything else gone.
@@ -216,6 +218,7 @@ mod tests {
         fs::write(path.join(CONTROL_SOCKET), "left behind").unwrap();
         fs::write(path.join(LINK_SOCKET), "left behind").unwrap();
         drop(tap::listen(&tap::path(&path, 7)).unwrap());
+        fs::write(path.join(LINK_LOCK), "").unwrap();
         let first = RuntimeDir::claim(&path).unwrap();
         let listener = first.control().unwrap();
         let mode = fs::metadata(path.join(CONTROL_SOCKET)).unwrap().mode() & 0o777;

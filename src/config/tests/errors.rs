@@ -178,6 +178,13 @@ atlas-cluster: FILE:5:25: worker.env: the integer `2` has the wrong type
   |                         ^
 hint: allowed: a table of strings; for example `env = { PORT = "3000" }`
 "#),
+    ("[[processor]]\nname = 'a'\naddress = 'fe80::1'",
+r#"atlas-cluster: FILE:3:11: processor.address: `fe80::1` is link-local: it says nothing without an interface, and an address here names none
+  |
+3 | address = 'fe80::1'
+  |           ^^^^^^^^^
+hint: give the IPv4 address, or an IPv6 address that does not begin with fe80
+"#),
     ("[[processor]]\nnmae = 'a'\naddress = '10.0.0.1:5321'\ntcp_port = 0",
 r#"atlas-cluster: FILE:1:1: a [[processor]] has no `name`
   |

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -20,6 +20,8 @@ struct Shared {
     subscribed: Mutex<Vec<(usize, String)>>,
     /// Every line that was sent, in its order.
     said: Mutex<Vec<String>>,
+    /// Every connection there was.
+    streams: Mutex<Vec<TcpStream>>,
     most: AtomicUsize,
     ever: AtomicUsize,
     locked: AtomicBool,
@@ -59,6 +61,8 @@ impl Processor {
                 }
                 accepting.most.fetch_max(established(address), Ordering::SeqCst);
                 let shared = Arc::clone(&accepting);
+                let kept = stream.try_clone().expect("a duplicate");
+                shared.streams.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
                 thread::spawn(move || serve(&stream, &shared, meter_port));
             }
         });
@@ -102,6 +106,9 @@ impl Drop for Processor {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
         let _ = TcpStream::connect(self.address);
+        for stream in self.shared.streams.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
@@ -127,9 +134,6 @@ fn serve(stream: &TcpStream, shared: &Arc<Shared>, meter_port: u16) {
     let sender = send_levels(stream, shared, meter_port, number, &over);
     let mut lines = BufReader::new(stream).lines();
     while let Some(Ok(line)) = lines.next() {
-        if shared.over.load(Ordering::Relaxed) {
-            break;
-        }
         let locked = shared.locked.load(Ordering::Relaxed);
         for answer in take(&line, shared, number).into_iter().filter(|_| !locked) {
             let mut stream = stream;

@@ -22,6 +22,7 @@ pub mod capture;
 pub mod control;
 mod cursor;
 mod level;
+pub mod lines;
 mod malformed;
 pub mod message;
 mod meter;

@@ -64,6 +64,11 @@ impl MeterId {
     /// How many meters there can be.
     pub const COUNT: usize = Kind::ALL.len() * INDICES;
 
+    /// All of them, in the order of their ordinals.
+    pub fn all() -> impl Iterator<Item = MeterId> {
+        Kind::ALL.into_iter().flat_map(|kind| (0..INDICES as u8).map(move |index| MeterId { kind, index }))
+    }
+
     /// Its place among all meters, below [`COUNT`](MeterId::COUNT): kinds in their order, then indices.
     pub const fn ordinal(self) -> usize {
         self.kind as usize * INDICES + self.index as usize % INDICES

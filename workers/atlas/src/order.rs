@@ -4,7 +4,11 @@
 //! → {"verb":"set","processor":"bar","param":"ZoneGain_0","val":-10}      get takes "fmt" in place of a value
 //! ← {"param":"ZoneGain_0"}                                                done; get: with "val", "pct" or "str"
 //! ← {"error":{"message":"…","hint":"…","exit":2}}                         nothing was sent
+//! ← {"param":"ZoneGain_0","sent":true,"error":{"message":"…","exit":1}}    it was, and may have been done
 //! ```
+//! One request at a time is under way for a client. It may send several without waiting: they are answered one after
+//! another, in their order; and it may close its sending side behind the last one. An answer that is missing when the
+//! connection ends, because link ended, says nothing: the command may have been done.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +65,10 @@ pub struct Reply {
     /// `get`: its value.
     #[serde(flatten)]
     pub value: Option<Value>,
+    /// Beside an error: it was sent all the same, and may have been done, or be done yet. Who tries a `bump` again then
+    /// may do it twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sent: bool,
     /// Why it was not done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Refusal>,
@@ -170,11 +178,13 @@ mod tests {
         let get = request(r#"{"verb":"get","processor":"bar","param":"ZoneGain_0","fmt":"pct","new":1}"#);
         assert_eq!((get.format, get.value), (Some(Format::Pct), None));
         let reply =
-            Reply { param: "ZoneName_0".into(), value: Some(Value::Str("Patio".into())), error: None };
+            Reply { param: "ZoneName_0".into(), value: Some(Value::Str("Patio".into())), ..Reply::default() };
         assert_eq!(serde_json::to_string(&reply).unwrap(), r#"{"param":"ZoneName_0","str":"Patio"}"#);
         let done = Reply { param: "ZoneGain_0".into(), ..Reply::default() };
         assert_eq!(serde_json::to_string(&done).unwrap(), r#"{"param":"ZoneGain_0"}"#);
         assert_eq!(serde_json::from_str::<Reply>(r#"{"param":"ZoneGain_0"}"#).unwrap(), done);
+        let lost = Reply { sent: true, ..done };
+        assert_eq!(serde_json::to_string(&lost).unwrap(), r#"{"param":"ZoneGain_0","sent":true}"#);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use blame::{BLAME, Blame, RUN};
 pub use demo::{DEMO, DemoPort};
 pub use life::Life;
-pub use listen::home_of;
+pub use listen::{home_of, route_source};
 pub use notify::Notify;
 pub use private::private;
 pub use seat::{Seat, is_locked};
@@ -51,6 +51,8 @@ pub const OWN: &str = "X_ATLAS_";
 pub const LISTEN: &str = "X_ATLAS_LISTEN";
 /// File name, in the runtime directory, of the socket on which link takes commands.
 pub const LINK_SOCKET: &str = "link.sock";
+/// File name, in the runtime directory, of what link locks while it lives.
+pub const LINK_LOCK: &str = "link.lock";
 /// Variable with the runtime directory.
 pub const RUNTIME_DIR: &str = "X_ATLAS_RUNTIME_DIR";
 /// Variable that says which of the inherited descriptors the slot's earlier processes gave up to be kept: `1..201`,

@@ -12,12 +12,12 @@ mod connection;
 mod diary;
 mod dice;
 mod door;
-mod lines;
 mod peer;
 mod places;
 mod recorders;
 mod reply;
 mod settings;
+mod shell;
 mod tcp;
 mod worker;
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use atlas::MeterId;
+use atlas::lines::Lines;
 use atlas::order::Order;
 use contract::DemoPort;
 use mio::net::TcpStream;
@@ -15,7 +16,6 @@ use table::{ConnectionState as State, LinkWriter, Place};
 
 use crate::connection::{Action, Connection, Event, Fact, Outcome, Remark, Ticket};
 use crate::diary::Diary;
-use crate::lines::Lines;
 use crate::tcp;
 
 /// Bytes read from one processor in each [`WINDOW`]: one that floods neither keeps the others waiting nor costs a core, it
@@ -28,11 +28,11 @@ const MAX_OUTPUT: usize = 64 << 10;
 
 /// What carrying out works with.
 pub(crate) struct Tools<'a> {
-    pub(crate) registry: &'a Registry,
+    pub(crate) registry: Registry,
     pub(crate) table: LinkWriter<'a>,
-    pub(crate) diary: &'a mut Diary,
-    /// What became of commands.
-    pub(crate) answers: &'a mut Vec<(Ticket, Outcome)>,
+    pub(crate) diary: Diary,
+    /// What became of commands in this turn.
+    pub(crate) answers: Vec<(Ticket, Outcome)>,
 }
 
 /// A TCP stream, opening or open.
@@ -59,10 +59,11 @@ pub(crate) struct Peer {
     /// Its lines are kept for who records them, …
     pub(crate) is_recorded: bool,
     /// … until the shell takes them, in the same turn.
-    heard: Vec<Vec<u8>>,
+    recorded_lines: Vec<Vec<u8>>,
     /// It is to be connected to, and has told no port yet.
     waits_for_port: bool,
-    source: Option<SocketAddr>,
+    /// Where the cluster listens for meters.
+    listen: Rc<str>,
     token: Token,
     connection: Connection,
     stream: Option<Stream>,
@@ -73,7 +74,7 @@ impl Peer {
         name: String,
         address: SocketAddr,
         place: Option<Place>,
-        source: Option<SocketAddr>,
+        listen: Rc<str>,
         token: Token,
         connection: Connection,
     ) -> Peer {
@@ -83,9 +84,9 @@ impl Peer {
             place,
             demo: None,
             is_recorded: false,
-            heard: Vec::new(),
+            recorded_lines: Vec::new(),
             waits_for_port: false,
-            source,
+            listen,
             token,
             connection,
             stream: None,
@@ -93,12 +94,12 @@ impl Peer {
     }
 
     /// What it said in this turn, if that is recorded.
-    pub(crate) fn take_heard(&mut self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.heard)
+    pub(crate) fn take_recorded_lines(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.recorded_lines)
     }
 
-    /// The same, with a port that is told there.
-    pub(crate) fn at(self, demo: Option<Rc<DemoPort>>) -> Peer {
+    /// The same peer, with a port that is told there.
+    pub(crate) fn with_demo(self, demo: Option<Rc<DemoPort>>) -> Peer {
         Peer { demo, ..self }
     }
 
@@ -147,7 +148,7 @@ impl Peer {
             self.happen(now, Event::Line(line), tools);
         }
         if self.is_recorded {
-            self.heard = lines;
+            self.recorded_lines = lines;
         }
         let written = self.stream.as_mut().map_or(Ok(()), Stream::write);
         if let Err(e) = read.and(written) {
@@ -163,13 +164,19 @@ impl Peer {
         self.happen(now, Event::Command(ticket, order), tools);
     }
 
-    pub(crate) fn heard(&mut self, now: Duration, heard: &[(MeterId, Duration)], tools: &mut Tools<'_>) {
-        self.happen(now, Event::Heard(heard), tools);
+    /// The table says when each meter was heard last.
+    pub(crate) fn levels_heard(
+        &mut self,
+        now: Duration,
+        heard: &[(MeterId, Duration)],
+        tools: &mut Tools<'_>,
+    ) {
+        self.happen(now, Event::LevelsHeard(heard), tools);
     }
 
     /// The stream is dead: nothing of it is used any more.
     fn lose(&mut self, now: Duration, why: &str, tools: &mut Tools<'_>) {
-        self.close(tools.registry);
+        self.close(&tools.registry);
         self.happen(now, Event::Closed(why), tools);
     }
 
@@ -179,7 +186,7 @@ impl Peer {
         let mut actions = VecDeque::from(actions);
         while let Some(action) = actions.pop_front() {
             if let Err(e) = self.perform(action, tools) {
-                self.close(tools.registry);
+                self.close(&tools.registry);
                 let mut more = Vec::new();
                 self.connection.handle(now, Event::Closed(&e.to_string()), &mut more);
                 actions.extend(more);
@@ -191,7 +198,7 @@ impl Peer {
     fn perform(&mut self, action: Action, tools: &mut Tools<'_>) -> io::Result<()> {
         match action {
             Action::Open => self.open(tools)?,
-            Action::Close => self.close(tools.registry),
+            Action::Close => self.close(&tools.registry),
             Action::Send(line) => {
                 // One that was closed in the same turn: its loss is told already.
                 let Some(stream) = &mut self.stream else { return Ok(()) };
@@ -225,6 +232,13 @@ impl Peer {
             Fact::Gain(db) => table.set_gain(place, kind, index, Some(centi(*db))),
             Fact::Source(number) => table.set_source(place, kind, index, whole(*number)),
             Fact::Grouped(grouped) => table.set_grouped(place, kind, index, Some(*grouped)),
+            Fact::Absent => {
+                table.set_name(place, kind, index, None);
+                table.set_muted(place, kind, index, None);
+                table.set_gain(place, kind, index, None);
+                table.set_source(place, kind, index, None);
+                table.set_grouped(place, kind, index, None);
+            }
         }
     }
 
@@ -235,7 +249,7 @@ impl Peer {
         }
         self.waits_for_port = self.address.port() == 0;
         if !self.waits_for_port {
-            let mut socket = tcp::connect(self.address, self.source)?;
+            let mut socket = tcp::connect(self.address, tcp::source(&self.listen, self.address))?;
             tools.registry.register(&mut socket, self.token, Interest::READABLE | Interest::WRITABLE)?;
             self.stream = Some(Stream::new(socket));
         }
@@ -310,7 +324,10 @@ impl Stream {
                 Ok(0) => return Err(io::Error::other("the processor closed the connection")),
                 Ok(count) => {
                     self.taken += count;
-                    self.input.feed(&buffer[..count], |line| lines.push(line.to_owned()));
+                    let mut bytes = &buffer[..count];
+                    let whole = std::iter::from_fn(|| self.input.take(&mut bytes));
+                    // One that is too long is passed over.
+                    lines.extend(whole.flatten());
                 }
                 Err(e) if e.kind() == ErrorKind::WouldBlock => self.readable = false,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}

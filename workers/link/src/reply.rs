@@ -17,16 +17,17 @@ pub(crate) fn of(outcome: Outcome, name: &str, param: &str) -> Reply {
     let message = format!("{name} answered more about {param} than can be passed on");
     let hint = Some(format!("an answer takes {MAX_FRAME} bytes at the most"));
     let error = Some(Refusal { message, hint, exit: FAILED });
-    Reply { param: param.into(), value: None, error }
+    Reply { param: param.into(), error, ..Reply::default() }
 }
 
 fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
     let failed = |message: String, hint: &str| Refusal { message, hint: Some(hint.into()), exit: FAILED };
+    let sent = matches!(outcome, Outcome::TimedOut | Outcome::Lost);
     let nothing_sent = "nothing was sent; `atlas-cluster meters` shows the state of the connection";
     let error = match outcome {
         Outcome::Done => return Reply { param: param.into(), ..Reply::default() },
         Outcome::Value(value) => {
-            return Reply { param: param.into(), value: Some(value), error: None };
+            return Reply { param: param.into(), value: Some(value), ..Reply::default() };
         }
         Outcome::Refused(why) => failed(
             format!(
@@ -39,10 +40,9 @@ fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
             format!("{name} did not answer about {param} in time"),
             "it may have been done all the same: `atlas-cluster get` tells",
         ),
-        Outcome::NotSent => failed(
-            format!("{param} could not be sent to {name} in time: too many commands were before it"),
-            "nothing was sent; try again",
-        ),
+        Outcome::NotSent => {
+            failed(format!("{param} could not be sent to {name} in time"), "nothing was sent; try again")
+        }
         Outcome::Lost => failed(
             format!("the connection to {name} ended before it answered about {param}"),
             "it may have been done all the same: `atlas-cluster get` tells",
@@ -57,7 +57,7 @@ fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
             "nothing was sent; names, mutes and levels come by themselves: `atlas-cluster meters`",
         ),
     };
-    Reply { param: param.into(), value: None, error: Some(error) }
+    Reply { param: param.into(), value: None, sent, error: Some(error) }
 }
 
 /// Nobody of that name is configured.
@@ -70,6 +70,15 @@ pub(crate) fn unknown_processor(name: &str, known: &[&str]) -> Refusal {
 mod tests {
     use super::*;
     use atlas::control::Value;
+
+    #[test]
+    fn who_may_have_been_heard_is_told_so() {
+        let sent = |outcome| of(outcome, "bar", "ZoneGain_0").sent;
+        assert!([Outcome::TimedOut, Outcome::Lost].into_iter().all(sent));
+        let not =
+            [Outcome::NotSent, Outcome::Unresponsive, Outcome::Disconnected, Outcome::Busy, Outcome::Done];
+        assert!(!not.into_iter().any(sent));
+    }
 
     #[test]
     fn whatever_a_processor_says_fits_a_frame() {

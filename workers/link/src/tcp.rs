@@ -16,8 +16,8 @@ const PROBES: u32 = 3;
 /// What we sent and nobody acknowledged for so long: the cable is pulled.
 const USER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Begins to connect. The processor sends its meters to the address that this comes from: `from`, if the cluster listens
-/// at one address alone.
+/// Begins to connect. The processor sends its meters to the address that this comes from: `from`, if it is not to be
+/// the kernel's choice.
 pub(crate) fn connect(to: SocketAddr, from: Option<SocketAddr>) -> io::Result<TcpStream> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))?;
@@ -36,10 +36,12 @@ pub(crate) fn connect(to: SocketAddr, from: Option<SocketAddr>) -> io::Result<Tc
 }
 
 /// Where a connection must come from, so that the processor's meters are read: no address in particular if a wildcard reads
-/// them all, or if nothing does.
+/// them all, if the kernel chooses the right one by itself, or if nothing reads them. Asked at each attempt: interfaces
+/// come and go.
 pub(crate) fn source(listen: &str, to: SocketAddr) -> Option<SocketAddr> {
     let home = contract::home_of(listen, to.ip())?.ip();
-    (!home.is_unspecified()).then(|| SocketAddr::new(home, 0))
+    let by_itself = home.is_unspecified() || contract::route_source(to.ip()).is_ok_and(|from| from == home);
+    (!by_itself).then(|| SocketAddr::new(home, 0))
 }
 
 #[cfg(test)]
@@ -51,8 +53,12 @@ mod tests {
         let to = |text: &str| text.parse().unwrap();
         for (listen, processor, expected) in [
             ("0.0.0.0:3131", "10.0.0.1:5321", None),
-            ("10.0.0.9:3131", "10.0.0.1:5321", Some("10.0.0.9:0")),
-            ("127.0.0.1:3131", "10.0.0.1:5321", None),
+            // Nobody has these addresses: they are for documents.
+            ("192.0.2.9:3131", "198.51.100.1:5321", Some("192.0.2.9:0")),
+            ("127.0.0.1:3131", "198.51.100.1:5321", None),
+            ("127.0.0.1:3131", "127.0.0.2:5321", None),
+            ("127.0.0.7:3131,127.0.0.1:3131", "127.0.0.2:5321", None),
+            ("127.0.0.7:3131", "127.0.0.2:5321", Some("127.0.0.7:0")),
         ] {
             assert_eq!(source(listen, to(processor)), expected.map(to), "{listen} {processor}");
         }

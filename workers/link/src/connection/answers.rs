@@ -5,7 +5,7 @@ use atlas::control::Value;
 use atlas::order::Deed;
 use atlas::params::{Aspect, ParamId};
 
-use super::flight::{Cargo, Flight, KEEP_ALIVE_PARAM, Waiting};
+use super::flight::{Cargo, Flight, KEEP_ALIVE_PARAM};
 use super::limits::MORE_ERRORS;
 use super::session::{Health, Session, Turn};
 use super::words::{Action, Fact, Outcome};
@@ -32,9 +32,9 @@ impl Session {
         self.note(turn, values);
         let over = match self.flight.as_mut().map(|flight| &mut flight.cargo) {
             Some(Cargo::Batch(batch)) => batch.open.is_empty(),
-            Some(Cargo::Command(command, changed)) => {
+            Some(Cargo::Command { command, updated }) => {
                 let named = values.iter().any(|named| named.param == command.order.param);
-                *changed |= named && !matches!(command.order.deed, Deed::Get(_));
+                *updated |= named && !matches!(command.order.deed, Deed::Get(_));
                 false
             }
             Some(Cargo::KeepAlive) | None => false,
@@ -53,7 +53,7 @@ impl Session {
         let over = match &flight.cargo {
             Cargo::Batch(batch) => by_id || batch.open.is_empty(),
             Cargo::KeepAlive => by_id || values.iter().any(|named| named.param == KEEP_ALIVE_PARAM),
-            Cargo::Command(command, _) => {
+            Cargo::Command { command, .. } => {
                 by_id
                     || match command.order.deed {
                         Deed::Get(_) => flight.cargo.wanted(values, false).is_some(),
@@ -67,11 +67,17 @@ impl Session {
             return self.note_answer(turn);
         }
         let outcome = match &flight.cargo {
-            Cargo::Command(Waiting { order, .. }, _) if matches!(order.deed, Deed::Get(_)) => {
+            Cargo::Batch(batch) if by_id => {
+                // Who answers with values leaves out what does not exist.
+                let names = batch.open.iter().filter(|open| open.aspect == Aspect::Name);
+                turn.out.extend(names.map(|name| Action::Learn(name.of, Fact::Name(None))));
+                Outcome::Done
+            }
+            Cargo::Command { command, .. } if matches!(command.order.deed, Deed::Get(_)) => {
                 let value = flight.cargo.wanted(values, by_id).map(Outcome::Value);
                 value.unwrap_or_else(|| Outcome::Refused("the answer holds no value of it".into()))
             }
-            Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command(..) => Outcome::Done,
+            Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command { .. } => Outcome::Done,
         };
         self.complete(turn, outcome);
     }
@@ -82,10 +88,10 @@ impl Session {
         match &self.flight {
             Some(flight) if id.is_none_or(|id| id == flight.id) => {
                 let outcome = match &flight.cargo {
-                    Cargo::Command(Waiting { order, .. }, _) if matches!(order.deed, Deed::Get(_)) => {
+                    Cargo::Command { command, .. } if matches!(command.order.deed, Deed::Get(_)) => {
                         Outcome::Refused("the answer holds no value of it".into())
                     }
-                    Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command(..) => Outcome::Done,
+                    Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command { .. } => Outcome::Done,
                 };
                 self.complete(turn, outcome);
             }
@@ -110,7 +116,7 @@ impl Session {
             (Some(id), _, _) => id == flight.id,
             (None, None, _) => true,
             (None, Some(_), Cargo::Batch(batch)) => known.is_some_and(|known| batch.asked.contains(&known)),
-            (None, Some(name), Cargo::Command(command, _)) => name == command.order.param,
+            (None, Some(name), Cargo::Command { command, .. }) => name == command.order.param,
             (None, Some(name), Cargo::KeepAlive) => name == KEEP_ALIVE_PARAM,
         };
         let mut absent = known.filter(|_| code == Some(NOT_FOUND));
@@ -125,7 +131,7 @@ impl Session {
                 batch.quiet_at = Some(turn.now + patience);
                 batch.open.is_empty()
             }
-            Cargo::Command(..) | Cargo::KeepAlive => mine,
+            Cargo::Command { .. } | Cargo::KeepAlive => mine,
             Cargo::Batch(_) => false,
         };
         self.note_absent(turn, absent);
@@ -149,7 +155,7 @@ impl Session {
                     self.settle(turn, &batch.asked, batch.sweep);
                 }
             }
-            Cargo::Command(command, _) => turn.answer(command.ticket, outcome),
+            Cargo::Command { command, .. } => turn.answer(command.ticket, outcome),
         }
         self.note_answer(turn);
     }
@@ -165,7 +171,10 @@ impl Session {
     pub(super) fn settle(&mut self, turn: &mut Turn<'_>, asked: &[ParamId], sweep: bool) {
         self.survey.accept(asked, sweep);
         for param in asked.iter().filter(|param| param.aspect == Aspect::Meter) {
-            if self.survey.is_subscribed(param.of) {
+            // The silence of what only a sweep asked for is no reason to act, until a value of it was seen.
+            let counts =
+                if sweep { self.survey.is_confirmed(param.of) } else { self.survey.is_subscribed(param.of) };
+            if counts {
                 turn.levels.note_subscribed(param.of, turn.now);
             }
         }
@@ -204,11 +213,20 @@ impl Session {
         }
     }
 
-    fn note_absent(&mut self, turn: &mut Turn<'_>, param: Option<ParamId>) {
+    /// What is not there has no name, and what no meter measures is nothing.
+    pub(super) fn note_absent(&mut self, turn: &mut Turn<'_>, param: Option<ParamId>) {
         let Some(param) = param else { return };
         self.survey.absent(param);
-        if param.aspect == Aspect::Name {
-            turn.out.push(Action::Learn(param.of, Fact::Name(None)));
-        }
+        let fact = match param.aspect {
+            Aspect::Meter => Fact::Absent,
+            Aspect::Name => Fact::Name(None),
+            Aspect::Mute
+            | Aspect::Gain
+            | Aspect::Source
+            | Aspect::Grouped
+            | Aspect::Active
+            | Aspect::Combine => return,
+        };
+        turn.out.push(Action::Learn(param.of, fact));
     }
 }

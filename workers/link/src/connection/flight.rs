@@ -4,19 +4,11 @@ use atlas::control::{self, Command, Format, Value};
 use atlas::order::{Deed, Order};
 use atlas::params::ParamId;
 
-use super::words::{Ticket, Time};
+use super::queue::Waiting;
+use super::words::Time;
 
 /// The parameter that keeps a connection alive.
 pub(super) const KEEP_ALIVE_PARAM: &str = "KeepAlive";
-
-/// A user's command, not sent yet.
-#[derive(Clone, Debug)]
-pub(super) struct Waiting {
-    pub(super) ticket: Ticket,
-    pub(super) order: Order,
-    /// Not sent by then, it is given up.
-    pub(super) until: Time,
-}
 
 /// A message under way.
 #[derive(Debug)]
@@ -32,7 +24,7 @@ impl Flight {
     pub(super) fn deadline(&self) -> Time {
         match &self.cargo {
             Cargo::Batch(batch) => batch.quiet_at.map_or(self.until, |quiet_at| quiet_at.min(self.until)),
-            Cargo::KeepAlive | Cargo::Command(..) => self.until,
+            Cargo::KeepAlive | Cargo::Command { .. } => self.until,
         }
     }
 }
@@ -44,8 +36,12 @@ pub(super) enum Cargo {
     Batch(Batch),
     /// Nothing but an answer.
     KeepAlive,
-    /// A user; and whether an update of his parameter came since.
-    Command(Waiting, bool),
+    /// A user.
+    Command {
+        command: Waiting,
+        /// An update of his parameter came since.
+        updated: bool,
+    },
 }
 
 /// Subscriptions under way.
@@ -94,7 +90,7 @@ impl Cargo {
             Cargo::KeepAlive => {
                 control::line(Command::Get(&[(KEEP_ALIVE_PARAM.to_owned(), Format::Str)]), id)
             }
-            Cargo::Command(Waiting { order, .. }, _) => {
+            Cargo::Command { command: Waiting { order, .. }, .. } => {
                 let param = || order.param.clone();
                 match &order.deed {
                     Deed::Get(format) => control::line(Command::Get(&[(param(), *format)]), id),
@@ -108,9 +104,8 @@ impl Cargo {
     /// The value that a user asked for, among those that came: in the form he asked for, or, where the answer bears his
     /// command's id, in whatever form it has.
     pub(super) fn wanted(&self, values: &[atlas::answer::Named], by_id: bool) -> Option<Value> {
-        let Cargo::Command(Waiting { order: Order { param, deed: Deed::Get(format) }, .. }, _) = self else {
-            return None;
-        };
+        let Cargo::Command { command, .. } = self else { return None };
+        let Order { param, deed: Deed::Get(format) } = &command.order else { return None };
         let mut named = values.iter().filter(|named| named.param == *param);
         let right = named.clone().find(|named| named.value.format() == *format);
         right.or_else(|| named.next().filter(|_| by_id)).map(|named| named.value.clone())

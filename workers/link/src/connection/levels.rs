@@ -1,8 +1,9 @@
-//! Which meters are heard, and what to do about those that are not: subscribe them anew once, then say so.
+//! Which meters are heard, and what to do about those that are not: subscribe them anew, at a
+//! gentle pace for as long as it lasts, and say so once.
 
-use atlas::{INDICES, Kind, MeterId};
+use atlas::MeterId;
 
-use super::limits::{ALL_SILENT, RENEW_EVERY, REPORT, SILENT};
+use super::limits::{ALL_SILENT, RENEW_ALL_EVERY, RENEW_EVERY, REPORT, SILENT};
 use super::words::{Remark, Time};
 
 /// What is to be done about silence.
@@ -64,7 +65,8 @@ impl Levels {
 
     /// Meters that were ever heard, the one that was heard last first.
     pub(super) fn known(&self) -> impl Iterator<Item = MeterId> {
-        let mut known: Vec<_> = meters().filter_map(|m| Some((self.ears[m.ordinal()].heard?, m))).collect();
+        let mut known: Vec<_> =
+            MeterId::all().filter_map(|m| Some((self.ears[m.ordinal()].heard?, m))).collect();
         known.sort_by_key(|&(heard, meter)| (std::cmp::Reverse(heard), meter));
         known.into_iter().map(|(_, meter)| meter)
     }
@@ -77,7 +79,7 @@ impl Levels {
     /// Judges the silence of the subscribed meters; `exists` tells which of them are known to be there.
     pub(super) fn judge(&mut self, now: Time, exists: impl Fn(MeterId) -> bool) -> Verdict {
         let subscribed: Vec<MeterId> =
-            meters().filter(|meter| self.ears[meter.ordinal()].subscribed.is_some()).collect();
+            MeterId::all().filter(|meter| self.ears[meter.ordinal()].subscribed.is_some()).collect();
         let first = subscribed.iter().filter_map(|meter| self.ears[meter.ordinal()].subscribed).min();
         let Some(first) = first else { return Verdict::default() };
         let is_expected = |ears: &[Ear], meter| exists(meter) || ears[meter.ordinal()].heard.is_some();
@@ -96,7 +98,7 @@ impl Levels {
     }
 
     fn judge_all(&mut self, now: Time, last: Time, expected: Vec<MeterId>, told: usize) -> Verdict {
-        let due = self.all_renewed.is_none_or(|renewed| last > renewed && now - renewed > RENEW_EVERY / 10);
+        let due = self.all_renewed.is_none_or(|renewed| now.saturating_sub(renewed) > RENEW_ALL_EVERY);
         if due && !expected.is_empty() {
             self.all_renewed = Some(now);
             return Verdict { renew: expected, all: true, remark: None };
@@ -108,7 +110,7 @@ impl Levels {
         Verdict::default()
     }
 
-    /// Those that may not exist are subscribed anew as well, once, and are no news.
+    /// Those that may not exist are subscribed anew as well, once unless they are heard, and are no news.
     fn judge_each(
         &mut self,
         now: Time,
@@ -122,7 +124,10 @@ impl Levels {
             let last = ear.heard.unwrap_or_default().max(ear.subscribed.unwrap_or_default());
             if now.saturating_sub(last) <= SILENT {
                 ear.reported = false;
-            } else if ear.renewed.is_none_or(|then| last > then && now.saturating_sub(then) > RENEW_EVERY) {
+            } else if ear
+                .renewed
+                .is_none_or(|then| (expected || last > then) && now.saturating_sub(then) > RENEW_EVERY)
+            {
                 ear.renewed = Some(now);
                 renew.push(meter);
             } else if expected
@@ -135,8 +140,4 @@ impl Levels {
         let remark = (!silent.is_empty()).then_some(Remark::Silent(silent));
         Verdict { renew, remark, all: false }
     }
-}
-
-fn meters() -> impl Iterator<Item = MeterId> {
-    Kind::ALL.into_iter().flat_map(|kind| (0..INDICES as u8).map(move |index| MeterId { kind, index }))
 }

@@ -38,7 +38,7 @@ pub(crate) const BACKOFF_CAP: Duration = Duration::from_secs(30);
 pub(crate) const STABLE: Duration = Duration::from_secs(10);
 /// Commands of users that wait.
 pub(crate) const COMMANDS: usize = 32;
-/// From a command's arrival to its answer, whatever is before it.
+/// From a command's arrival until it is sent, or given up: its answer may take [`ANSWER`] more.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// All meters silent for this long: they are subscribed anew. A processor that was reset answers that with a reset.
 pub(crate) const ALL_SILENT: Duration = Duration::from_secs(2);
@@ -49,8 +49,11 @@ pub(crate) const LAST_CHANCE: Duration = Duration::from_secs(1);
 pub(crate) const SILENT: Duration = Duration::from_secs(5);
 /// Still silent so long after it was subscribed anew: it is reported.
 pub(crate) const REPORT: Duration = Duration::from_secs(10);
-/// From one such subscription of a meter to the next.
+/// From one such subscription of a meter to the next, while it stays silent.
 pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(600);
+/// The same, while all are silent: the service that sends them may start later than the one that takes commands. A few
+/// messages a minute lock nobody up.
+pub(crate) const RENEW_ALL_EVERY: Duration = Duration::from_secs(60);
 /// Lines for the log at once; one an hour in the long run: in a week fewer than 200, whatever happens.
 pub(crate) const LINES: u32 = 20;
 /// One more line each.

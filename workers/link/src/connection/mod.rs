@@ -9,14 +9,17 @@
 //! What people see: `connecting` from the first attempt to the first answer, `connected` while commands are answered,
 //! `unresponsive` while they are not, `disconnected` from the first failure on, through all attempts that fail.
 //!
+//! A command of a user waits until it can be sent, for a connection too; while the last attempt has failed it does not.
+//!
 //! `session` is one TCP connection, `survey` what is asked, `flight` the message under way, `answers` what comes,
-//! `levels` who is silent, `limits` every number.
+//! `levels` who is silent, `queue` users' commands that wait, `limits` every number.
 
 mod answers;
 mod budget;
 mod flight;
 mod levels;
 mod limits;
+mod queue;
 mod session;
 mod survey;
 #[cfg(test)]
@@ -29,6 +32,7 @@ use crate::dice::Dice;
 use budget::Budget;
 use levels::Levels;
 use limits::{BACKOFF, BACKOFF_CAP, BACKOFF_SOON, CONNECT, SOON};
+use queue::Queue;
 use session::{GiveUp, Session, Turn};
 pub(crate) use words::{Action, Event, Fact, Outcome, Remark, Ticket, Time};
 
@@ -52,6 +56,8 @@ pub(crate) struct Connection {
     failing_since: Time,
     dice: Dice,
     levels: Levels,
+    /// Users' commands, of which none is sent yet.
+    queue: Queue,
     /// Whether silent meters are a reason to act: not where others read the datagrams.
     watches_levels: bool,
     shown: Option<State>,
@@ -68,6 +74,7 @@ impl Connection {
             failing_since: now,
             dice: Dice::new(seed),
             levels: Levels::new(),
+            queue: Queue::default(),
             watches_levels,
             shown: None,
             told: None,
@@ -77,10 +84,11 @@ impl Connection {
 
     /// When a clock event is due.
     pub(crate) fn deadline(&self) -> Time {
-        match &self.phase {
+        let due = match &self.phase {
             Phase::Down { until } | Phase::Opening { until } => *until,
-            Phase::Up(session) => session.deadline(),
-        }
+            Phase::Up(session) => session.deadline(&self.queue),
+        };
+        self.queue.deadline().map_or(due, |expiry| due.min(expiry))
     }
 
     /// Takes an event; appends what is to be done, in that order.
@@ -92,15 +100,20 @@ impl Connection {
     }
 
     fn decide(&mut self, now: Time, event: Event<'_>, out: &mut Vec<Action>) {
-        if let Event::Heard(heard) = event {
+        if let Event::LevelsHeard(heard) = event {
             heard.iter().for_each(|&(meter, at)| self.levels.note_heard(meter, at));
         }
-        let mut turn = Turn { now, out, levels: &mut self.levels };
+        if event == Event::Clock {
+            self.queue.expire(now, out);
+        }
+        let mut turn = Turn { now, out, levels: &mut self.levels, queue: &mut self.queue };
         match (&mut self.phase, event) {
             (Phase::Down { until }, Event::Clock) if *until <= now => self.open(now, out),
-            (Phase::Down { .. } | Phase::Opening { .. }, Event::Command(ticket, _)) => {
-                turn.answer(ticket, Outcome::Disconnected);
-            }
+            (Phase::Down { .. } | Phase::Opening { .. }, Event::Command(ticket, order)) => match self.shown {
+                // A predecessor may have been connected a moment ago: whoever asks meets no gap between us.
+                None | Some(State::Connecting | State::Connected) => self.queue.push(now, ticket, order, out),
+                Some(State::Disconnected | State::Unresponsive) => turn.answer(ticket, Outcome::Disconnected),
+            },
             (Phase::Opening { .. }, Event::Opened) => {
                 turn.out.extend(
                     (self.shown == Some(State::Disconnected)).then_some(Action::State(State::Connecting)),
@@ -120,7 +133,7 @@ impl Connection {
                 }
             }
             (Phase::Up(session), Event::Line(line)) => session.on_line(&mut turn, line),
-            (Phase::Up(session), Event::Heard(heard)) => {
+            (Phase::Up(session), Event::LevelsHeard(heard)) => {
                 if self.watches_levels {
                     session.on_heard(&mut turn, heard);
                 }
@@ -132,8 +145,11 @@ impl Connection {
             // A connection that was not ordered is none of ours.
             (Phase::Down { .. }, Event::Opened) => out.push(Action::Close),
             (Phase::Up(_), Event::Opened)
-            | (Phase::Down { .. }, Event::Clock | Event::Closed(_) | Event::Line(_) | Event::Heard(_))
-            | (Phase::Opening { .. }, Event::Clock | Event::Line(_) | Event::Heard(_)) => {}
+            | (
+                Phase::Down { .. },
+                Event::Clock | Event::Closed(_) | Event::Line(_) | Event::LevelsHeard(_),
+            )
+            | (Phase::Opening { .. }, Event::Clock | Event::Line(_) | Event::LevelsHeard(_)) => {}
         }
     }
 
@@ -149,6 +165,7 @@ impl Connection {
     fn fail(&mut self, now: Time, why: &str, out: &mut Vec<Action>) {
         out.push(Action::State(State::Disconnected));
         out.push(Action::Tell(Remark::Disconnected(why.to_owned())));
+        self.queue.refuse(&Outcome::Disconnected, out);
         self.back_off(now);
     }
 
@@ -173,7 +190,7 @@ impl Connection {
             if session.was_good(now) {
                 self.failures = 0;
             }
-            session.on_closed(&mut Turn { now, out, levels: &mut self.levels });
+            session.on_closed(out);
         }
     }
 

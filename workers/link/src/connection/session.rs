@@ -8,18 +8,16 @@
 //!       └──────▶ doubted     └───────────────────── answer ──────────────────────┘
 //! ```
 
-use std::collections::VecDeque;
-
 use atlas::MeterId;
 use atlas::order::Order;
 use table::ConnectionState as State;
 
-use super::flight::{Batch, Cargo, Flight, Waiting};
+use super::flight::{Batch, Cargo, Flight};
 use super::levels::Levels;
 use super::limits::{
-    ANSWER, BREAKER, COMMANDS, GAP, KEEP_ALIVE, LAST_CHANCE, PATIENCE, PROBES, SWEEP_EVERY, SWEEP_GAP,
-    UNANSWERED,
+    ANSWER, BREAKER, GAP, KEEP_ALIVE, LAST_CHANCE, PROBES, SWEEP_EVERY, SWEEP_GAP, UNANSWERED,
 };
+use super::queue::Queue;
 use super::survey::Survey;
 use super::words::{Action, Outcome, Remark, Ticket, Time};
 
@@ -28,6 +26,7 @@ pub(super) struct Turn<'a> {
     pub(super) now: Time,
     pub(super) out: &'a mut Vec<Action>,
     pub(super) levels: &'a mut Levels,
+    pub(super) queue: &'a mut Queue,
 }
 
 impl Turn<'_> {
@@ -73,7 +72,8 @@ pub(super) struct Session {
     /// Something was answered on this connection.
     proven: bool,
     pub(super) survey: Survey,
-    waiting: VecDeque<Waiting>,
+    /// The last thing that was sent was a user's command.
+    served_user: bool,
     /// Levels came on this connection and stopped all at once: the next answer decides whether it is worth anything.
     last_chance: bool,
     /// Subscriptions get no answer here, queries do.
@@ -96,7 +96,7 @@ impl Session {
             health: Health::Unproven,
             proven: false,
             survey: Survey::new(levels.known()),
-            waiting: VecDeque::new(),
+            served_user: false,
             last_chance: false,
             subscribes_blindly: false,
             one_error_each: false,
@@ -109,27 +109,21 @@ impl Session {
     }
 
     /// When `on_clock` has something to do.
-    pub(super) fn deadline(&self) -> Time {
-        let next = match (&self.flight, self.health) {
+    pub(super) fn deadline(&self, queue: &Queue) -> Time {
+        match (&self.flight, self.health) {
             (Some(flight), _) => flight.deadline(),
             (None, Health::Locked { probe_at, .. }) => probe_at.max(self.free_at),
             (None, Health::Doubted { .. }) => self.free_at,
             (None, Health::Unproven | Health::Answering) => {
-                let idle = self.waiting.is_empty() && self.late.is_none() && !self.survey.has_next();
+                let idle = queue.is_empty() && self.late.is_none() && !self.survey.has_next();
                 let next = if idle { self.sweep_at.min(self.keep_alive_at) } else { self.free_at };
                 next.max(self.free_at)
             }
-        };
-        self.waiting.iter().map(|waiting| waiting.until).fold(next, Time::min)
+        }
     }
 
     /// Only the clock finds that something is overdue: what came meanwhile was read before.
     pub(super) fn on_clock(&mut self, turn: &mut Turn<'_>) -> Result<(), GiveUp> {
-        let overdue = |waiting: &&Waiting| waiting.until <= turn.now;
-        for late in self.waiting.iter().filter(overdue) {
-            turn.out.push(Action::Answer(late.ticket, Outcome::NotSent));
-        }
-        self.waiting.retain(|waiting| waiting.until > turn.now);
         if let Some(flight) = self.flight.take_if(|flight| flight.deadline() <= turn.now) {
             self.on_overdue(turn, flight)?;
         }
@@ -140,14 +134,8 @@ impl Session {
     pub(super) fn on_command(&mut self, turn: &mut Turn<'_>, ticket: Ticket, order: &Order) {
         match self.health {
             Health::Locked { .. } => turn.answer(ticket, Outcome::Unresponsive),
-            Health::Unproven | Health::Answering | Health::Doubted { .. }
-                if self.waiting.len() >= COMMANDS =>
-            {
-                turn.answer(ticket, Outcome::Busy);
-            }
             Health::Unproven | Health::Answering | Health::Doubted { .. } => {
-                let waiting = Waiting { ticket, order: order.clone(), until: turn.now + PATIENCE };
-                self.waiting.push_back(waiting);
+                turn.queue.push(turn.now, ticket, order, turn.out);
                 self.send_next(turn);
             }
         }
@@ -155,7 +143,12 @@ impl Session {
 
     /// Looks at what was heard; while the processor answers, silence is a reason to act.
     pub(super) fn on_heard(&mut self, turn: &mut Turn<'_>, heard: &[(MeterId, Time)]) {
-        heard.iter().for_each(|&(meter, at)| self.survey.note_heard(meter, at >= self.opened));
+        for &(meter, at) in heard {
+            self.survey.note_heard(meter, at >= self.opened);
+            if self.survey.is_confirmed(meter) {
+                turn.levels.note_subscribed(meter, turn.now);
+            }
+        }
         match self.health {
             Health::Answering => {
                 let verdict = turn.levels.judge(turn.now, |meter| self.survey.is_confirmed(meter));
@@ -174,13 +167,10 @@ impl Session {
         self.send_next(turn);
     }
 
-    /// It is over: whoever waits is told.
-    pub(super) fn on_closed(self, turn: &mut Turn<'_>) {
-        if let Some(Flight { cargo: Cargo::Command(command, _), .. }) = self.flight {
-            turn.answer(command.ticket, Outcome::Lost);
-        }
-        for waiting in self.waiting {
-            turn.answer(waiting.ticket, Outcome::Disconnected);
+    /// It is over: whoever waits for an answer is told.
+    pub(super) fn on_closed(self, out: &mut Vec<Action>) {
+        if let Some(Flight { cargo: Cargo::Command { command, .. }, .. }) = self.flight {
+            out.push(Action::Answer(command.ticket, Outcome::Lost));
         }
     }
 
@@ -207,14 +197,17 @@ impl Session {
     }
 
     fn on_overdue(&mut self, turn: &mut Turn<'_>, flight: Flight) -> Result<(), GiveUp> {
-        if self.last_chance {
+        // That a subscription gets no answer says nothing where none ever does: a keep-alive asks then.
+        let says_nothing = self.subscribes_blindly && matches!(flight.cargo, Cargo::Batch(_));
+        if self.last_chance && !says_nothing {
             self.flight = Some(flight);
             return Err(GiveUp);
         }
         match flight.cargo {
             Cargo::Batch(batch) if batch.was_refused() => {
                 self.one_error_each |= batch.errors == 1;
-                self.survey.refused(batch.open, batch.named);
+                let absent = self.survey.refused(batch.open, batch.named);
+                self.note_absent(turn, absent);
                 Ok(())
             }
             Cargo::Batch(batch) if self.subscribes_blindly && batch.was_heard_of() => {
@@ -226,8 +219,8 @@ impl Session {
                 self.doubt(true);
                 Ok(())
             }
-            Cargo::Command(command, changed) => {
-                turn.answer(command.ticket, if changed { Outcome::Done } else { Outcome::TimedOut });
+            Cargo::Command { command, updated } => {
+                turn.answer(command.ticket, if updated { Outcome::Done } else { Outcome::TimedOut });
                 self.doubt(false);
                 Ok(())
             }
@@ -248,9 +241,7 @@ impl Session {
             Health::Answering => self.doubt(false),
             Health::Unproven | Health::Doubted { .. } => {
                 self.health = Health::Locked { since: turn.now, probe_at, lost: 0 };
-                for waiting in self.waiting.drain(..) {
-                    turn.out.push(Action::Answer(waiting.ticket, Outcome::Unresponsive));
-                }
+                turn.queue.refuse(&Outcome::Unresponsive, turn.out);
                 turn.out.push(Action::State(State::Unresponsive));
                 turn.tell(Remark::Unresponsive);
             }
@@ -275,15 +266,15 @@ impl Session {
         let cargo = match self.health {
             Health::Locked { probe_at, .. } => (turn.now >= probe_at).then_some(Cargo::KeepAlive),
             Health::Doubted { .. } => Some(Cargo::KeepAlive),
-            Health::Unproven | Health::Answering => self.next_cargo(turn.now),
+            Health::Unproven | Health::Answering => self.next_cargo(turn),
         };
         let Some(cargo) = cargo else { return };
         let id = self.next_id;
         self.next_id = self.next_id % i32::MAX.unsigned_abs() + 1;
         let patience = match &cargo {
             Cargo::Batch(_) if self.subscribes_blindly => UNANSWERED,
-            Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command(..) if self.last_chance => LAST_CHANCE,
-            Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command(..) => ANSWER,
+            Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command { .. } if self.last_chance => LAST_CHANCE,
+            Cargo::Batch(_) | Cargo::KeepAlive | Cargo::Command { .. } => ANSWER,
         };
         turn.out.push(Action::Send(cargo.line(id)));
         self.flight = Some(Flight { id, until: turn.now + patience, cargo });
@@ -291,13 +282,23 @@ impl Session {
         self.keep_alive_at = turn.now + KEEP_ALIVE;
     }
 
-    fn next_cargo(&mut self, now: Time) -> Option<Cargo> {
-        if now >= self.keep_alive_at {
+    /// A user's command before what is ours, unless one was just sent: neither keeps the other waiting for ever.
+    fn next_cargo(&mut self, turn: &mut Turn<'_>) -> Option<Cargo> {
+        if turn.now >= self.keep_alive_at {
             return Some(Cargo::KeepAlive);
         }
-        if let Some(waiting) = self.waiting.pop_front() {
-            return Some(Cargo::Command(waiting, false));
-        }
+        let mut users = || turn.queue.pop().map(|command| Cargo::Command { command, updated: false });
+        let cargo = if self.served_user {
+            self.next_of_ours(turn.now).or_else(users)
+        } else {
+            users().or_else(|| self.next_of_ours(turn.now))
+        };
+        self.served_user = matches!(cargo, Some(Cargo::Command { .. }));
+        cargo
+    }
+
+    /// Subscriptions, the most urgent first.
+    fn next_of_ours(&mut self, now: Time) -> Option<Cargo> {
         if let Some((_, batch)) = self.late.take() {
             self.survey.retry(batch.open);
         }
@@ -314,7 +315,6 @@ impl Session {
             }
             None => {
                 self.sweep_at = now + SWEEP_EVERY;
-                self.survey.begin_sweep();
                 None
             }
         }

@@ -10,8 +10,8 @@
 
 use std::collections::VecDeque;
 
+use atlas::MeterId;
 use atlas::params::{Aspect, ParamId};
-use atlas::{INDICES, Kind, MeterId};
 
 use super::limits::{BATCH, LIKELY};
 
@@ -35,8 +35,8 @@ pub(super) struct Survey {
     queues: [VecDeque<ParamId>; 4],
     /// What is left of arrays that were refused, to be asked in just these groups.
     again: VecDeque<Vec<ParamId>>,
-    /// Meters that nobody expects.
-    sweep: VecDeque<ParamId>,
+    /// Meters that nobody expects, once the sweep has begun.
+    sweep: Option<VecDeque<ParamId>>,
 }
 
 impl Survey {
@@ -46,23 +46,22 @@ impl Survey {
             standing: vec![Standing::Unasked; ParamId::COUNT],
             queues: Default::default(),
             again: VecDeque::new(),
-            sweep: VecDeque::new(),
+            sweep: None,
         };
         let likely = LIKELY.into_iter().flat_map(|(kind, indices)| indices.map(move |index| (kind, index)));
         let likely = likely.map(|(kind, index)| MeterId { kind, index });
         heard.chain(likely).for_each(|meter| survey.want(ParamId { of: meter, aspect: Aspect::Meter }));
-        survey.begin_sweep();
         survey
     }
 
-    /// Looks again for meters that were not there, or of which nothing was ever seen.
-    pub(super) fn begin_sweep(&mut self) {
-        let all = all_meters().map(|of| ParamId { of, aspect: Aspect::Meter });
+    /// All meters that are not there, or of which nothing was ever seen.
+    fn unseen(&self) -> VecDeque<ParamId> {
+        let all = MeterId::all().map(|of| ParamId { of, aspect: Aspect::Meter });
         let open = |param: &ParamId| {
             let standing = self.standing[param.ordinal()];
             matches!(standing, Standing::Unasked | Standing::Accepted | Standing::Absent)
         };
-        self.sweep = all.filter(open).collect();
+        all.filter(open).collect()
     }
 
     /// Whether anything but the sweep is to be asked.
@@ -84,11 +83,16 @@ impl Survey {
         Some(group)
     }
 
-    /// What the sweep asks next; None at its end.
+    /// What the sweep asks next; None at its end, and then the next one begins.
     pub(super) fn next_of_sweep(&mut self) -> Option<Vec<ParamId>> {
-        let group: Vec<ParamId> = self.sweep.drain(..self.sweep.len().min(BATCH)).collect();
+        let mut sweep = self.sweep.take().unwrap_or_else(|| self.unseen());
+        if sweep.is_empty() {
+            return None;
+        }
+        let group: Vec<ParamId> = sweep.drain(..sweep.len().min(BATCH)).collect();
+        self.sweep = Some(sweep);
         self.ask(&group);
-        (!group.is_empty()).then_some(group)
+        Some(group)
     }
 
     fn ask(&mut self, group: &[ParamId]) {
@@ -105,15 +109,19 @@ impl Survey {
     /// A value of it was seen, or its level heard: it exists.
     pub(super) fn confirm(&mut self, param: ParamId) {
         let before = std::mem::replace(&mut self.standing[param.ordinal()], Standing::Confirmed);
-        if param.aspect != Aspect::Meter {
-            return;
-        }
         match before {
             // A user asked for it, not we.
-            Standing::Unasked | Standing::Absent => self.queues[0].push_back(param),
-            Standing::Waiting | Standing::Asked | Standing::Accepted | Standing::Confirmed => {}
+            Standing::Unasked | Standing::Absent if !self.is_queued(param) => self.queue(param),
+            Standing::Unasked
+            | Standing::Absent
+            | Standing::Waiting
+            | Standing::Asked
+            | Standing::Accepted
+            | Standing::Confirmed => {}
         }
-        self.want_details(param.of);
+        if param.aspect == Aspect::Meter {
+            self.want_details(param.of);
+        }
     }
 
     /// The level of a meter was heard, on this connection or before: who did not ask for it yet does.
@@ -130,9 +138,19 @@ impl Survey {
         }
     }
 
-    /// It does not exist.
+    /// It does not exist. What a meter that is not there measures is asked for once more if it ever is.
     pub(super) fn absent(&mut self, param: ParamId) {
         self.standing[param.ordinal()] = Standing::Absent;
+        if param.aspect != Aspect::Meter {
+            return;
+        }
+        for detail in details(param.of) {
+            let standing = &mut self.standing[detail.ordinal()];
+            match standing {
+                Standing::Accepted | Standing::Confirmed | Standing::Absent => *standing = Standing::Unasked,
+                Standing::Unasked | Standing::Waiting | Standing::Asked => {}
+            }
+        }
     }
 
     /// No word was said against these. What only a sweep asked for is not asked about further.
@@ -148,18 +166,19 @@ impl Survey {
     }
 
     /// An array was refused, and these of it are still open. Where an error named one of them, the others are asked again
-    /// together; where none did, in halves. A parameter that was refused alone does not exist.
-    pub(super) fn refused(&mut self, mut open: Vec<ParamId>, named: bool) {
+    /// together; where none did, in halves. A parameter that was refused alone does not exist: it is returned.
+    pub(super) fn refused(&mut self, mut open: Vec<ParamId>, named: bool) -> Option<ParamId> {
         open.retain(|param| self.standing[param.ordinal()] != Standing::Absent);
         match (open.len(), named) {
             (0, _) => {}
-            (1, false) => self.absent(open[0]),
+            (1, false) => return open.pop(),
             (_, true) => self.again.push_back(open),
             (count, false) => {
                 let rest = open.split_off(count / 2);
                 self.again.extend([open, rest]);
             }
         }
+        None
     }
 
     /// These got no answer at all: once more.
@@ -171,8 +190,8 @@ impl Survey {
     pub(super) fn renew(&mut self, meters: &[MeterId]) {
         for &of in meters {
             let param = ParamId { of, aspect: Aspect::Meter };
-            if !self.queues[0].contains(&param) {
-                self.queues[0].push_back(param);
+            if !self.is_queued(param) {
+                self.queue(param);
             }
         }
     }
@@ -180,10 +199,10 @@ impl Survey {
     /// Changes may have been missed: all that is known but levels, of which the next one is news, is subscribed anew, so
     /// that its value is told.
     pub(super) fn ask_details_again(&mut self) {
-        for (of, aspect) in all_meters().flat_map(|of| Aspect::ALL.map(|aspect| (of, aspect))) {
+        for (of, aspect) in MeterId::all().flat_map(|of| Aspect::ALL.map(|aspect| (of, aspect))) {
             let param = ParamId { of, aspect };
             let known = matches!(self.standing[param.ordinal()], Standing::Accepted | Standing::Confirmed);
-            if aspect != Aspect::Meter && known && !self.queues.iter().any(|queue| queue.contains(&param)) {
+            if aspect != Aspect::Meter && known && !self.is_queued(param) {
                 self.queue(param);
             }
         }
@@ -202,9 +221,7 @@ impl Survey {
     }
 
     fn want_details(&mut self, of: MeterId) {
-        let details =
-            Aspect::ALL.into_iter().filter(|aspect| *aspect != Aspect::Meter && aspect.is_of(of.kind));
-        details.for_each(|aspect| self.want(ParamId { of, aspect }));
+        details(of).for_each(|detail| self.want(detail));
     }
 
     fn want(&mut self, param: ParamId) {
@@ -216,16 +233,26 @@ impl Survey {
     }
 
     fn queue(&mut self, param: ParamId) {
-        let queue = match param.aspect {
-            Aspect::Meter => 0,
-            Aspect::Name => 1,
-            Aspect::Mute => 2,
-            Aspect::Gain | Aspect::Source | Aspect::Grouped | Aspect::Active | Aspect::Combine => 3,
-        };
-        self.queues[queue].push_back(param);
+        self.queues[queue_of(param)].push_back(param);
+    }
+
+    fn is_queued(&self, param: ParamId) -> bool {
+        self.queues[queue_of(param)].contains(&param)
     }
 }
 
-fn all_meters() -> impl Iterator<Item = MeterId> {
-    Kind::ALL.into_iter().flat_map(|kind| (0..INDICES as u8).map(move |index| MeterId { kind, index }))
+fn queue_of(param: ParamId) -> usize {
+    match param.aspect {
+        Aspect::Meter => 0,
+        Aspect::Name => 1,
+        Aspect::Mute => 2,
+        Aspect::Gain | Aspect::Source | Aspect::Grouped | Aspect::Active | Aspect::Combine => 3,
+    }
+}
+
+/// All that may be asked about what a meter measures, but its level.
+fn details(of: MeterId) -> impl Iterator<Item = ParamId> {
+    let aspects =
+        Aspect::ALL.into_iter().filter(move |aspect| *aspect != Aspect::Meter && aspect.is_of(of.kind));
+    aspects.map(move |aspect| ParamId { of, aspect })
 }

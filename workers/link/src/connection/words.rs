@@ -27,7 +27,7 @@ pub(crate) enum Event<'a> {
     /// A line came over it.
     Line(&'a [u8]),
     /// When each meter of the processor was heard last, as the table says.
-    Heard(&'a [(MeterId, Time)]),
+    LevelsHeard(&'a [(MeterId, Time)]),
     /// A user wants something.
     Command(Ticket, &'a Order),
 }
@@ -64,6 +64,8 @@ pub(crate) enum Fact {
     Source(f64),
     /// Whether the zone is in a group, or the group is combined.
     Grouped(bool),
+    /// It is not there: nothing of it is known any more.
+    Absent,
 }
 
 /// What became of a command.
@@ -77,7 +79,7 @@ pub(crate) enum Outcome {
     Refused(String),
     /// It was sent, and no answer came in time.
     TimedOut,
-    /// It could not even be sent in time, because others were before it.
+    /// It could not even be sent in time: others were before it, or there was no connection yet.
     NotSent,
     /// It was sent, and the connection ended before an answer came.
     Lost,

@@ -1,12 +1,11 @@
 //! One connection's conversation: told its lines, it answers lines for TCP and datagrams for UDP. Pure.
 
 pub mod answer;
-mod lines;
 mod request;
 
 use std::collections::BTreeSet;
 
-pub use lines::{Lines, MAX_LINE, TooLong};
+pub use atlas::lines::{Lines, MAX_LINE, TooLong};
 pub use request::{Ask, Invalid, MAX_ID, MAX_PARAMS, Method, Request, Wrong};
 
 use crate::ledger::{Ledger, Violation};

@@ -12,16 +12,16 @@ use crate::connection::Remark;
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
-fn secs(seconds: u64) -> Duration {
+pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn world(style: Style) -> World {
+pub(super) fn world(style: Style) -> World {
     World::new(Processor::azm8(style), 1)
 }
 
 /// Connected, and everything subscribed.
-fn settled(style: Style) -> World {
+pub(super) fn settled(style: Style) -> World {
     let mut world = world(style);
     world.run(secs(600));
     assert_eq!(world.state(), Some(State::Connected), "{style:?}");
@@ -234,12 +234,12 @@ fn a_rename_and_every_other_change_shows() {
 }
 
 #[test]
-fn a_meter_that_is_silent_is_subscribed_anew_once_and_then_told() {
+fn a_meter_that_is_silent_is_subscribed_anew_gently_and_told_once() {
     let mut world = settled(Style::Values);
     let before = world.remarks.len();
     world.processor.dumb.insert("ZoneMeter_3".into());
     world.run(secs(3600));
-    assert_eq!(world.subscriptions_of("ZoneMeter_3"), 2);
+    assert_eq!(world.subscriptions_of("ZoneMeter_3"), 1 + 6, "each ten minutes");
     assert_eq!(world.subscriptions_of("ZoneMeter_4"), 1);
     let silent = MeterId { kind: Kind::Zone, index: 3 };
     let told: Vec<_> = world.remarks[before..].iter().map(|(_, remark)| remark.clone()).collect();
@@ -295,4 +295,45 @@ fn an_answer_that_belongs_to_nothing_silences_no_meter_for_long() {
     world.run(Duration::from_millis(10));
     world.processor.locked = false;
     world.run_until(secs(30), World::fresh);
+}
+
+#[test]
+fn meters_that_stay_silent_after_they_were_subscribed_anew_are_not_given_up() {
+    let mut world = settled(Style::Values);
+    let before = world.remarks.len();
+    // The service of its meters is started anew, and is not there yet when we ask.
+    world.processor.all_dumb = true;
+    world.run(secs(30));
+    assert!(world.subscriptions_of("ZoneMeter_3") > 1, "it was asked");
+    world.processor.forget_meters();
+    world.processor.all_dumb = false;
+    world.run_until(secs(120), World::fresh);
+    world.run(secs(1));
+    let told: Vec<&Remark> = world.remarks[before..].iter().map(|(_, remark)| remark).collect();
+    assert_eq!(told, [&Remark::NoLevels(38), &Remark::Levels]);
+    assert_eq!((world.opens, world.state()), (1, Some(State::Connected)));
+}
+
+#[test]
+fn one_meter_that_stays_silent_is_asked_for_again_and_again_at_a_gentle_pace() {
+    let mut world = settled(Style::Values);
+    world.processor.dumb.insert("ZoneMeter_3".into());
+    world.run(secs(60));
+    world.processor.subscribed.remove("ZoneMeter_3");
+    world.processor.dumb.clear();
+    world.run_until(secs(700), World::fresh);
+    assert_eq!(world.subscriptions_of("ZoneMeter_3"), 3);
+}
+
+#[test]
+fn one_that_answers_no_subscription_and_sends_one_level_for_each_is_not_connected_anew() {
+    let mut world = settled(Style::UpdatesOnly);
+    world.processor.one_level_each = true;
+    world.run(secs(3600));
+    assert!(world.subscriptions_of("ZoneMeter_3") > 1, "it was asked for the others");
+    assert_eq!((world.opens, world.state()), (1, Some(State::Connected)));
+    world.vanish();
+    world.processor.one_level_each = false;
+    world.run_until(secs(400), World::fresh);
+    assert_eq!(world.opens, 2, "one that is gone is still noticed");
 }

@@ -122,3 +122,35 @@ fn an_update_stands_for_an_answer_only_where_none_comes() {
     world.run(secs(6));
     assert_eq!(world.outcomes[&ticket].1, Outcome::Done);
 }
+
+#[test]
+fn who_asks_before_the_first_connection_waits_for_it_and_is_told_if_it_fails() {
+    for (network, expected) in [
+        (Network::Open, Outcome::Value(Value::Val(-20.0))),
+        (Network::Refusing, Outcome::Disconnected),
+        (Network::Gone, Outcome::Disconnected),
+    ] {
+        let mut world = World::new(Processor::azm8(Style::Values), 1);
+        world.network = network;
+        assert_eq!(outcome(&mut world, &get("ZoneGain_0")), expected, "{network:?}");
+    }
+    let mut world = World::new(Processor::azm8(Style::Values), 1);
+    let tickets: Vec<_> = (0..=COMMANDS).map(|_| world.order(&get("ZoneGain_0"))).collect();
+    assert_eq!(world.outcomes[&tickets[COMMANDS]].1, Outcome::Busy);
+    world.run(secs(10));
+    let answered = |ticket| world.outcomes[ticket].1 == Outcome::Value(Value::Val(-20.0));
+    assert!(tickets[..COMMANDS].iter().all(answered), "{:?}", world.outcomes);
+}
+
+#[test]
+fn commands_that_never_pause_keep_nothing_from_being_subscribed() {
+    let mut world = World::new(Processor::azm8(Style::Values), 1);
+    for _ in 0..400 {
+        world.order(&get("ZoneGain_0"));
+        world.run(Duration::from_millis(50));
+    }
+    assert!(world.fresh(), "after 20 s of twenty commands a second");
+    assert_eq!(world.names.values().flatten().count(), 38, "and names are known");
+    let answered = world.outcomes.values().filter(|(_, outcome)| matches!(outcome, Outcome::Value(_)));
+    assert!(answered.count() > 80, "half of ten a second at the least");
+}

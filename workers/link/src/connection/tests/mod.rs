@@ -5,4 +5,5 @@ mod commands;
 mod hostile;
 mod processor;
 mod random;
+mod survey;
 mod world;

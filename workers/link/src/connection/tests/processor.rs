@@ -50,6 +50,10 @@ pub(super) struct Processor {
     pub(super) dumb: BTreeSet<String>,
     /// It sends no levels at all.
     pub(super) all_dumb: bool,
+    /// A subscription of a meter brings one level, and no other follows.
+    pub(super) one_level_each: bool,
+    /// Meters whose one level is due.
+    due: Vec<String>,
     /// Its answers bear the ids of messages that somebody else sent.
     pub(super) ids_of_others: bool,
     /// What it was asked: method, parameters.
@@ -66,6 +70,8 @@ impl Processor {
             locked: false,
             dumb: BTreeSet::new(),
             all_dumb: false,
+            one_level_each: false,
+            due: Vec::new(),
             ids_of_others: false,
             asked: Vec::new(),
         };
@@ -98,10 +104,25 @@ impl Processor {
     }
 
     /// Meters whose levels it sends.
-    pub(super) fn heard(&self) -> Vec<String> {
+    pub(super) fn heard(&mut self) -> Vec<String> {
+        let due = std::mem::take(&mut self.due);
+        if self.one_level_each {
+            return due;
+        }
         let sends = |name: &&String| self.subscribed.contains(*name) && !self.dumb.contains(*name);
         let all = self.has.keys().filter(|name| name.contains("Meter_")).filter(sends);
         if self.all_dumb { Vec::new() } else { all.cloned().collect() }
+    }
+
+    /// It is not there any more: a zone, say, with all that it has.
+    pub(super) fn remove(&mut self, kind: &str, index: u8) {
+        let end = format!("_{index}");
+        self.has.retain(|name, _| !(name.starts_with(kind) && name.ends_with(&end)));
+    }
+
+    /// Its meters forget who subscribed them.
+    pub(super) fn forget_meters(&mut self) {
+        self.subscribed.retain(|name| !name.contains("Meter_"));
     }
 
     /// Takes a line; answers lines.
@@ -148,6 +169,7 @@ impl Processor {
             match method {
                 "sub" => {
                     self.subscribed.insert(name.to_owned());
+                    self.due.extend(name.contains("Meter_").then(|| name.to_owned()));
                     let told = matches!(self.style, Style::Done | Style::UpdatesOnly);
                     if told && !name.contains("Meter_") {
                         updates.push(json!({"method": "update", "params": [self.value(name)]}));

@@ -195,7 +195,7 @@ impl World {
                 }
             }
             let heard: Vec<_> = self.heard.iter().map(|(meter, at)| (*meter, *at)).collect();
-            self.happen(Event::Heard(&heard));
+            self.happen(Event::LevelsHeard(&heard));
         } else {
             self.happen(Event::Clock);
         }
@@ -274,6 +274,13 @@ impl World {
             Fact::Gain(db) => drop(self.gains.insert(meter, db)),
             Fact::Source(number) => drop(self.sources.insert(meter, number)),
             Fact::Grouped(grouped) => drop(self.grouped.insert(meter, grouped)),
+            Fact::Absent => {
+                self.names.remove(&meter);
+                self.mutes.remove(&meter);
+                self.gains.remove(&meter);
+                self.sources.remove(&meter);
+                self.grouped.remove(&meter);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! From the bytes of a connection to its lines, however they are cut.
 
-/// The longest line that is taken, in bytes; one of 11 092 was seen to work, nobody knows where a real processor ends.
+/// The longest line that is taken, in bytes: an answer about 256 parameters, which is more than we ask for, has 16 KiB. A
+/// command of 11 092 was seen to work; nobody knows where a real processor ends.
 pub const MAX_LINE: usize = 64 * 1024;
 
 /// A line was longer than [`MAX_LINE`]; it is passed over.
