@@ -208,16 +208,16 @@ impl Peer {
             Action::State(state) => self.show(state, tools.table),
             Action::Learn(of, fact) => self.learn(of, &fact, tools.table),
             Action::Answer(ticket, outcome) => tools.answers.push((ticket, outcome)),
-            Action::Tell(remark) => {
+            Action::Tell(remark, aside) => {
                 let warning = match remark {
-                    Remark::Connected | Remark::Recovered(_) | Remark::Levels => false,
+                    Remark::Connected | Remark::Recovered(_) | Remark::Levels | Remark::Heard(_) => false,
                     Remark::Unresponsive
                     | Remark::Disconnected(_)
                     | Remark::GivenUp
                     | Remark::NoLevels(_)
                     | Remark::Silent(_) => true,
                 };
-                tools.diary.note(warning, format!("{} ({}) {remark}", self.name, self.address));
+                tools.diary.note(warning, format!("{} ({}) {remark}{aside}", self.name, self.address));
             }
         }
         Ok(())
