@@ -259,11 +259,12 @@ impl Peer {
     /// Who does not answer may be muted by others meanwhile: all but names is unknown until he tells it again.
     fn show(&self, state: State, table: LinkWriter<'_>) {
         let Some(place) = self.place else { return };
-        table.set_connection(place, state);
+        // In this order: who reads the state first, as readers do, finds no value that is older than it.
         match state {
             State::Connected => {}
             State::Connecting | State::Unresponsive | State::Disconnected => table.forget_values(place),
         }
+        table.set_connection(place, state);
     }
 
     fn close(&mut self, registry: &Registry) {
