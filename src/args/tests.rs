@@ -331,12 +331,14 @@ fn each_bad_line_about_processors_is_answered_with_what_is_wrong_and_the_way_out
         ("simulate --fault explode@1s", "--fault: `explode@1s` is no kind of fault", FAULT),
         ("simulate --fault lockup@1", "--fault: `lockup@1` has a time or a duration that is none", FAULT),
         ("simulate --fault rename+1s", "--fault: `rename+1s` takes no duration", FAULT),
-        ("capture bar f --for 0s", "--for: `0s` is out of range", "allowed: a duration up to 365 days, with its unit; for example `--for 60s`"),
-        ("capture bar f --for 60", "--for: `60` is not a duration", "allowed: a duration up to 365 days, with its unit; for example `--for 60s`"),
+        ("capture bar f --for 0s", "--for: `0s` is out of range", "allowed: a duration of more than 0s up to 365 days, with its unit; for example `--for 60s`"),
+        ("capture bar f --for 60", "--for: `60` is not a duration", "allowed: a duration of more than 0s up to 365 days, with its unit; for example `--for 60s`"),
         ("capture bar f --max-size 1K", "--max-size: `1K` is out of range", "allowed: a size from 4K to 1024G; for example `--max-size 200M`"),
         ("capture bar f --max-size big", "--max-size: `big` is not a size", "allowed: a size from 4K to 1024G; for example `--max-size 200M`"),
         ("simulate azm8", "unexpected argument 'azm8'", "see 'atlas-cluster simulate --help'"),
         ("get bar ZoneGain_0 --format db", "--format: `db` is unknown", "allowed: val, pct, str"),
+        ("set bar ZoneGain_0 -10 -20", "unexpected argument '-20'", "see 'atlas-cluster set --help'"),
+        ("capture bar f --for -3s", "--for: `-3s` is not a duration", "allowed: a duration of more than 0s up to 365 days, with its unit; for example `--for 60s`"),
         ("get bar", "'get' needs <PARAM>", "see 'atlas-cluster get --help'"),
     ];
     are_refused(&table);
