@@ -44,6 +44,7 @@ use crate::exit::DONE;
 pub(crate) use check::{Would, check};
 use client::Client;
 use error::Error;
+use progress::{Wait, during};
 
 /// Does what `command` asks of the cluster in `runtime_dir`; gives the exit code.
 pub(crate) fn run(command: &Command, runtime_dir: &Path) -> u8 {
@@ -74,8 +75,10 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Stop { now } => orders::stop(client, *now)?,
         Command::Reload { json } => return orders::reload_command(client, "reload", *json),
         Command::Upgrade { json } => return orders::reload_command(client, "upgrade", *json),
-        Command::Restart { ids } => say(&orders::restart(client, ids)?)?,
-        Command::Scale { amount } => say(&orders::scale(client, *amount)?)?,
+        Command::Restart { ids } => {
+            say(&during(client, Wait::Restart(ids.clone()), || orders::restart(client, ids))?)?
+        }
+        Command::Scale { amount } => say(&during(client, Wait::Scale, || orders::scale(client, *amount))?)?,
         Command::Describe { id, json } => describe::run(client, id.as_deref(), *json)?,
         Command::Signal { signal, ids } => orders::signal(client, *signal, ids)?,
         Command::Simulate(plan) => simulate::run(plan)?,

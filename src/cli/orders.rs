@@ -33,7 +33,7 @@ pub(super) fn ping(client: &Client) -> Result<(), Error> {
 /// Stops and starts workers: those named, or every one; the line that says so.
 pub(super) fn restart(client: &Client, ids: &[String]) -> Result<String, Error> {
     let request = Request { verb: "restart".into(), ids: ids.to_vec(), ..Request::default() };
-    during(client, Wait::Restart(ids.to_vec()), || client.order(request)).map_err(|refusal| refusal.error)?;
+    client.order(request).map_err(|refusal| refusal.error)?;
     let what = if ids.is_empty() { "every worker".into() } else { clean(&ids.join(", ")) };
     Ok(format!("restart done: {what}"))
 }
@@ -41,7 +41,7 @@ pub(super) fn restart(client: &Client, ids: &[String]) -> Result<String, Error> 
 /// More or fewer workers; the line that says how many there are then.
 pub(super) fn scale(client: &Client, amount: Scale) -> Result<String, Error> {
     let request = Request { verb: "scale".into(), amount: amount.to_string(), ..Request::default() };
-    let reply = during(client, Wait::Scale, || client.order(request)).map_err(|refusal| refusal.error)?;
+    let reply = client.order(request).map_err(|refusal| refusal.error)?;
     let workers = reply.answer.workers;
     let workers = workers.ok_or_else(|| client.garbage("scale", "there is no number of workers in it"))?;
     let bound = amount::bound(workers).filter(|_| reply.answer.cut).unwrap_or_default();
@@ -95,9 +95,7 @@ impl Reloaded {
 /// (`upgrade`). One that failed is an answer too.
 pub(super) fn reload(client: &Client, verb: &str) -> Result<Reloaded, Error> {
     let request = Request { verb: verb.into(), ..Request::default() };
-    let order = || client.order(request);
-    let wait = if verb == "upgrade" { Wait::Upgrade } else { Wait::Reload };
-    let (reload, error) = match if as_json { order() } else { during(client, wait, order) } {
+    let (reload, error) = match client.order(request) {
         Ok(reply) => (reply.answer.reload, None),
         Err(refusal) => (refusal.answer.and_then(|answer| answer.reload), Some(refusal.error)),
     };
@@ -110,7 +108,9 @@ pub(super) fn reload(client: &Client, verb: &str) -> Result<Reloaded, Error> {
 
 /// The same as a command. What failed goes to standard output as JSON, and to standard error as any error.
 pub(super) fn reload_command(client: &Client, verb: &str, as_json: bool) -> Result<u8, Error> {
-    let reloaded = reload(client, verb)?;
+    let wait = if verb == "upgrade" { Wait::Upgrade } else { Wait::Reload };
+    let order = || reload(client, verb);
+    let reloaded = if as_json { order() } else { during(client, wait, order) }?;
     if as_json {
         print(&json::whole(&ReloadShape { schema: 1, reload: &reloaded.reload }))?;
     }

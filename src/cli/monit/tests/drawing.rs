@@ -181,7 +181,8 @@ fn an_order_shows_its_question_its_step_and_what_came_of_it() {
     assert_eq!(last(&screen), "reload: read the configuration, replace every worker?");
     screen.press('y');
     let mut list = cluster_of(4);
-    let heir = |state: &str| Some(Heir { pid: Some(7), state: state.into(), generation: 2 });
+    let heir =
+        |state: &str| Some(Heir { pid: Some(7), state: state.into(), generation: 2, health_asked: false });
     (list.workers[0].heir, list.workers[1].heir) = (heir("online"), heir("launching"));
     screen.seen(list);
     screen.later(1);
