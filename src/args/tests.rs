@@ -292,7 +292,7 @@ fn each_bad_line_is_answered_with_what_is_wrong_and_the_way_out() {
         ("scale -65", "scale: `-65` is out of range", AMOUNT),
         ("scale abc", "scale: `abc` is not a number of workers", AMOUNT),
         ("scale -1.5", "scale: `-1.5` is not a number of workers", AMOUNT),
-        ("scale -abc", "unexpected argument '-a'", "see 'atlas-cluster scale --help'"),
+        ("scale -abc", "unexpected argument '-abc'", "see 'atlas-cluster scale --help'"),
         ("scale 1 2", "unexpected argument '2'", "see 'atlas-cluster scale --help'"),
         ("--", "there is no program behind `--`", NO_PROGRAM),
         ("start --workers 2 --", "there is no program behind `--`", NO_PROGRAM),
