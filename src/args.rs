@@ -186,13 +186,13 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
     if ["start", "check"].contains(&&*verb) && argv.last().is_some_and(|last| last == "--") {
         return Err(usage::no_program());
     }
-    let cli = match Cli::try_parse_from(argv) {
+    let cli = match Cli::try_parse_from(&argv) {
         Ok(cli) => cli,
         Err(error) => {
             let command = match error.kind() {
                 ErrorKind::DisplayHelp => Command::Help(error.render().to_string()),
                 ErrorKind::DisplayVersion => Command::Version,
-                _ => return Err(usage::from_clap(&error, &verb)),
+                _ => return Err(usage::from_clap(&error, &verb, &argv)),
             };
             return Ok(Invocation { runtime_dir: PathBuf::new(), log_level: LevelFilter::Info, command });
         }

@@ -118,6 +118,22 @@ fn an_unknown_verb_is_answered_and_the_connection_goes_on() {
 }
 
 #[test]
+fn what_only_link_can_answer_is_told_where_to_ask_it() {
+    let cluster = cluster!().start();
+    let mut client = connect(&cluster);
+    for verb in ["get", "set", "bump", "capture"] {
+        let request = serde_json::json!({"verb": verb, "processor": "bar", "param": "ZoneGain_0", "val": -3});
+        client.write_all(format!("{request}\n").as_bytes()).expect("sent");
+        let refused = answer(&client).expect("an answer");
+        assert_eq!(refused["error"]["message"], format!("{verb} is not asked here"));
+        assert_eq!(refused["error"]["exit"], 2);
+        let socket = cluster.runtime_dir().join("link.sock").display().to_string();
+        let hint = refused["error"]["hint"].as_str().expect("a hint");
+        assert!(hint.contains(&socket), "{hint}");
+    }
+}
+
+#[test]
 fn amounts_that_are_none_are_answered_and_the_connection_goes_on() {
     let cluster = cluster!().start();
     let mut client = connect(&cluster);

@@ -20,7 +20,7 @@ pub(super) struct CaptureOptions {
     /// What to write; it must not be there yet
     file: PathBuf,
     /// End after this long [default: when interrupted]
-    #[arg(long = "for", value_name = "DURATION")]
+    #[arg(long = "for", value_name = "DURATION", allow_hyphen_values = true)]
     duration: Option<String>,
     /// End before the file is larger than this [default: 64M]
     #[arg(long, value_name = "SIZE")]
@@ -48,7 +48,10 @@ pub(super) fn capture(options: CaptureOptions) -> Result<Capture, UsageError> {
 }
 
 fn duration_of(text: &str) -> Result<Duration, UsageError> {
-    let hint = || "allowed: a duration up to 365 days, with its unit; for example `--for 60s`".to_owned();
+    let hint = || {
+        "allowed: a duration of more than 0s up to 365 days, with its unit; for example `--for 60s`"
+            .to_owned()
+    };
     match humantime::parse_duration(text) {
         Ok(time) if !time.is_zero() && time <= LONGEST => Ok(time),
         Ok(_) => Err(UsageError::value("--for", text, "is out of range", hint())),

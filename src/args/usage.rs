@@ -4,6 +4,7 @@ use super::cli::Cli;
 use crate::config::ConfigError;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::OsString;
 
 /// Longest verb, in bytes, for which a neighbour is looked for.
 const LONGEST_VERB: usize = 100;
@@ -74,14 +75,14 @@ pub(super) fn is_verb(verb: &str) -> bool {
 }
 
 /// What clap has to say, in our form. `verb` is the one it was parsing; empty if there was none.
-pub(super) fn from_clap(error: &clap::Error, verb: &str) -> UsageError {
+pub(super) fn from_clap(error: &clap::Error, verb: &str, argv: &[OsString]) -> UsageError {
     let text = |kind| error.get(kind).map(first_of).unwrap_or_default();
     let argument = text(ContextKind::InvalidArg);
     // `--workers <N|max>` is how clap calls it.
     let argument = argument.split(" <").next().unwrap_or_default();
     let value = text(ContextKind::InvalidValue);
     let sentence = match error.kind() {
-        ErrorKind::UnknownArgument => format!("unexpected argument '{argument}'"),
+        ErrorKind::UnknownArgument => format!("unexpected argument '{}'", whole(argument, argv)),
         ErrorKind::MissingRequiredArgument => format!("'{verb}' needs {}", text(ContextKind::InvalidArg)),
         ErrorKind::InvalidSubcommand => return unknown_verb(&text(ContextKind::InvalidSubcommand)),
         ErrorKind::InvalidValue if value.is_empty() => format!("'{argument}' needs a value"),
@@ -114,6 +115,14 @@ pub(super) fn from_clap(error: &clap::Error, verb: &str) -> UsageError {
 /// The verbs of this version.
 fn verbs() -> Vec<String> {
     Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect()
+}
+
+/// The word that was written: of `-20` clap names `-2` alone, which could be an option.
+fn whole(argument: &str, argv: &[OsString]) -> String {
+    let is_short = argument.starts_with('-') && !argument.starts_with("--");
+    let written = argv.iter().map(|word| word.to_string_lossy());
+    let found = written.rev().find(|word| is_short && word.starts_with(argument));
+    found.map_or_else(|| argument.to_owned(), std::borrow::Cow::into_owned)
 }
 
 fn first_of(value: &ContextValue) -> String {

@@ -13,6 +13,8 @@ use crate::wire::{Answer, CONTROL_SOCKET, MAX_ANSWER, Request};
 
 /// How long a supervisor may take to say what it knows.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// How often more a question is asked whose connection was closed.
+const MORE_TRIES: u32 = 3;
 /// The most descriptors of an answer: a table, and a ring for each slot; with room.
 const MAX_FDS: usize = 253;
 
@@ -55,10 +57,20 @@ impl Client {
         &self.dir
     }
 
-    /// Asks what can be answered at once: `verb` alone, within `patience`.
+    /// Asks what can be answered at once: `verb` alone, within `patience`. A supervisor that is killed meanwhile closes
+    /// this connection before its socket: the next try tells that nobody is there any more.
     pub(super) fn ask(&self, verb: &str, patience: Duration) -> Result<Reply, Error> {
-        let request = Request { verb: verb.into(), ..Request::default() };
-        self.exchange(request, Some(patience)).map_err(|refusal| refusal.error)
+        let ask = || {
+            let request = Request { verb: verb.into(), ..Request::default() };
+            self.exchange(request, Some(patience)).map_err(|refusal| refusal.error)
+        };
+        let mut asked = ask();
+        for _ in 0..MORE_TRIES {
+            if matches!(asked, Err(Error::Closed { .. })) {
+                asked = ask();
+            }
+        }
+        asked
     }
 
     /// Gives an order and waits for as long as it takes. A supervisor that does not even answer a ping gets none:

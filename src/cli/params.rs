@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use atlas::control::{Format, Value};
-use atlas::order::{MAX_FRAME, Reply, Request, Verb};
+use atlas::order::{MAX_FRAME, MAX_PARAM, MAX_TEXT, Reply, Request, Verb};
 
 use super::client::{Client, PATIENCE};
 use super::error::Error;
@@ -72,7 +72,7 @@ fn exchange(path: &Path, request: &Request) -> Result<Reply, Error> {
     let mut line = serde_json::to_vec(request).map_err(|error| strange(&error.to_string()))?;
     line.push(b'\n');
     if line.len() > MAX_FRAME {
-        return Err(refused("the value is too long".into(), None, USAGE));
+        return Err(too_long(request));
     }
     let mut stream = connect(path).map_err(|error| {
         let message = format!("cannot reach link in {}: {error}", path.display());
@@ -97,6 +97,23 @@ fn exchange(path: &Path, request: &Request) -> Result<Reply, Error> {
         return Err(refused("link ended before it answered".into(), Some(hint.into()), FAILED));
     }
     serde_json::from_str(&answer).map_err(|error| strange(&error.to_string()))
+}
+
+/// The longest of the words is the one that is meant.
+fn too_long(request: &Request) -> Error {
+    let value = match &request.value {
+        Some(Value::Str(text)) => text.len(),
+        Some(Value::Val(_) | Value::Pct(_)) | None => 0,
+    };
+    let words = [
+        (request.processor.len(), "PROCESSOR", "a name of the configuration, or an address".to_owned()),
+        (request.param.len(), "PARAM", format!("at most {MAX_PARAM} bytes, like ZoneGain_0")),
+        (value, "VALUE", format!("at most {MAX_TEXT} bytes, none of them a control character")),
+    ];
+    let [first, rest @ ..] = words;
+    let (bytes, what, allowed) =
+        rest.into_iter().fold(first, |longest, word| if word.0 > longest.0 { word } else { longest });
+    refused(format!("{what} is too long: {bytes} bytes"), Some(format!("allowed: {allowed}")), USAGE)
 }
 
 /// Link may just be started, for the first time or anew.
@@ -138,6 +155,23 @@ fn strange(why: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_word_that_is_too_long_is_named_with_what_is_allowed() {
+        let long = "x".repeat(5000);
+        for (processor, param, value, what) in [
+            (&*long, "ZoneGain_0", "-3", "PROCESSOR"),
+            ("bar", &*long, "-3", "PARAM"),
+            ("bar", "ZoneGain_0", &*long, "VALUE"),
+        ] {
+            let (processor, param, value) = (processor.into(), param.into(), Some(value_of(value)));
+            let request = Request { verb: Verb::Set, processor, param, format: None, value };
+            let nowhere = Path::new("/nonexistent/link.sock");
+            let Err(error) = exchange(nowhere, &request) else { panic!("{what} is taken") };
+            assert!(error.to_string().contains(&format!("{what} is too long: 5000 bytes")), "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("allowed: ")) && error.exit() == USAGE);
+        }
+    }
 
     #[test]
     fn values_are_what_they_look_like() {

@@ -88,6 +88,17 @@ fn a_connection_that_ends_early_is_told_as_such() {
 }
 
 #[test]
+fn one_that_ends_while_it_is_asked_is_not_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(dir.path().join("control")).unwrap();
+    // It closes the connection first, then its socket.
+    let ending = std::thread::spawn(move || drop(listener.accept().map(|(stream, _)| (stream, listener))));
+    let error = Client::new(dir.path()).ask("view", SOON).err().unwrap();
+    ending.join().unwrap();
+    expect_report(&error, 4, "no cluster is running in", "--runtime-dir");
+}
+
+#[test]
 fn an_answer_that_is_none_is_refused_with_its_reason() {
     let says = |bytes: &[u8]| {
         let bytes = bytes.to_vec();

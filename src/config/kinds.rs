@@ -244,7 +244,10 @@ impl Kind for Address {
                     Some("give the IPv4 address, or an IPv6 address that does not begin with fe80".into());
                 Err(vec![Fault { span: value.span(), message, hint }])
             }
-            Ok(address) => Ok(address.to_canonical()),
+            Ok(address) => match super::processors::no_host(address.to_canonical()) {
+                Some(why) => Err(refused(value, why)),
+                None => Ok(address.to_canonical()),
+            },
             Err(_) => Err(refused(value, "is not an IP address")),
         }
     }

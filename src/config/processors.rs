@@ -102,6 +102,19 @@ impl Kind for Processors {
     }
 }
 
+/// Why this can be nobody's own address.
+pub(super) fn no_host(address: IpAddr) -> Option<&'static str> {
+    if address.is_unspecified() {
+        Some("is no processor's address: it stands for any")
+    } else if address.is_multicast() {
+        Some("is no processor's address: it is a multicast group's")
+    } else if address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        Some("is no processor's address: it is everybody's")
+    } else {
+        None
+    }
+}
+
 /// One table; the keys it lacks are faults at its beginning.
 fn read_one(table: &DeTable<'_>, span: Range<usize>) -> Result<Processor, Faults> {
     let mut processor = Processor {
@@ -125,7 +138,22 @@ fn duplicates(earlier: &[Processor], new: &Processor, table: &DeTable<'_>) -> Fa
         ("name", new.name.clone(), earlier.iter().any(|other| other.name == new.name)),
         ("address", new.address.to_string(), earlier.iter().any(|other| other.address == new.address)),
     ];
+    // Whoever names a processor may give either.
+    let is_called =
+        |name: &str, address: IpAddr| name.parse::<IpAddr>().is_ok_and(|name| name.to_canonical() == address);
     let mut faults = Faults::new();
+    for other in earlier {
+        for (key, named, addressed) in [("name", new, other), ("address", other, new)] {
+            if is_called(&named.name, addressed.address) {
+                let message = Message::Sentence(format!(
+                    "{} is the name of one processor and the address of another",
+                    quoted(&named.name)
+                ));
+                let hint = Some("give that one another name: commands take either".to_owned());
+                faults.push(Fault { span: table.get(key).map(|value| value.span()), message, hint });
+            }
+        }
+    }
     for (key, shown, _) in clashes.into_iter().filter(|(_, _, clash)| *clash) {
         let message = Message::Sentence(format!("two processors have the {key} {}", quoted(&shown)));
         let hint =

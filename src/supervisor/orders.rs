@@ -52,12 +52,20 @@ impl Shell {
                 }
             },
             "stop" => self.order_stop(Asker::Client(client), request.now),
+            "get" | "set" | "bump" | "capture" => self.refer_to_link(client, &request.verb),
             verb => {
                 let message = format!("`{verb}` is unsupported by version {}", env!("CARGO_PKG_VERSION"));
                 let hint = "this cluster is older than your command: `atlas-cluster upgrade` makes it the binary on disk";
                 self.refuse(client, message, Some(hint.into()), exit::FAILED);
             }
         }
+    }
+
+    /// What a processor answers is waited for, and the supervisor waits for nobody.
+    fn refer_to_link(&mut self, client: Client, verb: &str) {
+        let socket = self.runtime.folder().join(contract::LINK_SOCKET);
+        let hint = format!("ask link, which holds the connections: {}", socket.display());
+        self.refuse(client, format!("{verb} is not asked here"), Some(hint), exit::USAGE);
     }
 
     pub(super) fn refuse(&mut self, client: Client, message: String, hint: Option<String>, exit: u8) {

@@ -77,7 +77,13 @@ impl Meters {
         heard.sort_by_key(|processor| processor.address);
         let row = |name: String, address: IpAddr, known: bool, processor: Option<&Processor>| {
             let link = processor.filter(|_| said.link_runs).and_then(|p| table.connection(p.place));
-            let words = Trust { names: known, values: known && said.link_runs };
+            let values = match link {
+                Some(
+                    ConnectionState::Connected | ConnectionState::Connecting | ConnectionState::Unresponsive,
+                ) => known,
+                Some(ConnectionState::Disconnected) | None => false,
+            };
+            let words = Trust { names: known, values };
             let meters = |processor| meters(table, processor, words, said.stale_after_ms, now);
             ProcessorRow {
                 name,

@@ -34,6 +34,10 @@ fn with_link(link_runs: bool) -> Meters {
 }
 
 fn with(link_runs: bool, accepts_unknown: bool) -> Meters {
+    while_it_is(ConnectionState::Connecting, link_runs, accepts_unknown)
+}
+
+fn while_it_is(connection: ConnectionState, link_runs: bool, accepts_unknown: bool) -> Meters {
     let words = words();
     let writer = Writer::new(&words).unwrap();
     let bar = writer.place("::ffff:192.168.5.101".parse().unwrap()).unwrap();
@@ -50,7 +54,7 @@ fn with(link_runs: bool, accepts_unknown: bool) -> Meters {
     link.set_gain(bar, 2, 0, Some(-1250));
     link.set_source(bar, 2, 0, Some(14));
     link.set_grouped(bar, 2, 0, Some(false));
-    link.set_connection(bar, ConnectionState::Connecting);
+    link.set_connection(bar, connection);
     let configured = [("bar", "192.168.5.101"), ("attic", "192.168.5.102")]
         .map(|(name, address)| Configured { name: name.into(), address: address.parse().unwrap() });
     // What a link wrote of the stranger when he was configured.
@@ -169,6 +173,14 @@ fn what_a_link_wrote_that_runs_no_more_is_no_connection() {
     let without = bar(&with_link(false));
     let patio = &without.meters[1];
     assert_eq!((without.connection, patio.name.as_deref()), ("disconnected", Some("Patio")));
+    assert_eq!((patio.muted, patio.gain_db, patio.source, patio.grouped), (None, None, None, None));
+}
+
+#[test]
+fn of_who_is_disconnected_no_value_is_shown_whatever_is_left_in_the_table() {
+    let shown = while_it_is(ConnectionState::Disconnected, true, true).processors[0].clone();
+    let patio = &shown.meters[1];
+    assert_eq!((shown.connection, patio.name.as_deref()), ("disconnected", Some("Patio")));
     assert_eq!((patio.muted, patio.gain_db, patio.source, patio.grouped), (None, None, None, None));
 }
 

@@ -105,6 +105,42 @@ fn bounds_are_allowed_and_their_neighbours_are_not() {
 }
 
 #[test]
+fn an_address_that_nobody_has_is_no_processor_s() {
+    for (address, why) in [
+        ("0.0.0.0", "it stands for any"),
+        ("::", "it stands for any"),
+        ("::ffff:0.0.0.0", "it stands for any"),
+        ("224.0.0.1", "it is a multicast group's"),
+        ("239.255.255.255", "it is a multicast group's"),
+        ("ff02::1", "it is a multicast group's"),
+        ("255.255.255.255", "it is everybody's"),
+    ] {
+        let error = refusal(&format!("[[processor]]\nname = 'a'\naddress = '{address}'"));
+        assert!(error.contains(why) && error.contains("\nhint: allowed: "), "{error}");
+    }
+    for address in ["223.255.255.255", "240.0.0.1", "fec0::1", "::1"] {
+        good(&format!("[[processor]]\nname = 'a'\naddress = '{address}'"));
+    }
+}
+
+#[test]
+fn a_name_that_is_another_one_s_address_would_be_either() {
+    let two = |first: (&str, &str), second: (&str, &str)| {
+        let table = |(name, address)| format!("[[processor]]\nname = '{name}'\naddress = '{address}'\n");
+        table(first) + &table(second)
+    };
+    for text in [
+        two(("10.0.0.2", "10.0.0.1"), ("b", "10.0.0.2")),
+        two(("b", "10.0.0.2"), ("10.0.0.2", "10.0.0.1")),
+        two(("b", "10.0.0.2"), ("::ffff:10.0.0.2", "10.0.0.1")),
+    ] {
+        let error = refusal(&text);
+        assert!(error.contains("is the name of one processor and the address of another"), "{error}");
+    }
+    good(&two(("10.0.0.1", "10.0.0.1"), ("b", "10.0.0.2")));
+}
+
+#[test]
 fn what_a_worker_runs_as_reaches_its_fields() {
     let text = "[worker]\nprogram = ['x']\nkill_signal = 'SIGINT'\nstop_exit_codes = [0, 7]\nnice = 5\n\
                 cpu_affinity = '0-1'\nlimit_nofile = 100\nlimit_core = 0\nincrement_var = 'PORT'\n\

@@ -57,9 +57,23 @@ impl Value {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Value::Val(number) => write!(f, "{number}"),
-            Value::Pct(number) => write!(f, "{number}%"),
+            Value::Val(number) => write!(f, "{}", Readable(*number)),
+            Value::Pct(number) => write!(f, "{}%", Readable(*number)),
             Value::Str(text) => f.write_str(text),
+        }
+    }
+}
+
+/// A number that takes no hundreds of digits, whatever it is.
+struct Readable(f64);
+
+impl fmt::Display for Readable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.0;
+        if number == 0.0 || (1e-6..1e16).contains(&number.abs()) {
+            write!(f, "{number}")
+        } else {
+            write!(f, "{number:e}")
         }
     }
 }
@@ -134,6 +148,20 @@ fn shortest<S: Serializer>(number: &f64, out: S) -> Result<S::Ok, S::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_read_whatever_they_are() {
+        for (number, shown) in [
+            (-23.5, "-23.5"),
+            (0.0, "0"),
+            (123_456_789.0, "123456789"),
+            (1e300, "1e300"),
+            (-2.5e-300, "-2.5e-300"),
+        ] {
+            assert_eq!(Value::Val(number).to_string(), shown);
+        }
+        assert_eq!(Value::Pct(1e300).to_string(), "1e300%");
+    }
 
     fn asked(params: &[&str], format: Format) -> Vec<(String, Format)> {
         params.iter().map(|param| ((*param).to_owned(), format)).collect()

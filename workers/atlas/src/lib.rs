@@ -3,7 +3,7 @@
 //! A processor pushes its meters as JSON datagrams. [`Parser`] turns the bytes of one datagram into
 //! [`Reading`]s, or into the one reason why it is [`Malformed`]; [`message`] writes such datagrams.
 //! Over TCP it takes commands ([`control`] writes them) and answers ([`answer`] reads them); [`params`] is the table of
-//! what it has, [`order`] how a user asks for it through the owner of the connection. What it sends can be recorded:
+//! what it has, [`order`] how a user asks for it through the owner of the connection, who understands him by [`asked`]. What it sends can be recorded:
 //! [`capture`] is the file, [`recording`] how it is asked for.
 //!
 //! ```
@@ -18,6 +18,7 @@
 //! ```
 
 pub mod answer;
+pub mod asked;
 pub mod capture;
 pub mod control;
 mod cursor;

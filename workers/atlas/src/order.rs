@@ -6,6 +6,10 @@
 //! ← {"error":{"message":"…","hint":"…","exit":2}}                         nothing was sent
 //! ← {"param":"ZoneGain_0","sent":true,"error":{"message":"…","exit":1}}    it was, and may have been done
 //! ```
+//! A line that makes no sense is answered with an error too, exit 2 and a hint ([`crate::asked`]); one that is longer than
+//! [`MAX_FRAME`] ends the connection. The control socket is not asked so: the supervisor waits for nobody, and names this
+//! socket.
+//!
 //! One request at a time is under way for a client. It may send several without waiting: they are answered one after
 //! another, in their order; and it may close its sending side behind the last one. An answer that is missing when the
 //! connection ends, because link ended, says nothing: the command may have been done.
@@ -20,7 +24,7 @@ pub const MAX_FRAME: usize = 4096;
 /// Longest name of a parameter, in bytes; the longest of the table has 21.
 pub const MAX_PARAM: usize = 128;
 /// Longest text that a parameter is set to, in bytes.
-const MAX_TEXT: usize = 1024;
+pub const MAX_TEXT: usize = 1024;
 
 /// The exit code of what was tried and failed.
 pub const FAILED: u8 = 1;
@@ -28,7 +32,7 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 
 /// What to do with the parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verb {
     /// Tell its value.
@@ -39,8 +43,8 @@ pub enum Verb {
     Bump,
 }
 
-/// One request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One request. [`crate::asked::parse`] reads it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Request {
     /// What to do.
     pub verb: Verb,
@@ -49,7 +53,7 @@ pub struct Request {
     /// The parameter.
     pub param: String,
     /// `get`: the form of the answer; without it the parameter's usual one.
-    #[serde(default, rename = "fmt", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "fmt", skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// `set` and `bump`: the value.
     #[serde(flatten)]
@@ -155,7 +159,11 @@ impl Request {
 }
 
 fn range(param: &str, value: &Value, allowed: &str) -> Refusal {
-    usage(format!("{param} cannot take {}", value.to_string().escape_debug()), &format!("allowed: {allowed}"))
+    let shown = match value {
+        Value::Str(text) => format!("`{}`", text.escape_debug()),
+        Value::Val(_) | Value::Pct(_) => value.to_string(),
+    };
+    usage(format!("{param} cannot take {shown}"), &format!("allowed: {allowed}"))
 }
 
 fn usage(message: String, hint: &str) -> Refusal {
@@ -165,16 +173,20 @@ fn usage(message: String, hint: &str) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asked::{self, Asked};
 
     fn request(json: &str) -> Request {
-        serde_json::from_str(json).unwrap()
+        match asked::parse(json.as_bytes()) {
+            Ok(Asked::Param(request)) => request,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn frames_are_as_the_page_says() {
         let set = request(r#"{"verb":"set","processor":"bar","param":"ZoneGain_0","val":-10}"#);
         assert_eq!(set.value, Some(Value::Val(-10.0)));
-        assert_eq!(serde_json::from_str::<Request>(&serde_json::to_string(&set).unwrap()).unwrap(), set);
+        assert_eq!(request(&serde_json::to_string(&set).unwrap()), set);
         let get = request(r#"{"verb":"get","processor":"bar","param":"ZoneGain_0","fmt":"pct","new":1}"#);
         assert_eq!((get.format, get.value), (Some(Format::Pct), None));
         let reply =
@@ -191,6 +203,12 @@ mod tests {
     fn what_makes_no_sense_is_refused_before_anything_is_sent() {
         for (json, message) in [
             (r#"{"verb":"set","processor":"b","param":"ZoneGain_0","val":3}"#, "ZoneGain_0 cannot take 3"),
+            (r#"{"verb":"set","processor":"b","param":"ZoneMute_0","pct":50}"#, "ZoneMute_0 cannot take 50%"),
+            (
+                r#"{"verb":"set","processor":"b","param":"ZoneGain_0","str":" -3"}"#,
+                "ZoneGain_0 cannot take ` -3`",
+            ),
+            (r#"{"verb":"set","processor":"b","param":"ZoneGain_0","str":""}"#, "ZoneGain_0 cannot take ``"),
             (r#"{"verb":"set","processor":"b","param":"ZoneMeter_0","val":-3}"#, "ZoneMeter_0 is read-only"),
             (r#"{"verb":"bump","processor":"b","param":"ZoneName_0","val":-3}"#, "ZoneName_0 is read-only"),
             (r#"{"verb":"set","processor":"b","param":"ZoneGain_0"}"#, "ZoneGain_0: a value is missing"),

@@ -154,10 +154,10 @@ impl Spec {
             (Range::Switch, Value::Val(number)) => whole(*number, 0.0..=1.0),
             (Range::Source, Value::Val(number)) => whole(*number, -1.0..=MOST),
             (Range::Number, Value::Val(number)) => whole(*number, 0.0..=MOST),
-            (Range::Decibel | Range::Switch | Range::Source | Range::Number, Value::Pct(number)) => {
-                (0.0..=100.0).contains(number)
-            }
-            (Range::Text, Value::Val(_) | Value::Pct(_))
+            (Range::Decibel, Value::Pct(number)) => (0.0..=100.0).contains(number),
+            // Percents are of a range.
+            (Range::Text | Range::Switch | Range::Source | Range::Number, Value::Pct(_))
+            | (Range::Text, Value::Val(_))
             | (Range::Decibel | Range::Switch | Range::Source | Range::Number, Value::Str(_)) => false,
         };
         let allowed = match self.range {
@@ -181,9 +181,8 @@ impl Spec {
             (Range::Decibel, Value::Val(number)) => (-80.0..=80.0).contains(number),
             (Range::Switch, Value::Val(number)) => whole(*number, -1.0..=1.0),
             (Range::Source | Range::Number, Value::Val(number)) => whole(*number, -MOST..=MOST),
-            (Range::Decibel | Range::Switch | Range::Source | Range::Number, Value::Pct(number)) => {
-                (-100.0..=100.0).contains(number)
-            }
+            (Range::Decibel, Value::Pct(number)) => (-100.0..=100.0).contains(number),
+            (Range::Switch | Range::Source | Range::Number, Value::Pct(_)) => false,
         };
         let allowed = match self.range {
             Range::Decibel => "-80 to 80 dB, or -100% to 100%",
@@ -266,6 +265,9 @@ mod tests {
             ("ZoneGain_0", Value::Str("loud".into()), "-80 to 0 dB, or 0% to 100%"),
             ("ZoneMute_0", Value::Val(0.5), "0 or 1"),
             ("ZoneMute_0", Value::Val(2.0), "0 or 1"),
+            ("ZoneMute_0", Value::Pct(50.0), "0 or 1"),
+            ("ZoneSource_0", Value::Pct(50.0), "-1 (none) or the number of a source or mix"),
+            ("TodaysBellSchedule", Value::Pct(0.0), "a whole number from 0 on"),
             ("ZoneSource_0", Value::Val(-2.0), "-1 (none) or the number of a source or mix"),
         ] {
             assert_eq!(set(param, value), Err(allowed), "{param}");
@@ -273,6 +275,8 @@ mod tests {
         let bump = |param, value| spec(param).unwrap().check_bump(&value);
         assert_eq!(bump("ZoneGain_0", Value::Val(3.0)), Ok(()));
         assert_eq!(bump("ZoneGain_0", Value::Val(81.0)), Err("-80 to 80 dB, or -100% to 100%"));
+        assert_eq!(bump("ZoneMute_0", Value::Pct(100.0)), Err("-1 to 1"));
+        assert_eq!(bump("ZoneSource_0", Value::Pct(1.0)), Err("a whole number"));
         assert_eq!(bump("PlayMessage_0", Value::Val(1.0)), Err("nothing: it has no number to change"));
     }
 }

@@ -13,13 +13,13 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::order::{Refusal, Request};
+use crate::order::Refusal;
 
 /// The verb of a subscription.
-const VERB: &str = "capture";
+pub(crate) const VERB: &str = "capture";
 
 /// Who wants to hear.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Subscription {
     verb: String,
     /// The processor's name in the configuration, or its address.
@@ -71,32 +71,6 @@ pub fn left_out(count: u64) -> String {
     format!("{{\"left_out\":{count}}}\n")
 }
 
-/// What link is asked.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Asked {
-    /// About a parameter.
-    Param(Request),
-    /// For every line.
-    Recording(Subscription),
-}
-
-/// Understands a line that link was sent.
-///
-/// # Errors
-/// Why it makes no sense.
-pub fn parse(line: &[u8]) -> Result<Asked, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Head {
-        verb: String,
-    }
-    let is_ours = serde_json::from_slice::<Head>(line).is_ok_and(|head| head.verb == VERB);
-    if is_ours {
-        serde_json::from_slice(line).map(Asked::Recording)
-    } else {
-        serde_json::from_slice(line).map(Asked::Param)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,11 +80,6 @@ mod tests {
         let wanted = Subscription::new("bar", 3_735_928_559);
         let line = serde_json::to_string(&wanted).unwrap();
         assert_eq!(line, r#"{"verb":"capture","processor":"bar","recorder":3735928559}"#);
-        assert_eq!(parse(line.as_bytes()).unwrap(), Asked::Recording(wanted));
-        let get = br#"{"verb":"get","processor":"bar","param":"ZoneGain_0"}"#;
-        assert!(matches!(parse(get), Ok(Asked::Param(_))));
-        assert!(parse(br#"{"verb":"capture","processor":"bar"}"#).is_err());
-        assert!(parse(b"{}").is_err());
 
         let heard = |line: &str| serde_json::from_str::<Heard>(line).unwrap();
         let accepted =

@@ -208,16 +208,16 @@ impl Peer {
             Action::State(state) => self.show(state, tools.table),
             Action::Learn(of, fact) => self.learn(of, &fact, tools.table),
             Action::Answer(ticket, outcome) => tools.answers.push((ticket, outcome)),
-            Action::Tell(remark) => {
+            Action::Tell(remark, aside) => {
                 let warning = match remark {
-                    Remark::Connected | Remark::Recovered(_) | Remark::Levels => false,
+                    Remark::Connected | Remark::Recovered(_) | Remark::Levels | Remark::Heard(_) => false,
                     Remark::Unresponsive
                     | Remark::Disconnected(_)
                     | Remark::GivenUp
                     | Remark::NoLevels(_)
                     | Remark::Silent(_) => true,
                 };
-                tools.diary.note(warning, format!("{} ({}) {remark}", self.name, self.address));
+                tools.diary.note(warning, format!("{} ({}) {remark}{aside}", self.name, self.address));
             }
         }
         Ok(())
@@ -259,11 +259,12 @@ impl Peer {
     /// Who does not answer may be muted by others meanwhile: all but names is unknown until he tells it again.
     fn show(&self, state: State, table: LinkWriter<'_>) {
         let Some(place) = self.place else { return };
-        table.set_connection(place, state);
+        // In this order: who reads the state first, as readers do, finds no value that is older than it.
         match state {
             State::Connected => {}
             State::Connecting | State::Unresponsive | State::Disconnected => table.forget_values(place),
         }
+        table.set_connection(place, state);
     }
 
     fn close(&mut self, registry: &Registry) {

@@ -3,9 +3,10 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use atlas::asked::Asked;
 use atlas::capture::{self, From, Record};
 use atlas::order::{Refusal, Reply, Request};
-use atlas::recording::{Accepted, Asked, Subscription};
+use atlas::recording::{Accepted, Subscription};
 use atlas::{Kind, MeterId};
 use contract::{Failure, Life, clock};
 use mio::{Events, Poll, Token};

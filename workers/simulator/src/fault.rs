@@ -90,7 +90,9 @@ impl FromStr for Kind {
     type Err = BadFault;
 
     fn from_str(text: &str) -> Result<Kind, BadFault> {
-        Kind::ALL.into_iter().find(|kind| kind.name() == text).ok_or(BadFault::Kind)
+        // `lock-up` and `halfopen` are as clear.
+        let plain = |name: &str| name.replace('-', "");
+        Kind::ALL.into_iter().find(|kind| plain(kind.name()) == plain(text)).ok_or(BadFault::Kind)
     }
 }
 
@@ -245,6 +247,8 @@ mod tests {
             ("lockup@30s", planned(Kind::Lockup, 30, None)),
             ("lockup@30s+5s", planned(Kind::Lockup, 30, Some(secs(5)))),
             ("lockup", planned(Kind::Lockup, 0, None)),
+            ("lock-up@30s", planned(Kind::Lockup, 30, None)),
+            ("halfopen", planned(Kind::HalfOpen, 0, Some(secs(0)))),
             ("slow+2s", planned(Kind::Slow, 0, Some(secs(2)))),
             ("reboot@1m", planned(Kind::Reboot, 60, Some(secs(5)))),
             ("half-open@2s", planned(Kind::HalfOpen, 2, Some(secs(0)))),

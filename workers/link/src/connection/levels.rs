@@ -28,6 +28,8 @@ struct Ear {
     renewed: Option<Time>,
     /// Its silence was told.
     reported: bool,
+    /// Since when it is heard again after that.
+    back: Option<Time>,
 }
 
 /// All meters of one processor.
@@ -39,11 +41,18 @@ pub(super) struct Levels {
     all_renewed: Option<Time>,
     /// The silence of all was told.
     all_reported: bool,
+    /// Since when there is something to tell, and no room for it.
+    untold_since: Option<Time>,
 }
 
 impl Levels {
     pub(super) fn new() -> Levels {
-        Levels { ears: vec![Ear::default(); MeterId::COUNT], all_renewed: None, all_reported: false }
+        Levels {
+            ears: vec![Ear::default(); MeterId::COUNT],
+            all_renewed: None,
+            all_reported: false,
+            untold_since: None,
+        }
     }
 
     /// A new connection has no subscriptions.
@@ -76,8 +85,47 @@ impl Levels {
         self.ears.iter().filter_map(|ear| ear.heard).max()
     }
 
-    /// Judges the silence of the subscribed meters; `exists` tells which of them are known to be there.
-    pub(super) fn judge(&mut self, now: Time, exists: impl Fn(MeterId) -> bool) -> Verdict {
+    /// Since when there is something to tell, and no room for it.
+    pub(super) fn untold_since(&self) -> Option<Time> {
+        self.untold_since
+    }
+
+    /// Judges the silence of the subscribed meters; `exists` tells which of them are known to be there. What may not be
+    /// told now is told when it may, if it is still so.
+    pub(super) fn judge(&mut self, now: Time, may_tell: bool, exists: impl Fn(MeterId) -> bool) -> Verdict {
+        let mut verdict = self.judge_silence(now, exists);
+        self.untold_since = match &verdict.remark {
+            Some(_) if !may_tell => Some(self.untold_since.unwrap_or(now)),
+            Some(_) | None => None,
+        };
+        verdict.remark.take_if(|_| !may_tell);
+        if let Some(remark) = &verdict.remark {
+            self.note_told(remark);
+        }
+        verdict
+    }
+
+    fn note_told(&mut self, remark: &Remark) {
+        let mut report = |meters: &[MeterId], reported| {
+            for meter in meters {
+                let ear = &mut self.ears[meter.ordinal()];
+                (ear.reported, ear.back) = (reported, None);
+            }
+        };
+        match remark {
+            Remark::NoLevels(_) => self.all_reported = true,
+            Remark::Levels => self.all_reported = false,
+            Remark::Silent(meters) => report(meters, true),
+            Remark::Heard(meters) => report(meters, false),
+            Remark::Connected
+            | Remark::Unresponsive
+            | Remark::Recovered(_)
+            | Remark::Disconnected(_)
+            | Remark::GivenUp => {}
+        }
+    }
+
+    fn judge_silence(&mut self, now: Time, exists: impl Fn(MeterId) -> bool) -> Verdict {
         let subscribed: Vec<MeterId> =
             MeterId::all().filter(|meter| self.ears[meter.ordinal()].subscribed.is_some()).collect();
         let first = subscribed.iter().filter_map(|meter| self.ears[meter.ordinal()].subscribed).min();
@@ -91,7 +139,7 @@ impl Levels {
             return self.judge_all(now, last, expected, told);
         }
         let mut verdict = self.judge_each(now, &subscribed, is_expected);
-        if std::mem::take(&mut self.all_reported) {
+        if self.all_reported {
             verdict.remark = Some(Remark::Levels);
         }
         verdict
@@ -104,7 +152,7 @@ impl Levels {
             return Verdict { renew: expected, all: true, remark: None };
         }
         let since = self.all_renewed.unwrap_or_default().max(last);
-        if now.saturating_sub(since) > REPORT && !std::mem::replace(&mut self.all_reported, true) {
+        if now.saturating_sub(since) > REPORT && !self.all_reported {
             return Verdict { remark: Some(Remark::NoLevels(told)), ..Verdict::default() };
         }
         Verdict::default()
@@ -117,14 +165,18 @@ impl Levels {
         subscribed: &[MeterId],
         is_expected: impl Fn(&[Ear], MeterId) -> bool,
     ) -> Verdict {
-        let (mut renew, mut silent) = (Vec::new(), Vec::new());
+        let (mut renew, mut silent, mut back) = (Vec::new(), Vec::new(), Vec::new());
         for &meter in subscribed {
             let expected = is_expected(&self.ears, meter);
             let ear = &mut self.ears[meter.ordinal()];
+            if ear.is_back(now) {
+                back.push(meter);
+            }
             let last = ear.heard.unwrap_or_default().max(ear.subscribed.unwrap_or_default());
             if now.saturating_sub(last) <= SILENT {
-                ear.reported = false;
-            } else if ear
+                continue;
+            }
+            if ear
                 .renewed
                 .is_none_or(|then| (expected || last > then) && now.saturating_sub(then) > RENEW_EVERY)
             {
@@ -132,12 +184,22 @@ impl Levels {
                 renew.push(meter);
             } else if expected
                 && now.saturating_sub(ear.renewed.unwrap_or_default().max(last)) > REPORT
-                && !std::mem::replace(&mut ear.reported, true)
+                && !ear.reported
             {
                 silent.push(meter);
             }
         }
-        let remark = (!silent.is_empty()).then_some(Remark::Silent(silent));
+        let back = (!back.is_empty()).then_some(Remark::Heard(back));
+        let remark = if silent.is_empty() { back } else { Some(Remark::Silent(silent)) };
         Verdict { renew, remark, all: false }
+    }
+}
+
+impl Ear {
+    /// Whether its silence was told, and it is heard all the time again: as long as its silence took to be told.
+    fn is_back(&mut self, now: Time) -> bool {
+        let is_heard = self.heard.is_some_and(|heard| now.saturating_sub(heard) <= SILENT);
+        self.back = (self.reported && is_heard).then(|| self.back.unwrap_or(now));
+        self.back.is_some_and(|since| now.saturating_sub(since) >= REPORT)
     }
 }

@@ -56,6 +56,10 @@ pub(crate) const RENEW_EVERY: Duration = Duration::from_secs(600);
 pub(crate) const RENEW_ALL_EVERY: Duration = Duration::from_secs(60);
 /// Lines for the log at once; one an hour in the long run: in a week fewer than 200, whatever happens.
 pub(crate) const LINES: u32 = 20;
+/// Of these so many are kept for what lasts: the log's last word about a processor must not be wrong for long.
+pub(crate) const RESERVE: u32 = 5;
+/// What could not be told at once is told when it has been so for this long.
+pub(crate) const LASTS: Duration = Duration::from_secs(60);
 /// One more line each.
 pub(crate) const LINE_EVERY: Duration = Duration::from_secs(3600);
 

@@ -12,11 +12,12 @@
 //! A command of a user waits until it can be sent, for a connection too; while the last attempt has failed it does not.
 //!
 //! `session` is one TCP connection, `survey` what is asked, `flight` the message under way, `answers` what comes,
-//! `levels` who is silent, `queue` users' commands that wait, `limits` every number.
+//! `levels` who is silent, `queue` users' commands that wait, `journal` what the log says, `limits` every number.
 
 mod answers;
 mod budget;
 mod flight;
+mod journal;
 mod levels;
 mod limits;
 mod queue;
@@ -29,12 +30,12 @@ mod words;
 use table::ConnectionState as State;
 
 use crate::dice::Dice;
-use budget::Budget;
+use journal::Journal;
 use levels::Levels;
 use limits::{BACKOFF, BACKOFF_CAP, BACKOFF_SOON, CONNECT, SOON};
 use queue::Queue;
 use session::{GiveUp, Session, Turn};
-pub(crate) use words::{Action, Event, Fact, Outcome, Remark, Ticket, Time};
+pub(crate) use words::{Action, Aside, Event, Fact, Outcome, Remark, Ticket, Time};
 
 /// Where the TCP connection stands.
 #[derive(Debug)]
@@ -61,8 +62,7 @@ pub(crate) struct Connection {
     /// Whether silent meters are a reason to act: not where others read the datagrams.
     watches_levels: bool,
     shown: Option<State>,
-    told: Option<State>,
-    budget: Budget,
+    journal: Journal,
 }
 
 impl Connection {
@@ -77,8 +77,7 @@ impl Connection {
             queue: Queue::default(),
             watches_levels,
             shown: None,
-            told: None,
-            budget: Budget::new(now),
+            journal: Journal::new(now),
         }
     }
 
@@ -88,7 +87,7 @@ impl Connection {
             Phase::Down { until } | Phase::Opening { until } => *until,
             Phase::Up(session) => session.deadline(&self.queue),
         };
-        self.queue.deadline().map_or(due, |expiry| due.min(expiry))
+        [self.queue.deadline(), self.journal.deadline()].into_iter().flatten().fold(due, Time::min)
     }
 
     /// Takes an event; appends what is to be done, in that order.
@@ -96,7 +95,10 @@ impl Connection {
         let first = out.len();
         self.decide(now, event, out);
         let said = out.split_off(first);
-        out.extend(said.into_iter().filter(|action| self.is_news(now, action)));
+        out.extend(said.into_iter().filter_map(|action| self.news(now, action)));
+        if event == Event::Clock {
+            out.extend(self.journal.poll_line(now).map(|(remark, aside)| Action::Tell(remark, aside)));
+        }
     }
 
     fn decide(&mut self, now: Time, event: Event<'_>, out: &mut Vec<Action>) {
@@ -106,7 +108,8 @@ impl Connection {
         if event == Event::Clock {
             self.queue.expire(now, out);
         }
-        let mut turn = Turn { now, out, levels: &mut self.levels, queue: &mut self.queue };
+        let may_tell = self.journal.has_room(now, self.levels.untold_since());
+        let mut turn = Turn { now, out, levels: &mut self.levels, queue: &mut self.queue, may_tell };
         match (&mut self.phase, event) {
             (Phase::Down { until }, Event::Clock) if *until <= now => self.open(now, out),
             (Phase::Down { .. } | Phase::Opening { .. }, Event::Command(ticket, order)) => match self.shown {
@@ -164,7 +167,7 @@ impl Connection {
     /// The attempt, or the connection, is over.
     fn fail(&mut self, now: Time, why: &str, out: &mut Vec<Action>) {
         out.push(Action::State(State::Disconnected));
-        out.push(Action::Tell(Remark::Disconnected(why.to_owned())));
+        out.push(Action::Tell(Remark::Disconnected(why.to_owned()), Aside::default()));
         self.queue.refuse(&Outcome::Disconnected, out);
         self.back_off(now);
     }
@@ -179,7 +182,7 @@ impl Connection {
         out.push(Action::Close);
         if self.shown == Some(State::Connected) {
             out.push(Action::State(State::Connecting));
-            out.push(Action::Tell(Remark::GivenUp));
+            out.push(Action::Tell(Remark::GivenUp, Aside::default()));
         }
         self.end_session(now, out);
         self.back_off(now);
@@ -208,23 +211,15 @@ impl Connection {
     }
 
     /// States are shown when they change, and told when they change; and no processor fills the log.
-    fn is_news(&mut self, now: Time, action: &Action) -> bool {
+    fn news(&mut self, now: Time, action: Action) -> Option<Action> {
         match action {
-            Action::State(state) => self.shown.replace(*state) != Some(*state),
-            Action::Tell(remark) => {
-                let state = match remark {
-                    Remark::Connected | Remark::Recovered(_) => Some(State::Connected),
-                    Remark::Unresponsive => Some(State::Unresponsive),
-                    Remark::Disconnected(_) => Some(State::Disconnected),
-                    Remark::GivenUp | Remark::NoLevels(_) | Remark::Silent(_) | Remark::Levels => None,
-                };
-                let news = state.is_none_or(|state| self.told != Some(state)) && self.budget.take(now);
-                if news {
-                    self.told = state.or(self.told);
-                }
-                news
+            Action::State(state) => (self.shown.replace(state) != Some(state)).then_some(action),
+            Action::Tell(remark, _) => {
+                self.journal.note(now, remark).map(|(remark, aside)| Action::Tell(remark, aside))
             }
-            Action::Open | Action::Close | Action::Send(_) | Action::Learn(..) | Action::Answer(..) => true,
+            Action::Open | Action::Close | Action::Send(_) | Action::Learn(..) | Action::Answer(..) => {
+                Some(action)
+            }
         }
     }
 }

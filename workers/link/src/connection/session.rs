@@ -19,7 +19,7 @@ use super::limits::{
 };
 use super::queue::Queue;
 use super::survey::Survey;
-use super::words::{Action, Outcome, Remark, Ticket, Time};
+use super::words::{Action, Aside, Outcome, Remark, Ticket, Time};
 
 /// What one event works with.
 pub(super) struct Turn<'a> {
@@ -27,6 +27,8 @@ pub(super) struct Turn<'a> {
     pub(super) out: &'a mut Vec<Action>,
     pub(super) levels: &'a mut Levels,
     pub(super) queue: &'a mut Queue,
+    /// There is room in the log for a line about levels.
+    pub(super) may_tell: bool,
 }
 
 impl Turn<'_> {
@@ -35,7 +37,7 @@ impl Turn<'_> {
     }
 
     fn tell(&mut self, remark: Remark) {
-        self.out.push(Action::Tell(remark));
+        self.out.push(Action::Tell(remark, Aside::default()));
     }
 }
 
@@ -151,7 +153,8 @@ impl Session {
         }
         match self.health {
             Health::Answering => {
-                let verdict = turn.levels.judge(turn.now, |meter| self.survey.is_confirmed(meter));
+                let verdict =
+                    turn.levels.judge(turn.now, turn.may_tell, |meter| self.survey.is_confirmed(meter));
                 self.survey.renew(&verdict.renew);
                 if verdict.all && turn.levels.newest().is_some_and(|newest| newest >= self.opened) {
                     self.last_chance = true;

@@ -47,8 +47,8 @@ pub(crate) enum Action {
     Learn(MeterId, Fact),
     /// What became of a command.
     Answer(Ticket, Outcome),
-    /// A line for the log.
-    Tell(Remark),
+    /// A line for the log, and what is to be read beside it.
+    Tell(Remark, Aside),
 }
 
 /// One thing that a processor told of a source, mix, zone or group.
@@ -108,8 +108,61 @@ pub(crate) enum Remark {
     NoLevels(usize),
     /// These are subscribed, others are heard, and they are not.
     Silent(Vec<MeterId>),
+    /// They were silent, and are heard again.
+    Heard(Vec<MeterId>),
     /// Levels arrive again.
     Levels,
+}
+
+impl Remark {
+    /// The state that it tells.
+    pub(super) fn state(&self) -> Option<State> {
+        match self {
+            Remark::Connected | Remark::Recovered(_) => Some(State::Connected),
+            Remark::Unresponsive => Some(State::Unresponsive),
+            Remark::Disconnected(_) => Some(State::Disconnected),
+            Remark::GivenUp | Remark::NoLevels(_) | Remark::Silent(_) | Remark::Heard(_) | Remark::Levels => {
+                None
+            }
+        }
+    }
+
+    /// Whether it tells who is heard.
+    pub(super) fn is_about_levels(&self) -> bool {
+        match self {
+            Remark::NoLevels(_) | Remark::Silent(_) | Remark::Heard(_) | Remark::Levels => true,
+            Remark::Connected
+            | Remark::Unresponsive
+            | Remark::Recovered(_)
+            | Remark::Disconnected(_)
+            | Remark::GivenUp => false,
+        }
+    }
+}
+
+/// What is to be read beside a line that was not written at once, or for which others were not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Aside {
+    /// How long it has been so.
+    pub(crate) lasts: Option<Duration>,
+    /// Changes before it that were left out.
+    pub(crate) left_out: u64,
+}
+
+impl fmt::Display for Aside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lasts = self.lasts.map(|lasts| format!("for {} s", lasts.as_secs()));
+        let left_out = match self.left_out {
+            0 => None,
+            1 => Some("1 change was left out here".to_owned()),
+            count => Some(format!("{count} changes were left out here")),
+        };
+        match (lasts, left_out) {
+            (None, None) => Ok(()),
+            (Some(one), None) | (None, Some(one)) => write!(f, " ({one})"),
+            (Some(lasts), Some(left_out)) => write!(f, " ({lasts}; {left_out})"),
+        }
+    }
 }
 
 /// Meters that a line names; the others are counted.
@@ -131,13 +184,16 @@ impl fmt::Display for Remark {
                 "{meters} meters are subscribed and none is heard: \
                  the processor sends them to UDP port 3131 of this host; is that port open, and ours?"
             ),
-            Remark::Silent(meters) => {
-                let named: Vec<String> = meters.iter().take(NAMED).map(ToString::to_string).collect();
-                let more = meters.len().saturating_sub(NAMED);
-                let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-                write!(f, "subscribed twice and not heard: {}{rest}", named.join(", "))
-            }
+            Remark::Silent(meters) => write!(f, "subscribed twice and not heard: {}", names(meters)),
+            Remark::Heard(meters) => write!(f, "heard again: {}", names(meters)),
             Remark::Levels => f.write_str("levels arrive again"),
         }
     }
+}
+
+fn names(meters: &[MeterId]) -> String {
+    let named: Vec<String> = meters.iter().take(NAMED).map(ToString::to_string).collect();
+    let more = meters.len().saturating_sub(NAMED);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    named.join(", ") + &rest
 }

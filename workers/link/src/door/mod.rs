@@ -14,8 +14,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::Path;
 
-use atlas::order::{FAILED, MAX_FRAME, Refusal, Reply};
-use atlas::recording::{self, Asked};
+use atlas::asked::{self, Asked};
+use atlas::order::{MAX_FRAME, Refusal, Reply};
 use contract::{LINK_SOCKET, Notify};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
@@ -91,12 +91,12 @@ impl Door {
         for token in self.clients.keys().copied().collect::<Vec<_>>() {
             match self.read(token) {
                 Ok(Some(Ok(request))) => requests.push(self.begin(token, request)),
-                Ok(Some(Err(why))) => {
-                    let message = format!("the link cannot understand this request: {why}");
-                    let error = Some(Refusal { message, hint: None, exit: FAILED });
-                    self.write(token, &Reply { error, ..Reply::default() });
-                    // Where the next frame would begin is anybody's guess.
-                    self.clients.remove(&token);
+                Ok(Some(Err(error))) => {
+                    self.write(token, &Reply { error: Some(error), ..Reply::default() });
+                    if self.clients.get(&token).is_some_and(Client::is_overfull) {
+                        // Where the next frame would begin is anybody's guess.
+                        self.clients.remove(&token);
+                    }
                 }
                 Ok(None) => {}
                 Err(_) => drop(self.clients.remove(&token)),
@@ -151,7 +151,7 @@ impl Door {
     }
 
     /// A whole request, if there is one; an error if the client is gone.
-    fn read(&mut self, token: usize) -> io::Result<Option<Result<Asked, String>>> {
+    fn read(&mut self, token: usize) -> io::Result<Option<Result<Asked, Refusal>>> {
         let Some(client) = self.clients.get_mut(&token) else { return Ok(None) };
         client.flush()?;
         client.read()?;
@@ -167,11 +167,12 @@ impl Door {
             return if client.is_overfull() { Err(ErrorKind::InvalidData.into()) } else { Ok(None) };
         }
         let Some(frame) = client.take_frame() else {
-            return Ok(client.is_overfull().then(|| Err(format!("longer than {MAX_FRAME} bytes"))));
+            let why = format!("it is longer than {MAX_FRAME} bytes");
+            return Ok(client.is_overfull().then(|| Err(asked::strange(&why))));
         };
         self.activity += 1;
         client.activity = self.activity;
-        Ok(Some(recording::parse(&frame).map_err(|e| e.to_string())))
+        Ok(Some(asked::parse(&frame)))
     }
 
     fn write(&mut self, token: usize, reply: &impl Serialize) {

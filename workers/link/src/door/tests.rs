@@ -51,6 +51,33 @@ fn who_says_no_more_after_his_request_is_answered_all_the_same() {
 }
 
 #[test]
+fn a_line_that_makes_no_sense_is_answered_and_the_next_one_is_heard() {
+    let (folder, mut poll, mut door) = door();
+    let mut asker = StdStream::connect(folder.path().join(LINK_SOCKET)).unwrap();
+    asker.write_all(&[b"x\n{\"verb\":\"del\"}\n", GET].concat()).unwrap();
+    let ticket = request(&mut door, &mut poll);
+    door.answer(ticket, &Reply::default());
+    let mut lines = BufReader::new(asker).lines().map(|line| line.unwrap());
+    let mut error = || serde_json::from_str::<Reply>(&lines.next().unwrap()).unwrap().error;
+    assert_eq!(error().map(|refusal| refusal.exit), Some(2));
+    assert!(error().is_some_and(|refusal| refusal.exit == 1 && refusal.message.contains("unsupported")));
+    assert!(error().is_none());
+}
+
+#[test]
+fn a_line_without_an_end_is_answered_and_ends_the_connection() {
+    let (folder, mut poll, mut door) = door();
+    let mut asker = StdStream::connect(folder.path().join(LINK_SOCKET)).unwrap();
+    asker.write_all(&[b'x'; MAX_FRAME]).unwrap();
+    let mut answer = String::new();
+    while !door.clients.is_empty() || door.acceptable {
+        assert!(turn(&mut door, &mut poll).is_empty());
+    }
+    asker.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("longer than 4096 bytes") && answer.contains("hint"), "{answer}");
+}
+
+#[test]
 fn a_request_that_waits_behind_another_waits_for_nothing_else() {
     let (folder, mut poll, mut door) = door();
     let mut asker = StdStream::connect(folder.path().join(LINK_SOCKET)).unwrap();

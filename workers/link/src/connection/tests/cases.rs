@@ -242,8 +242,37 @@ fn a_meter_that_is_silent_is_subscribed_anew_gently_and_told_once() {
     assert_eq!(world.subscriptions_of("ZoneMeter_3"), 1 + 6, "each ten minutes");
     assert_eq!(world.subscriptions_of("ZoneMeter_4"), 1);
     let silent = MeterId { kind: Kind::Zone, index: 3 };
-    let told: Vec<_> = world.remarks[before..].iter().map(|(_, remark)| remark.clone()).collect();
-    assert_eq!(told, [Remark::Silent(vec![silent])]);
+    let told = |world: &World| -> Vec<Remark> {
+        world.remarks[before..].iter().map(|(_, remark)| remark.clone()).collect()
+    };
+    assert_eq!(told(&world), [Remark::Silent(vec![silent])]);
+    world.processor.dumb.clear();
+    world.run(secs(5));
+    world.processor.dumb.insert("ZoneMeter_3".into());
+    world.run(secs(60));
+    assert_eq!(told(&world).len(), 1, "a word now and then is no change");
+    world.processor.dumb.clear();
+    world.run(secs(20));
+    assert_eq!(told(&world), [Remark::Silent(vec![silent]), Remark::Heard(vec![silent])]);
+    world.run(secs(3600));
+    assert_eq!(told(&world).len(), 2, "once");
+}
+
+#[test]
+fn what_is_heard_now_is_told_in_the_end_however_often_it_changed() {
+    let mut world = settled(Style::Values);
+    for _ in 0..30 {
+        world.processor.all_dumb = true;
+        world.run(secs(30));
+        world.processor.all_dumb = false;
+        world.run(secs(30));
+    }
+    assert!(world.remarks.len() <= 20 + 1, "{}", world.remarks.len());
+    world.run(secs(6 * 3600));
+    assert_eq!(world.told.last().map(String::as_str), Some("levels arrive again"));
+    world.processor.all_dumb = true;
+    world.run(secs(6 * 3600));
+    assert!(matches!(world.remarks.last(), Some((_, Remark::NoLevels(38)))), "{:?}", world.told.last());
 }
 
 #[test]

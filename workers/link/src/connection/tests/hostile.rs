@@ -45,6 +45,56 @@ fn no_processor_fills_the_log_whatever_it_does() {
     }
 }
 
+/// It closes its connection every four seconds, for so many minutes.
+fn flap(world: &mut World, minutes: u64) {
+    for _ in 0..minutes * 60 / 4 {
+        world.run(Duration::from_secs(4));
+        world.cut();
+    }
+}
+
+#[test]
+fn after_a_storm_the_state_that_lasts_is_told_and_what_was_left_out_is_counted() {
+    let mut world = World::new(Processor::azm8(Style::Values), 1);
+    flap(&mut world, 10);
+    let (told, changes) = (world.remarks.len(), world.states.len());
+    assert!(told <= 20 && changes > 200, "{told} of {changes}");
+    world.run(Duration::from_secs(12 * 60));
+    let later: Vec<String> = world.told[told..].to_vec();
+    assert_eq!(later.len(), 1, "{later:?}");
+    assert!(later[0].starts_with("connected (for 60 s; "), "{later:?}");
+    let left_out = later[0].split_whitespace().nth(4).unwrap().parse::<usize>().unwrap();
+    let mut all: Vec<State> = world.states.iter().map(|(_, state)| *state).collect();
+    all.retain(|state| *state != State::Connecting);
+    all.dedup();
+    assert_eq!(told + left_out + 1, all.len(), "every change was told or counted");
+}
+
+#[test]
+fn who_comes_and_goes_for_days_is_told_about_each_hour() {
+    let mut world = World::new(Processor::azm8(Style::Values), 1);
+    flap(&mut world, 30 * 60);
+    let late = world.now - Duration::from_secs(12 * 3600);
+    let lines = world.remarks.iter().filter(|(at, _)| *at > late).count();
+    assert!((11..=13).contains(&lines), "{lines} in twelve hours");
+    assert!(world.told.last().unwrap().contains("changes were left out here"), "{:?}", world.told.last());
+}
+
+#[test]
+fn who_has_used_up_his_lines_is_told_about_in_the_end() {
+    let mut world = World::new(Processor::azm8(Style::Values), 1);
+    for _ in 0..20 {
+        flap(&mut world, 2);
+        world.run(Duration::from_secs(90));
+    }
+    assert!(world.remarks.len() <= 20 + 2, "{}", world.remarks.len());
+    world.network = Network::Refusing;
+    world.cut();
+    world.run(Duration::from_secs(2 * 3600));
+    let last = world.told.last().unwrap();
+    assert!(last.starts_with("disconnected: ") && last.contains("were left out here"), "{last}");
+}
+
 #[test]
 fn a_storm_of_renames_costs_no_message_and_the_last_name_stands() {
     let mut world = World::new(Processor::azm8(Style::Values), 1);

@@ -58,6 +58,8 @@ pub(super) struct World {
     pub(super) lines: u64,
     pub(super) states: Vec<(Time, State)>,
     pub(super) remarks: Vec<(Time, Remark)>,
+    /// The same as people read them.
+    pub(super) told: Vec<String>,
     pub(super) outcomes: BTreeMap<Ticket, (Time, Outcome)>,
     pub(super) names: BTreeMap<MeterId, Option<String>>,
     pub(super) mutes: BTreeMap<MeterId, bool>,
@@ -88,6 +90,7 @@ impl World {
             lines: 0,
             states: Vec::new(),
             remarks: Vec::new(),
+            told: Vec::new(),
             outcomes: BTreeMap::new(),
             names: BTreeMap::new(),
             mutes: BTreeMap::new(),
@@ -258,7 +261,10 @@ impl World {
                 assert_ne!(self.state(), Some(state), "no change");
                 self.states.push((self.now, state));
             }
-            Action::Tell(remark) => self.remarks.push((self.now, remark)),
+            Action::Tell(remark, aside) => {
+                self.told.push(format!("{remark}{aside}"));
+                self.remarks.push((self.now, remark));
+            }
             Action::Learn(meter, fact) => self.learn(meter, fact),
             Action::Answer(ticket, outcome) => {
                 assert!(self.asked.remove(&ticket).is_some(), "{ticket:?} was answered before");
