@@ -10,7 +10,7 @@ pm2=7.0.4
 
 if ! command -v cargo >/dev/null; then
     echo "bench.sh: cargo is missing: this project is built with Rust" >&2
-    echo "hint: install a toolchain (Debian: apt-get install rustup && rustup default stable)" >&2
+    echo "hint: install a toolchain: https://rustup.rs (Debian 13: apt-get install rustup && rustup default stable)" >&2
     exit 1
 fi
 if [ "${1:-}" = --check ]; then

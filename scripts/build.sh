@@ -6,7 +6,12 @@ cd "$(dirname "$0")/.."
 
 if ! command -v cargo >/dev/null; then
     echo "build.sh: cargo is missing: this project is built with Rust" >&2
-    echo "hint: install a toolchain (Debian: apt-get install rustup && rustup default stable)" >&2
+    echo "hint: install a toolchain: https://rustup.rs (Debian 13: apt-get install rustup && rustup default stable)" >&2
+    exit 1
+fi
+if ! command -v cc >/dev/null; then
+    echo "build.sh: cc is missing: Rust links with it" >&2
+    echo "hint: Debian: apt-get install gcc libc6-dev; Fedora: dnf install gcc glibc-static" >&2
     exit 1
 fi
 target=${CARGO_TARGET_DIR:-target}

@@ -7,7 +7,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 # What the build and the tests call, and the Debian package that brings it.
 need=""
-for pair in cc:gcc ps:procps unshare:util-linux setpriv:util-linux prlimit:util-linux strace:strace valgrind:valgrind node:nodejs python3:python3 systemd-analyze:systemd; do
+for pair in cc:gcc ps:procps unshare:util-linux setpriv:util-linux prlimit:util-linux strace:strace valgrind:valgrind node:nodejs python3:python3 systemd-analyze:systemd shellcheck:shellcheck; do
     command -v "${pair%%:*}" >/dev/null || need="$need ${pair##*:}"
 done
 for python in python3 /usr/bin/python3; do
@@ -36,6 +36,7 @@ done
 say "format"
 cargo fmt --all --check
 say "lints"
+shellcheck scripts/*.sh scripts/package/stage.sh scripts/package/p*
 cargo clippy --workspace --all-targets --quiet -- -D warnings
 cargo clippy --workspace --all-targets --features ledger --quiet -- -D warnings
 say "documentation"

@@ -132,8 +132,11 @@ pub enum Command {
         /// Which of its apps; without it the first.
         app: Option<String>,
     },
-    /// Print the service unit for this host.
-    Startup,
+    /// Print the service unit.
+    Startup {
+        /// The one that packages bring, in place of the one for this host.
+        packaged: bool,
+    },
     /// Show lines of the logs.
     Logs(LogLines),
     /// Empty the log files.
@@ -209,7 +212,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Describe { id, json }) => Command::Describe { id, json },
         Some(Verb::Meters(show)) => Command::Meters { json: show.json, watch: show.watch },
         Some(Verb::Import { file, app }) => Command::Import { file, app },
-        Some(Verb::Startup) => Command::Startup,
+        Some(Verb::Startup { packaged }) => Command::Startup { packaged },
         Some(Verb::Ping) => Command::Ping,
         Some(Verb::Logs(options)) => Command::Logs(logs::lines(options)?),
         Some(Verb::Flush) => Command::Flush,
@@ -230,7 +233,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
     };
     let runtime_dir = match command {
         Command::Version
-        | Command::Startup
+        | Command::Startup { .. }
         | Command::Import { .. }
         | Command::Help(_)
         | Command::Simulate(_) => runtime_dir.unwrap_or_default(),

@@ -1,19 +1,23 @@
-//! `startup` prints a unit that systemd accepts.
+//! `startup` prints units that systemd accepts.
 
 use std::process::Command;
 
 use harness::{Place, run};
 
-#[test]
-fn systemd_accepts_the_unit_and_finds_it_well_confined() {
+const BINARY: &str = env!("CARGO_BIN_EXE_atlas-cluster");
+
+fn startup(arguments: &[&str]) -> String {
+    let mut startup = Command::new(BINARY);
+    startup.arg("startup").args(arguments);
+    run(startup).expect_code(0).stdout
+}
+
+/// systemd has nothing to say about the unit, and finds it well confined.
+#[track_caller]
+fn expect_accepted(unit: &str) {
     let place = Place::new();
-    let mut startup = Command::new(env!("CARGO_BIN_EXE_atlas-cluster"));
-    startup.arg("startup");
-    let unit = run(startup).expect_code(0).stdout;
-    let binary = env!("CARGO_BIN_EXE_atlas-cluster");
-    assert!(unit.contains(&format!("\nExecStart={binary} start")), "{unit}");
     let file = place.folder().join("atlas-cluster.service");
-    std::fs::write(&file, &unit).expect("a file");
+    std::fs::write(&file, unit).expect("a file");
     let analyze = |arguments: &[&str]| {
         let mut analyze = Command::new("systemd-analyze");
         analyze.args(arguments).arg(&file).env("SYSTEMD_LOG_LEVEL", "warning");
@@ -28,4 +32,20 @@ fn systemd_accepts_the_unit_and_finds_it_well_confined() {
     // 10 is a service without any confinement; what is left is the network, which it is for.
     let secure = analyze(&["security", "--offline=yes", "--threshold=25", "--no-pager"]);
     secure.expect_code(0);
+}
+
+#[test]
+fn the_unit_of_this_host_is_accepted_and_well_confined() {
+    let unit = startup(&[]);
+    assert!(unit.contains(&format!("\nExecStart={BINARY} start")), "{unit}");
+    expect_accepted(&unit);
+}
+
+#[test]
+fn the_unit_of_the_package_is_accepted_and_well_confined() {
+    let unit = startup(&["--packaged"]);
+    let installed = "/usr/bin/atlas-cluster";
+    assert_eq!(unit.matches(&format!("={installed} ")).count(), 2, "it starts and reloads: {unit}");
+    // The package is not installed where it is tested.
+    expect_accepted(&unit.replace(installed, BINARY));
 }

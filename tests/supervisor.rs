@@ -226,7 +226,7 @@ fn as_pid_1_it_reaps_more_orphans_than_one_turn_takes() {
             all.into_iter().filter(|one| one.title == "sleep 1001").map(|one| one.pid).collect();
         (orphans.len() == 300).then_some(orphans)
     });
-    let supervisor = inner(&cluster);
+    let supervisor = cluster.pid_inside();
     process::signal(supervisor, Signal::SIGSTOP);
     orphans.iter().for_each(|&pid| process::signal(pid, Signal::SIGKILL));
     wait_until("all of them are dead", || !orphans.iter().any(|&pid| process::lives(pid)));
@@ -234,19 +234,6 @@ fn as_pid_1_it_reaps_more_orphans_than_one_turn_takes() {
     wait_until("all of them are reaped", || orphans.iter().all(|&pid| process::find(pid).is_none()));
     process::signal(supervisor, Signal::SIGTERM);
     assert_eq!(cluster.wait_for_end(), 0);
-}
-
-/// The process that runs inside of the wrapper.
-fn inner(cluster: &Cluster) -> i32 {
-    let inside =
-        |one: &process::Process| one.title.contains("atlas-cluster start") && one.pid != cluster.pid();
-    wait_for("the supervisor inside runs", || {
-        cluster
-            .processes()
-            .into_iter()
-            .find(|one| inside(one) && !one.title.starts_with("unshare"))
-            .map(|one| one.pid)
-    })
 }
 
 #[test]
@@ -262,7 +249,7 @@ fn as_pid_1_it_starts_reaps_orphans_restarts_and_stops() {
     let orphan = wait_for("the orphan is found", || {
         cluster.processes().into_iter().find(|one| one.title == "sleep 1000")
     });
-    let supervisor = inner(&cluster);
+    let supervisor = cluster.pid_inside();
     assert_eq!(orphan.parent, supervisor, "PID 1 is its parent now");
     process::signal(orphan.pid, Signal::SIGKILL);
     wait_until("the orphan is reaped", || process::find(orphan.pid).is_none());

@@ -224,7 +224,11 @@ pub(super) enum Verb {
     },
     /// Print the systemd unit for this host
     #[command(after_help = "Example:\n  atlas-cluster startup > /etc/systemd/system/atlas-cluster.service")]
-    Startup,
+    Startup {
+        /// The unit that packages bring: for any host with systemd 252 or newer, /usr/bin and the user atlas-cluster
+        #[arg(long)]
+        packaged: bool,
+    },
     /// What a shell needs to complete commands and options: bash, zsh, fish
     #[command(
         after_help = "Example:\n  atlas-cluster completions bash > /etc/bash_completion.d/atlas-cluster"

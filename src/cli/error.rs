@@ -1,11 +1,14 @@
 //! What a command can fail of, as a person reads it: what, on what, why; then the way out; then the exit code.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::exit::{DONE, FAILED, NOT_RUNNING};
-use crate::wire::Trouble;
+use crate::wire::{CONTROL_SOCKET, Trouble};
+
+/// Where a service has its runtime directory, and root.
+const SYSTEM: &str = "/run/atlas-cluster";
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +85,9 @@ impl Error {
     /// The way out, where there is one.
     pub(super) fn hint(&self) -> Option<String> {
         match self {
+            Error::NotRunning { dir, .. } if is_elsewhere(dir) => Some(format!(
+                "the cluster of this system runs in {SYSTEM}: ask it as root, or as its user with --runtime-dir {SYSTEM}"
+            )),
             Error::NotRunning { .. } | Error::NotThere(_) => {
                 Some("start one with `atlas-cluster`, or name its directory with --runtime-dir DIR".into())
             }
@@ -128,6 +134,12 @@ impl Error {
         }
         report
     }
+}
+
+/// Somebody else than root, who asks in `dir`, may mean the cluster of the system.
+fn is_elsewhere(dir: &Path) -> bool {
+    let system = Path::new(SYSTEM);
+    dir != system && system.join(CONTROL_SOCKET).exists() && !nix::unistd::geteuid().is_root()
 }
 
 /// What is left of a patience is odd to the nanosecond; nobody wants to read that.

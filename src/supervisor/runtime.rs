@@ -29,7 +29,13 @@ impl RuntimeDir {
     /// A [`Trouble`] for the user: somebody else runs there, or it can't be used.
     pub(super) fn claim(folder: &Path) -> Result<RuntimeDir, Trouble> {
         let failed = |e: io::Error| {
-            let hint = "choose a directory of your own with --runtime-dir";
+            let hint = match e.kind() {
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    "in a container mount a tmpfs or a volume there (--tmpfs /run); or choose a directory that can be \
+                     written with --runtime-dir"
+                }
+                _ => "choose a directory of your own with --runtime-dir",
+            };
             trouble(folder, &e.to_string(), hint)
         };
         make_folder(folder).map_err(failed)?;

@@ -9,6 +9,8 @@ use harness::Schema;
 use serde_json::Value;
 
 const EXAMPLE: &str = include_str!("../../../docs/atlas-cluster.toml");
+/// What the Debian package puts into /etc.
+const PACKAGED: &str = include_str!("../../../scripts/package/atlas-cluster.toml");
 
 /// The keys that a file may have, with the example that stands in errors.
 fn keys_of_a_file() -> Vec<(&'static str, &'static str)> {
@@ -22,26 +24,37 @@ fn json(toml: &str) -> Value {
     serde_json::to_value(table).unwrap()
 }
 
+/// A comment that is a key or a section is what one would write: without its `#`.
+fn uncommented(text: &str) -> String {
+    text.lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(code)
+                if code.starts_with("[[")
+                    || code.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) =>
+            {
+                format!("{code}\n")
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect()
+}
+
 #[test]
 fn the_example_parses_and_says_what_holds_without_it() {
     assert_eq!(good(EXAMPLE).config, Config::default());
 }
 
 #[test]
+fn so_does_the_package_s_and_its_comments_are_good_too() {
+    assert_eq!(good(PACKAGED).config, Config::default());
+    let written = json(&uncommented(PACKAGED));
+    assert_eq!(written.as_object().map(serde_json::Map::len), Some(3), "{written}");
+    assert_eq!(good(&uncommented(PACKAGED)).config.processor.len(), 1);
+}
+
+#[test]
 fn the_example_names_every_key_and_its_comments_are_good_too() {
-    // A comment that is a key or a section is what one would write.
-    let uncommented: String = EXAMPLE
-        .lines()
-        .map(|line| match line.strip_prefix("# ") {
-            Some(code)
-                if code.starts_with("[[")
-                    || code.split(" = ").next().is_some_and(|key| !key.contains(' ')) =>
-            {
-                format!("{code}\n")
-            }
-            _ => format!("{line}\n"),
-        })
-        .collect();
+    let uncommented = uncommented(EXAMPLE);
     // Whoever runs this may not be able to become another user; and a variable is counted where there is one.
     let (user, group) = (nix::unistd::geteuid().to_string(), nix::unistd::getegid().to_string());
     let uncommented = uncommented.replace("\"atlas\"", &format!("\"{user}\""));

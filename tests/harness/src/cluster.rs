@@ -38,6 +38,22 @@ impl Cluster {
         self.pid
     }
 
+    /// Pid of the supervisor that runs inside of its wrapper, as seen from outside.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[track_caller]
+    #[must_use]
+    pub fn pid_inside(&self) -> i32 {
+        let inside = |one: &Process| one.title.contains("atlas-cluster start") && one.pid != self.pid;
+        wait_for("the supervisor inside runs", || {
+            self.processes()
+                .into_iter()
+                .find(|one| inside(one) && !one.title.starts_with("unshare"))
+                .map(|one| one.pid)
+        })
+    }
+
     /// Where it lives.
     #[must_use]
     pub fn place(&self) -> &Place {

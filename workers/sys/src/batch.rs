@@ -124,10 +124,10 @@ impl<'m> Batch<'m> {
     pub fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.dirty = LEN;
         let (raw, headers, len) = (socket.as_raw_fd(), self.header(0), LEN as libc::c_uint);
+        // glibc's flags have a sign, musl's none.
+        let flags = (libc::MSG_DONTWAIT | libc::MSG_TRUNC) as _;
         // SAFETY: `len` headers lie there, each linked to memory of this mapping that is as long as it says.
-        let got = unsafe {
-            libc::recvmmsg(raw, headers, len, libc::MSG_DONTWAIT | libc::MSG_TRUNC, std::ptr::null_mut())
-        };
+        let got = unsafe { libc::recvmmsg(raw, headers, len, flags, std::ptr::null_mut()) };
         match usize::try_from(got) {
             Ok(got) => {
                 self.dirty = got;
@@ -160,7 +160,7 @@ impl<'m> Batch<'m> {
             payload,
             bytes: header.msg_len as usize,
             sender: sender(name, header.msg_hdr.msg_namelen as usize),
-            stamp: stamp(control, header.msg_hdr.msg_controllen),
+            stamp: stamp(control, header.msg_hdr.msg_controllen as _), // musl: 32 bits
             truncated: header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
         })
     }

@@ -45,7 +45,7 @@ impl Discard {
         let (headers, none) = (self.headers.as_mut_ptr(), std::ptr::null_mut());
         // SAFETY: `len` headers lie there, each with one vector that points at `payload` bytes of `memory`; all three
         // are ours and live as long as `self`, which is borrowed for the call.
-        let got = unsafe { libc::recvmmsg(raw, headers, len, libc::MSG_DONTWAIT, none) };
+        let got = unsafe { libc::recvmmsg(raw, headers, len, libc::MSG_DONTWAIT as _, none) };
         usize::try_from(got).map_err(|_| io::Error::last_os_error())
     }
 
