@@ -13,6 +13,7 @@ use super::kept::Loan;
 use super::logs::Logs;
 use super::starter::Starter;
 use super::{clock, log_writer, news, view};
+use crate::config::Account;
 use crate::core::{Action, Event, Generation, News, Run, Slot};
 
 /// How long after a start that failed the core hears of it.
@@ -157,13 +158,16 @@ impl Shell {
                 descriptors.extend(file.map(|file| (contract::QUARANTINE.to_owned(), file)));
             }
             let (worker, is_worker) = (&frozen.config.worker, matches!(slot, Slot::Worker(_)));
+            let identity = worker.user.iter().flat_map(Account::environment);
+            let identity = identity.map(|(name, value)| (name.into(), value));
             let own = worker.env.iter().map(|(name, value)| (name.into(), value.into()));
             let reads_logs = std::ptr::eq(role, self.roles.logger);
             descriptors.extend(self.logs.iter().filter(|_| reads_logs).flat_map(Logs::lend));
             let mut environment: Vec<_> = match slot {
                 Slot::Worker(number) => {
                     let counted = worker.incremented(number);
-                    own.chain(counted.map(|(name, value)| (name.into(), value.into()))).collect()
+                    let counted = counted.map(|(name, value)| (name.into(), value.into()));
+                    identity.chain(own).chain(counted).collect()
                 }
                 Slot::Role(_) => Vec::new(),
             };
