@@ -235,7 +235,7 @@ pub struct Worker {
     pub pid: Option<u32>,
     /// `meter`, or the file name of the program that runs there.
     pub role: String,
-    /// `launching`, `online`, `stopping`, `waiting restart` or `errored`.
+    /// `launching`, `online`, `stopping`, `waiting restart`, `errored` or `stopped`.
     pub state: String,
     /// Generation of the process.
     pub generation: u32,
