@@ -109,7 +109,7 @@ fn who_reads_slowly_hears_every_word() {
     let above = Starter::at(&place);
     above.fill();
     let cluster = above.of(&place).workers(6).spawn();
-    wait_until("the workers are there", || process::children(cluster.pid()).len() >= 6);
+    wait_until("a worker is there", || !process::children(cluster.pid()).is_empty());
     assert!(above.is_full(), "nobody has read a word yet");
     let mut was_full = 0;
     let heard = above.take_until("READY=1", || {

@@ -58,8 +58,7 @@ fn niceness_cpus_limits_and_a_counted_variable_are_the_workers_own() {
     let usable = nix::sched::sched_getaffinity(nix::unistd::Pid::from_raw(0)).expect("our CPUs");
     let usable: Vec<usize> =
         (0..nix::sched::CpuSet::count()).filter(|&cpu| usable.is_set(cpu).expect("a CPU")).collect();
-    for (number, told) in told.into_iter().enumerate() {
-        let mut told = told;
+    for (number, mut told) in told.into_iter().enumerate() {
         told.as_object_mut().expect("an object").remove("who");
         let expected = serde_json::json!({
             "instance": number, "port": (3000 + number).to_string(), "nice": 7,
@@ -78,9 +77,13 @@ fn a_program_of_another_user_is_that_user_and_nobody_else() {
     let nobody = passwd.lines().find(|line| line.starts_with("nobody:")).expect("a user nobody");
     let nobody: Vec<&str> = nobody.split(':').collect();
     let (uid, gid): (u32, u32) = (nobody[2].parse().expect("a uid"), nobody[3].parse().expect("a gid"));
-    let by_name = format!("user = \"nobody\"\nenv = {{ LOGNAME = \"as configured\" }}\n");
     for (config, uid, gid, called) in [
-        (by_name.as_str(), uid, gid, ["nobody", "as configured", nobody[5], nobody[6]]),
+        (
+            "user = \"nobody\"\nenv = { LOGNAME = \"as configured\" }\n",
+            uid,
+            gid,
+            ["nobody", "as configured", nobody[5], nobody[6]],
+        ),
         ("user = 64999\ngroup = 1\n", 64999, 1, ["64999", "64999", "/", "/bin/sh"]),
     ] {
         let place = Place::new();
