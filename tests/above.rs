@@ -113,8 +113,8 @@ fn who_reads_slowly_hears_every_word() {
     assert!(above.is_full(), "nobody has read a word yet");
     let mut was_full = 0;
     let heard = above.take_until("READY=1", || {
-        was_full += usize::from(above.is_full());
         thread::sleep(Duration::from_millis(20));
+        was_full += usize::from(above.is_full());
     });
     assert!(was_full > 0, "what was waiting took the room that was made");
     let stored: BTreeSet<&str> = heard.iter().filter_map(|message| stored(message)).collect();

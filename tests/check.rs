@@ -197,7 +197,7 @@ fn what_a_worker_cannot_be_given_is_told_as_a_start_would() {
         ("nice = -5", "cannot set worker.nice to -5: Permission denied"),
         ("limit_nofile = 5000", "cannot set worker.limit_nofile to 5000: Operation not permitted"),
         (
-            "limit_memlock = \"1T\"",
+            "limit_memlock = \"1024G\"",
             "cannot set worker.limit_memlock to 1099511627776: Operation not permitted",
         ),
         ("cpu_affinity = \"1023\"", "cannot set worker.cpu_affinity: Invalid argument"),

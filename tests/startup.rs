@@ -75,7 +75,7 @@ fn each_configuration_has_a_unit_that_is_accepted_and_names_it() {
         ("[log]\ndir = \"/var/log/some app/x\"\n", 25),
         ("[log]\ndir = \"/srv/100% logs\"\n", 25),
         ("[worker]\nprogram = [\"sh\"]\ncwd = \"/srv/my app\"\n", 25),
-        ("[worker]\nuser = \"nobody\"\n", 45),
+        ("[worker]\nuser = \"nobody\"\n", 35),
         ("[worker]\ngroup = 1\n", 25),
         (
             "[worker]\nnice = -5\nlimit_nofile = 65536\nlimit_memlock = \"128M\"\nlimit_core = \"1G\"\nlimit_nproc = 9\n",

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::config::Account;
 
-/// root without any capability.
+/// root, as an owner of files.
 pub(super) fn root() -> Account {
     Account { name: "root".into(), uid: 0, gid: 0, ..Account::default() }
 }

@@ -46,10 +46,7 @@ pub(super) fn run(packaged: bool, file: Option<&Path>) -> Result<u8, Error> {
 /// The host that we are on.
 fn this(loaded: &Loaded) -> Host {
     let user = known_user(USER);
-    let mut needs = Needs::of(&loaded.config, user.as_ref());
-    if let Some(file) = loaded.file.as_deref().filter(|_| needs.other_user) {
-        needs.private_file = !access::reads(file, Some(&access::root()));
-    }
+    let needs = Needs::of(&loaded.config, user.as_ref());
     Host {
         systemd: systemd_version(),
         binary: std::env::current_exe().unwrap_or_else(|_| PathBuf::from(PROGRAM)),

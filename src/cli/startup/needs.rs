@@ -15,8 +15,6 @@ pub(super) struct Needs {
     pub(super) stop: u64,
     /// Workers run as another user than the service would: only root can become one.
     pub(super) other_user: bool,
-    /// The configuration lies where root without rights over files cannot read it.
-    pub(super) private_file: bool,
     /// The group of a service that need not change it.
     pub(super) group: Option<u32>,
     /// A niceness below the usual one.
@@ -40,7 +38,6 @@ impl Needs {
             writes_code: worker.program.is_some(),
             stop: worker.kill_timeout.as_secs() + 15,
             other_user,
-            private_file: false,
             group: worker.group.filter(|_| !other_user),
             nice: worker.nice.filter(|nice| *nice < 0),
             limits: worker.limits.clone(),
@@ -54,13 +51,12 @@ impl Needs {
         Needs { writes_code: true, stop: 90, ..Needs::default() }
     }
 
-    /// Besides binding ports, all that root has to do: become another user, give him his notify address, end his
-    /// processes.
+    /// Besides binding ports, all that root has to do: become another user, give him his notify address and speak there
+    /// while it is still root, end his processes.
     pub(super) fn capabilities(&self) -> String {
         let all = [
             (self.low_port, "CAP_NET_BIND_SERVICE"),
-            (self.other_user, "CAP_SETUID CAP_SETGID CAP_CHOWN CAP_KILL"),
-            (self.private_file, "CAP_DAC_READ_SEARCH"),
+            (self.other_user, "CAP_SETUID CAP_SETGID CAP_CHOWN CAP_KILL CAP_DAC_OVERRIDE"),
         ];
         all.into_iter().filter_map(|(needed, name)| needed.then_some(name)).collect::<Vec<_>>().join(" ")
     }

@@ -302,7 +302,7 @@ mod tests {
             (|c| c.listen = vec!["0.0.0.0:514".parse().unwrap()], "a low port",
              &["CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "AmbientCapabilities=CAP_NET_BIND_SERVICE"], &["User=root"]),
             (|c| c.worker.user = Some(Account { uid: 1000, ..service() }), "another user",
-             &["User=root", "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_CHOWN CAP_KILL", "AmbientCapabilities="], &["DynamicUser="]),
+             &["User=root", "CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_CHOWN CAP_KILL CAP_DAC_OVERRIDE", "AmbientCapabilities="], &["DynamicUser="]),
             (|c| c.worker.group = Some(29), "a group", &["Group=29", "CapabilityBoundingSet="], &["User=root"]),
             (|c| c.log.dir = Some("/var/log/a b/c".into()), "logs",
              &["LogsDirectory=\"a b/c\"", "LogsDirectoryMode=0750"], &["ReadWritePaths=", "LogsDirectory=atlas-cluster"]),
