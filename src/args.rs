@@ -138,6 +138,8 @@ pub enum Command {
     Startup {
         /// The one that packages bring, in place of the one for this host.
         packaged: bool,
+        /// The configuration that it is to run; without it the one that a start here would find.
+        file: Option<PathBuf>,
     },
     /// Show lines of the logs.
     Logs(LogLines),
@@ -215,7 +217,11 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Meters(show)) => Command::Meters { json: show.json, watch: show.watch },
         Some(Verb::Monit) => Command::Monit,
         Some(Verb::Import { file, app }) => Command::Import { file, app },
-        Some(Verb::Startup { packaged }) => Command::Startup { packaged },
+        Some(Verb::Startup { packaged: true, config: Some(_) }) => return Err(usage::packaged_for_all()),
+        Some(Verb::Startup { packaged, config }) => {
+            let file = config.or_else(|| variable("ATLAS_CLUSTER_CONFIG", around).map(PathBuf::from));
+            Command::Startup { packaged, file: file.filter(|_| !packaged) }
+        }
         Some(Verb::Ping) => Command::Ping,
         Some(Verb::Logs(options)) => Command::Logs(logs::lines(options)?),
         Some(Verb::Flush) => Command::Flush,

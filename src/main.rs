@@ -71,7 +71,12 @@ fn run_command() -> u8 {
             ended.unwrap_or_else(|trouble| report(&trouble))
         }
         Command::Check(check) => {
-            let would = cli::Would { room: supervisor::room, program: supervisor::foreign::whereabouts };
+            let would = cli::Would {
+                room: supervisor::room,
+                program: supervisor::foreign::whereabouts,
+                cwd: supervisor::foreign::no_way_to_cwd,
+                refused: supervisor::settle::refused,
+            };
             cli::check(&check, &invocation.runtime_dir, &would)
         }
         command => cli::run(&command, &invocation.runtime_dir),

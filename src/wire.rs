@@ -246,7 +246,7 @@ pub struct Worker {
     pub pid: Option<u32>,
     /// `meter`, or the file name of the program that runs there.
     pub role: String,
-    /// `launching`, `online`, `stopping`, `waiting restart` or `errored`.
+    /// `launching`, `online`, `stopping`, `waiting restart`, `errored` or `stopped`.
     pub state: String,
     /// Its health command is asked: that is all it lacks to be online. Told only then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

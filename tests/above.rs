@@ -2,12 +2,15 @@
 //!
 //! The test plays systemd's part: a datagram socket in NOTIFY_SOCKET, read when it likes.
 
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-use harness::{Builder, PATIENCE, Place, cluster};
+use harness::{Builder, PATIENCE, Place, cluster, process, wait_until};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 /// Whoever started the cluster.
@@ -29,6 +32,28 @@ impl Starter {
         let config =
             "[worker]\nmin_uptime = \"0s\"\nexp_backoff_restart_delay = \"0s\"\nlisten_timeout = \"3s\"\n";
         cluster!().place(place).config(config).env("NOTIFY_SOCKET", &self.path)
+    }
+
+    /// A socket that sends to it.
+    fn sender(&self) -> UnixDatagram {
+        let sender = UnixDatagram::unbound().expect("a socket");
+        sender.connect(&self.path).expect("it is there");
+        sender.set_nonblocking(true).expect("not to wait");
+        sender
+    }
+
+    /// Takes all the room that there is for messages.
+    fn fill(&self) {
+        let sender = self.sender();
+        while sender.send(b"STATUS=full").is_ok() {}
+        assert!(self.is_full());
+    }
+
+    /// There is no room for another message.
+    fn is_full(&self) -> bool {
+        let sender = self.sender();
+        let mut looked = [PollFd::new(sender.as_fd(), PollFlags::POLLOUT)];
+        poll(&mut looked, PollTimeout::ZERO).expect("a look") == 0
     }
 
     /// The next message; what came with it is closed.
@@ -57,6 +82,12 @@ impl Starter {
     }
 }
 
+/// The name of what is handed up.
+fn stored(message: &str) -> Option<&str> {
+    message.starts_with("FDSTORE=1").then_some(())?;
+    message.lines().find_map(|line| line.strip_prefix("FDNAME="))
+}
+
 #[test]
 fn who_reads_nothing_any_more_holds_up_neither_restarts_nor_reloads() {
     let place = Place::new();
@@ -76,8 +107,20 @@ fn who_reads_nothing_any_more_holds_up_neither_restarts_nor_reloads() {
 fn who_reads_slowly_hears_every_word() {
     let place = Place::new();
     let above = Starter::at(&place);
+    above.fill();
     let cluster = above.of(&place).workers(6).spawn();
-    above.take_until("READY=1", || thread::sleep(Duration::from_millis(20)));
+    wait_until("a worker is there", || !process::children(cluster.pid()).is_empty());
+    assert!(above.is_full(), "nobody has read a word yet");
+    let mut was_full = 0;
+    let heard = above.take_until("READY=1", || {
+        thread::sleep(Duration::from_millis(20));
+        was_full += usize::from(above.is_full());
+    });
+    assert!(was_full > 0, "what was waiting took the room that was made");
+    let stored: BTreeSet<&str> = heard.iter().filter_map(|message| stored(message)).collect();
+    for worker in 0..6 {
+        assert!(stored.contains(format!("worker{worker}.udp0").as_str()), "{stored:?}");
+    }
     cluster.expect_state("online");
     cluster.signal(Signal::SIGTERM);
     above.take_until("STOPPING=1", || ());

@@ -1,9 +1,11 @@
 //! `check` says whether a start would do, before it is tried, and leaves nothing behind.
 
+use std::fs::Permissions;
 use std::net::{TcpListener, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use harness::{Output, Place, Processor, cluster, free_port, run, wait_until};
+use harness::{Output, Place, Processor, cluster, free_port, need_root, run, wait_until};
 use serde_json::{Value, json};
 
 /// `check` in a place where nobody runs, with that configuration.
@@ -97,6 +99,11 @@ fn beside_a_running_cluster_it_checks_what_a_reload_would_find() {
     let (status, said) = lines(&checked, "processor").remove(0);
     assert!(status == "ok" && said.contains("connected, says the cluster that runs here"), "{said}");
     assert_eq!(processor.connections().2, ever, "nobody else connected");
+    let text = check(cluster.place(), &same, &["--listen", "127.0.0.1:0"]).expect_code(0).stdout;
+    assert!(
+        text.ends_with("a reload would take this, a start would not; see what is marked WARN\n"),
+        "{text}"
+    );
     let checked = check(cluster.place(), &same, &["--json", "--listen", listen]).expect_code(2).json();
     assert!(lines(&checked, "configuration")[0].1.contains("has another `listen`"), "{checked:#}");
     assert!(lines(&checked, "port")[0].1.contains("bound by the cluster that runs here"), "{checked:#}");
@@ -120,11 +127,10 @@ fn a_processor_is_connected_to_for_a_moment_and_let_go() {
     let (mut stream, _) = listener.accept().expect("it connected");
     let ended = std::io::Read::read(&mut stream, &mut [0; 16]).expect_err("it was reset");
     assert_eq!(ended.kind(), std::io::ErrorKind::ConnectionReset);
-    let checked = check(&place, &processor("127.0.0.9", 1), &["--json"]).expect_code(1).json();
-    assert!(
-        lines(&checked, "processor")[0].1.contains("cannot be reached: Connection refused"),
-        "{checked:#}"
-    );
+    // A start goes online without it.
+    let checked = check(&place, &processor("127.0.0.9", 1), &["--json"]).expect_code(0).json();
+    let (status, said) = lines(&checked, "processor").remove(0);
+    assert!(status == "warn" && said.contains("cannot be reached: Connection refused"), "{checked:#}");
 }
 
 #[test]
@@ -150,18 +156,114 @@ fn a_program_is_looked_for_as_a_worker_would() {
     assert!(found("./server", 0).1.ends_with("/./server"));
 }
 
-#[test]
-fn more_workers_than_descriptors_for_and_a_buffer_that_is_not_granted_are_told() {
-    let place = Place::new();
-    place.write_config("workers = 64\nlisten = [\"127.0.0.1:0\"]\n");
-    let mut command = Command::new("prlimit");
+/// `check --json` by a wrapper that takes rights away.
+fn confined(place: &Place, config: &str, wrapper: &[&str]) -> Output {
+    place.write_config(config);
+    let mut command = Command::new(wrapper[0]);
     command
-        .arg("--nofile=120:120")
+        .args(&wrapper[1..])
         .arg(env!("CARGO_BIN_EXE_atlas-cluster"))
         .args(["check", "--json", "--config"]);
     command.arg(place.config_file()).arg("--runtime-dir").arg(place.runtime_dir());
-    let checked = run(command).expect_code(1).json();
+    run(command)
+}
+
+/// root that can do nothing that others cannot.
+const POWERLESS: [&str; 3] = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"];
+
+#[test]
+fn more_workers_than_descriptors_for_are_told() {
+    let config = "workers = 64\nlisten = [\"127.0.0.1:0\"]\n";
+    let checked = confined(&Place::new(), config, &["prlimit", "--nofile=120:120"]).expect_code(1).json();
     assert!(lines(&checked, "descriptors")[0].1.starts_with("64 workers on 1 address need "), "{checked:#}");
+}
+
+#[test]
+fn a_buffer_that_is_not_granted_is_told() {
+    need_root();
+    let most = std::fs::read_to_string("/proc/sys/net/core/rmem_max").expect("a limit of the kernel's");
+    let config = "receive_buffer = \"1G\"\nlisten = [\"127.0.0.1:0\"]\n";
+    assert!(most.trim().parse::<u64>().expect("a number") < 1 << 29, "no host for this test: {most}");
+    let checked = confined(&Place::new(), config, &POWERLESS).expect_code(0).json();
+    let (status, said) = lines(&checked, "receive buffer").remove(0);
+    assert!(status == "warn" && said.contains(" of the 1073741824 bytes of receive_buffer"), "{checked:#}");
+}
+
+#[test]
+fn what_a_worker_cannot_be_given_is_told_as_a_start_would() {
+    need_root();
+    let place = Place::new();
+    for (keys, why) in [
+        ("nice = -5", "cannot set worker.nice to -5: Permission denied"),
+        ("limit_nofile = 5000", "cannot set worker.limit_nofile to 5000: Operation not permitted"),
+        (
+            "limit_memlock = \"1024G\"",
+            "cannot set worker.limit_memlock to 1099511627776: Operation not permitted",
+        ),
+        ("cpu_affinity = \"1023\"", "cannot set worker.cpu_affinity: Invalid argument"),
+    ] {
+        let config = format!("workers = 1\nlisten = [\"127.0.0.1:0\"]\n[worker]\n{keys}\n");
+        let wrapper =
+            [&["prlimit", "--nofile=4000:4000", "--memlock=8388608:8388608"][..], &POWERLESS].concat();
+        let checked = confined(&place, &config, &wrapper).expect_code(1).json();
+        let (status, said) = lines(&checked, "worker").remove(0);
+        assert!(status == "fail" && said.starts_with(why), "{keys}: {checked:#}");
+        let start = cluster!().config(&config).workers_as_configured().wrapped_in(&wrapper).run();
+        start.expect_code(1).expect_said(&[why]);
+    }
+    let config =
+        "listen = [\"127.0.0.1:0\"]\n[worker]\nnice = -5\nlimit_nofile = 5000\ncpu_affinity = \"auto\"\n";
+    let checked = confined(&place, config, &["prlimit", "--nofile=4000:4000"]).expect_code(0).json();
+    assert!(lines(&checked, "worker").is_empty(), "root may: {checked:#}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told() {
+    need_root();
+    let place = Place::new();
+    let closed = place.folder().join("closed");
+    std::fs::create_dir(&closed).expect("a folder");
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o555)).expect("a mode");
+    let logs = |folder: &str| format!("listen = [\"127.0.0.1:0\"]\n[log]\ndir = \"{folder}\"\n");
+    let closed = closed.to_str().expect("a path");
+    let checked = confined(&place, &logs(&format!("{closed}/logs")), &POWERLESS).expect_code(2).json();
+    assert!(lines(&checked, "log files")[0].1.contains(&format!("{closed}: ")), "{checked:#}");
+    let checked = confined(&place, &logs(&format!("{closed}/logs")), &["env"]).expect_code(0).json();
+    assert_eq!(lines(&checked, "log files")[0].0, "ok", "root may");
+    std::fs::create_dir(place.runtime_dir()).expect("a folder");
+    std::fs::set_permissions(place.runtime_dir(), Permissions::from_mode(0o555)).expect("a mode");
+    let checked = confined(&place, "listen = [\"127.0.0.1:0\"]\n", &POWERLESS).expect_code(2).json();
+    assert!(lines(&checked, "runtime directory")[0].1.contains("it cannot be written: "), "{checked:#}");
+}
+
+#[test]
+fn folder_and_program_are_looked_at_as_the_worker_s_user() {
+    need_root();
+    let place = Place::new();
+    let folder = place.folder().join("home");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("server"), "#!/bin/sh\n").expect("a file");
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode");
+    };
+    let found = |user: &str, code| {
+        let config = format!(
+            "listen = [\"127.0.0.1:0\"]\n[worker]\nprogram = [\"./server\"]\ncwd = \"{}\"\nuser = \"{user}\"\n",
+            folder.display()
+        );
+        let report = check(&place, &config, &["--json"]).expect_code(code).json();
+        lines(&report, "program").into_iter().map(|(_, said)| said).collect::<Vec<_>>()
+    };
+    mode(&folder, 0o700);
+    mode(&folder.join("server"), 0o755);
+    assert!(found("root", 0)[0].ends_with("/./server"));
+    let refused = found("nobody", 1);
+    assert!(refused[0].contains("cannot run ./server: Permission denied"), "{refused:?}");
+    assert!(refused[1].contains("cannot change to worker.cwd ") && refused[1].contains("Permission denied"));
+    mode(&folder, 0o711);
+    assert!(found("nobody", 0)[0].ends_with("/./server"));
+    mode(&folder.join("server"), 0o700);
+    assert!(found("nobody", 1)[0].contains("cannot run ./server: Permission denied"));
 }
 
 #[test]
@@ -190,13 +292,9 @@ fn what_is_in_force_is_told_with_where_it_came_from() {
         let found = text.lines().find(|found| found.starts_with(line));
         assert!(found.is_some_and(|found| found.ends_with(&format!("  # {origin}"))), "{line} in {text}");
     }
-    // What is printed is a configuration file that says the same; but what no file may say.
-    let again: String = text
-        .lines()
-        .filter(|line| !line.starts_with("demo") && !line.starts_with("daemon"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let values = check(&place, &again, &["--effective", "--json"]).expect_code(0).json();
+    // What is printed is a configuration file that says the same.
+    assert!(text.contains("\n# demo = false "), "{text}");
+    let values = check(&place, &text, &["--effective", "--json"]).expect_code(0).json();
     let value = |key: &str| {
         let found =
             values["values"].as_array().and_then(|values| values.iter().find(|value| value["key"] == key));

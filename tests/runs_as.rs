@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use harness::shape::List;
-use harness::{Builder, Place, cluster, need_root, process, python, sender, wait_until};
+use harness::{Builder, Place, Schema, cluster, install, need_root, process, python, sender, wait_until};
 use nix::sys::signal::Signal;
 
 /// `tests/programs/tells.py` as the workers.
@@ -17,6 +17,26 @@ fn tells(place: &Place, config: &str) -> Builder {
 
 fn output(place: &Place) -> String {
     fs::read_to_string(place.folder().join("output")).unwrap_or_default()
+}
+
+/// A line of a file that /proc has of a process.
+#[track_caller]
+fn line_of(pid: i32, file: &str, begin: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/{file}")).expect("a process");
+    text.lines().find(|line| line.starts_with(begin)).expect("a line of that name").to_owned()
+}
+
+/// What a process runs as: its niceness (proc_pid_stat(5), the 17th behind its name), its CPUs, its hard limits.
+#[track_caller]
+fn runs_as(pid: i32) -> (String, String, Vec<String>) {
+    let stat = line_of(pid, "stat", "");
+    let nice = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(16)).expect("a niceness");
+    let hard = |name: &str| {
+        let words = line_of(pid, "limits", name)[26..].split_whitespace().nth(1).map(str::to_owned);
+        words.expect("a hard limit")
+    };
+    let hard = ["Max open files", "Max core file size"].map(hard).to_vec();
+    (nice.to_owned(), line_of(pid, "status", "Cpus_allowed:"), hard)
 }
 
 /// What each worker told of itself, by its number.
@@ -45,8 +65,58 @@ fn niceness_cpus_limits_and_a_counted_variable_are_the_workers_own() {
         });
         assert_eq!(*told, expected);
     }
-    let supervisor = process::find(cluster.pid()).expect("the supervisor");
-    assert_eq!(supervisor.parent, std::process::id() as i32, "it is as it was");
+    let ours = runs_as(i32::try_from(std::process::id()).expect("a pid"));
+    assert_eq!(runs_as(cluster.pid()), ours, "the supervisor is as whoever started it");
+}
+
+#[test]
+fn a_program_of_another_user_is_that_user_and_nobody_else() {
+    need_root();
+    let passwd = fs::read_to_string("/etc/passwd").expect("/etc/passwd");
+    let nobody = passwd.lines().find(|line| line.starts_with("nobody:")).expect("a user nobody");
+    let nobody: Vec<&str> = nobody.split(':').collect();
+    let (uid, gid): (u32, u32) = (nobody[2].parse().expect("a uid"), nobody[3].parse().expect("a gid"));
+    for (config, uid, gid, called) in [
+        (
+            "user = \"nobody\"\nenv = { LOGNAME = \"as configured\" }\n",
+            uid,
+            gid,
+            ["nobody", "as configured", nobody[5], nobody[6]],
+        ),
+        ("user = 64999\ngroup = 1\n", 64999, 1, ["64999", "64999", "/", "/bin/sh"]),
+    ] {
+        let place = Place::new();
+        let start = cluster!().place(&place).output(place.folder().join("output")).workers(1);
+        let start = start.config(format!("[worker]\nwait_ready = false\n{config}"));
+        // Every user can run a shell.
+        let script = "grep -E '^(Uid|Gid|Groups):' /proc/self/status\n\
+                      printf '%s\\n' \"$USER\" \"$LOGNAME\" \"$HOME\" \"$SHELL\" end\nexec sleep 1000";
+        let _cluster = start.program(["sh", "-c", script]).start();
+        wait_until("it has told", || output(&place).ends_with("end\n"));
+        let told = output(&place);
+        let told: Vec<&str> = told.lines().map(str::trim_end).collect();
+        let four = |name: &str, id: u32| format!("{name}:\t{id}\t{id}\t{id}\t{id}");
+        assert_eq!(told[..3], [four("Uid", uid), four("Gid", gid), format!("Groups:\t{gid}")], "{config}");
+        assert_eq!(told[3..7], called, "{config}");
+    }
+}
+
+#[test]
+fn a_launcher_that_fails_says_nothing_about_the_program_being_done() {
+    let place = Place::new();
+    let (program, aside) = (place.folder().join("server"), place.folder().join("aside"));
+    let script = format!("{}/tests/programs/tells.py", env!("CARGO_MANIFEST_DIR"));
+    install(&program, format!("#!/bin/sh\nexec {} {script}\n", python()).as_bytes());
+    let config =
+        "[worker]\nlisten_timeout = \"30s\"\nmin_uptime = \"0s\"\nstop_exit_codes = [0, 1, 2, 126, 127]\n";
+    let start = cluster!().place(&place).config(config).workers(1);
+    let cluster = start.program([program.to_str().expect("a path")]).start();
+    fs::rename(&program, &aside).expect("it is being replaced");
+    process::signal(cluster.worker(0).pid.expect("a worker"), Signal::SIGKILL);
+    cluster.expect_log("cannot run ");
+    cluster.expect("it is tried again and again", |list| list.workers[0].restarts > 3);
+    fs::rename(&aside, &program).expect("it is there again");
+    cluster.expect("it runs again", |list| list.workers[0].state == "online");
 }
 
 #[test]
@@ -57,6 +127,7 @@ fn who_exits_with_a_code_that_says_so_is_not_replaced_until_a_restart_or_a_reloa
     let socket = sender(to, 0);
     socket.send_to(b"42", to).expect("sent");
     cluster.expect("it is stopped", |list| list.workers[0].state == "stopped");
+    Schema::named("describe").expect_valid(&cluster.command(["describe", "--json"]).expect_code(0).json());
     cluster.expect_log("exited with code 42");
     cluster.expect_log("not restarted, as worker.stop_exit_codes says");
     assert_eq!(cluster.list().cluster.state, "online", "nothing is wrong");

@@ -225,9 +225,15 @@ pub(super) enum Verb {
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
     },
-    /// Print the systemd unit for this host
-    #[command(after_help = "Example:\n  atlas-cluster startup > /etc/systemd/system/atlas-cluster.service")]
+    /// Print the systemd unit for this host and a configuration; where that changes, print it anew
+    #[command(
+        after_help = "Example:\n  atlas-cluster startup --config FILE > /etc/systemd/system/atlas-cluster.service"
+    )]
     Startup {
+        /// TOML file that the unit is to run [env: ATLAS_CLUSTER_CONFIG] [default: the one that a start here would find:
+        /// ./atlas-cluster.toml if there is one, then /etc/atlas-cluster/atlas-cluster.toml]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
         /// The unit that packages bring: for any host with systemd 252 or newer, /usr/bin and the user atlas-cluster
         #[arg(long)]
         packaged: bool,

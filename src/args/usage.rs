@@ -54,6 +54,12 @@ pub(super) fn no_program() -> UsageError {
     UsageError::new("there is no program behind `--`", hint.to_owned())
 }
 
+/// The package's unit runs whatever lies in /etc.
+pub(super) fn packaged_for_all() -> UsageError {
+    let hint = "leave one of the two out: `startup --config FILE` prints the unit for that configuration";
+    UsageError::new("`--packaged` is for any configuration, and does not go with `--config`", hint.to_owned())
+}
+
 /// A verb that this version does not know.
 pub(super) fn unknown_verb(verb: &str) -> UsageError {
     let verbs = verbs();

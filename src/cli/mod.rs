@@ -86,7 +86,7 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
             params::run(client, *verb, processor, param, value.as_deref(), *format)?;
         }
         Command::Import { file, app } => import::run(file, app.as_deref())?,
-        Command::Startup { packaged } => startup::run(*packaged)?,
+        Command::Startup { packaged, file } => return startup::run(*packaged, file.as_deref()),
         Command::Logs(wanted) => logs::run(client.dir(), wanted)?,
         Command::Flush => logs::flush(client.dir())?,
         Command::Capture(wanted) => capture::run(client, wanted)?,

@@ -62,7 +62,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
     key("worker.user", "", &config(Optional(User), |c| &mut c.worker.user)),
     key("worker.group", "", &config(Optional(Group), |c| &mut c.worker.group)),
     key("worker.cwd", r#""/srv/app""#, &config(Directory, |c| &mut c.worker.cwd)),
-    key("worker.nice", "0", &config(Optional(Whole(-20, 19)), |c| &mut c.worker.nice)),
+    key("worker.nice", "-5", &config(Optional(Whole(-20, 19)), |c| &mut c.worker.nice)),
     key("worker.cpu_affinity", r#""auto""#, &config(Optional(CpuList), |c| &mut c.worker.cpu_affinity)),
     key("worker.limit_nofile", "4096", &config(Optional(COUNT), |c| &mut c.worker.limits.nofile)),
     key("worker.limit_nproc", "64", &config(Optional(COUNT), |c| &mut c.worker.limits.nproc)),

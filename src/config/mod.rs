@@ -35,11 +35,11 @@ pub use error::{ConfigError, Problem, Unreadable};
 pub use excerpt::Excerpt;
 pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
-pub(crate) use running::is_user;
+pub(crate) use running::known_user;
 pub use shown::{Shown, shown};
 pub use types::{
-    Balance, Config, Cpus, Log, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor, Program,
-    Worker, unchangeable, usable_cpus,
+    Account, Balance, Config, Cpus, Limits, Log, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT,
+    Processor, Program, Worker, unchangeable, usable_cpus,
 };
 pub(crate) use units::{in_units, parse_size};
 

@@ -7,6 +7,7 @@ use super::units::text;
 use super::value::Value;
 use nix::unistd::{Gid, Uid};
 use std::fs;
+use std::path::PathBuf;
 
 /// Signals that may ask a program to leave.
 const ASKING: &[&str] =
@@ -177,9 +178,9 @@ impl Kind for Group {
     }
 }
 
-/// Whether there is a user of that name.
-pub(crate) fn is_user(name: &str) -> bool {
-    account(name, &read("/etc/passwd"), "").is_some_and(|account| account.name == name)
+/// The user of that name, if there is one.
+pub(crate) fn known_user(name: &str) -> Option<Account> {
+    account(name, &read("/etc/passwd"), &read("/etc/group")).filter(|account| account.name == name)
 }
 
 /// A name, or a number however it is written.
@@ -200,26 +201,27 @@ fn fields(line: &str) -> Vec<&str> {
     line.split(':').collect()
 }
 
-/// The account with that name or number (passwd(5): name, password, uid, gid; group(5): name, password, gid, members).
-/// A number that is nobody's is a user without name, whose group has the same number.
+/// The account with that name or number (passwd(5): name, password, uid, gid, comment, home, shell; group(5): name,
+/// password, gid, members). A number that is nobody's is a user without name, whose group has the same number.
 fn account(wanted: &str, passwd: &str, group: &str) -> Option<Account> {
     let number = wanted.parse::<u32>().ok();
     let known = passwd.lines().map(fields).find_map(|fields| {
         let (name, uid, gid) = (*fields.first()?, fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
-        (name == wanted || number == Some(uid)).then(|| (name.to_owned(), uid, gid))
+        let path = |at: usize| fields.get(at).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let known =
+            || Account { name: name.to_owned(), uid, gid, groups: vec![], home: path(5), shell: path(6) };
+        (name == wanted || number == Some(uid)).then(known)
     });
-    let Some((name, uid, gid)) = known else {
-        return number.map(|number| Account {
-            name: wanted.to_owned(),
-            uid: number,
-            gid: number,
-            groups: vec![],
-        });
+    let Some(mut account) = known else {
+        let unnamed =
+            |number| Account { name: wanted.to_owned(), uid: number, gid: number, ..Account::default() };
+        return number.map(unnamed);
     };
-    let is_member = |fields: &[&str]| fields.get(3).is_some_and(|all| all.split(',').any(|one| one == name));
+    let is_member =
+        |fields: &[&str]| fields.get(3).is_some_and(|all| all.split(',').any(|one| one == account.name));
     let groups = group.lines().map(fields).filter(|fields| is_member(fields));
-    let groups = groups.filter_map(|fields| fields.get(2)?.parse().ok()).collect();
-    Some(Account { name, uid, gid, groups })
+    account.groups = groups.filter_map(|fields| fields.get(2)?.parse().ok()).collect();
+    Some(account)
 }
 
 #[cfg(test)]
@@ -230,11 +232,18 @@ mod tests {
     fn an_account_is_found_by_name_or_number_with_its_groups() {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\natlas:x:501:502::/srv:/bin/false\n";
         let group = "root:x:0:\natlas:x:502:\naudio:x:29:pulse,atlas\ndialout:x:20:atlas\nbroken";
-        let atlas = Account { name: "atlas".into(), uid: 501, gid: 502, groups: vec![29, 20] };
+        let atlas = Account {
+            name: "atlas".into(),
+            uid: 501,
+            gid: 502,
+            groups: vec![29, 20],
+            home: Some("/srv".into()),
+            shell: Some("/bin/false".into()),
+        };
         assert_eq!(account("atlas", passwd, group), Some(atlas.clone()));
         assert_eq!(account("501", passwd, group), Some(atlas));
         assert_eq!(account("nobody-here", passwd, group), None);
-        let unnamed = Account { name: "777".into(), uid: 777, gid: 777, groups: vec![] };
+        let unnamed = Account { name: "777".into(), uid: 777, gid: 777, ..Account::default() };
         assert_eq!(account("777", passwd, group), Some(unnamed));
     }
 

@@ -40,7 +40,9 @@ impl<'a> Value<'a> {
                 let integer = value.get_ref().as_integer()?;
                 Some(i128::from_str_radix(integer.as_str(), integer.radix()).unwrap_or(i128::MAX))
             }
-            Value::Text(text) if is_digits(text) => Some(text.parse().unwrap_or(i128::MAX)),
+            Value::Text(text) if is_digits(text.strip_prefix(['-', '+']).unwrap_or(text)) => {
+                Some(text.parse().unwrap_or(i128::MAX))
+            }
             Value::Text(_) => None,
         }
     }

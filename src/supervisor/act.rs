@@ -14,7 +14,7 @@ use super::kept::Loan;
 use super::logs::Logs;
 use super::starter::Starter;
 use super::{clock, log_writer, news, view};
-use crate::config;
+use crate::config::{self, Account};
 use crate::core::{Action, Event, Generation, News, Run, Slot};
 
 /// How long after a start that failed the core hears of it.
@@ -199,8 +199,11 @@ impl Shell {
 
 /// What a worker, and who asks about its health, gets beside the supervisor's own environment; later ones win.
 pub(super) fn variables(worker: &config::Worker, number: u8) -> Vec<(OsString, OsString)> {
+    let identity = worker.user.iter().flat_map(Account::environment);
+    let identity = identity.map(|(name, value)| (name.into(), value.into()));
     let own = worker.env.iter().map(|(name, value)| (name.into(), value.into()));
-    own.chain(worker.incremented(number).map(|(name, value)| (name.into(), value.into()))).collect()
+    let counted = worker.incremented(number).map(|(name, value)| (name.into(), value.into()));
+    identity.chain(own).chain(counted).collect()
 }
 
 /// The configuration knows names of signals alone.

@@ -47,6 +47,8 @@ pub(super) struct Process {
     pub(super) born: Tick,
     /// It has, or had, its slot: an heir that never took over has not.
     pub(super) in_charge: bool,
+    /// It has got its sockets, as X_BOUND=1 says: what it was before is the launcher.
+    pub(super) bound: bool,
     /// It could take over, or has: READY=1.
     pub(super) ready: bool,
     /// Why it ends, as it said itself, and the errno behind it.
@@ -80,6 +82,8 @@ struct FrozenProcess {
     pid: i32,
     born: Tick,
     in_charge: bool,
+    #[serde(default)]
+    bound: bool,
     ready: bool,
     last_words: Option<(String, i32)>,
     line: RawFd,
@@ -160,6 +164,7 @@ impl Children {
             pid: process.pid.as_raw(),
             born: process.born,
             in_charge: process.in_charge,
+            bound: process.bound,
             ready: process.ready,
             last_words: process.last_words.clone(),
             line: packing.pack(process.line.socket().as_fd()),
@@ -190,6 +195,7 @@ impl Children {
                 pid: Pid::from_raw(process.pid),
                 born: process.born,
                 in_charge: process.in_charge,
+                bound: process.bound,
                 ready: process.ready,
                 last_words: process.last_words,
                 kill_signal: asked_by(process.kill_signal),
@@ -272,6 +278,7 @@ impl Children {
             pid,
             born,
             in_charge: !heir,
+            bound: false,
             ready: false,
             last_words: None,
             kill_signal: birth.kill_signal,

@@ -4,11 +4,11 @@ use mio::Token;
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
 
 use super::Shell;
-use super::children::{Dead, Ending};
+use super::children::{Dead, Ending, Process};
 use super::desk::Asker;
 use super::notify::Said;
 use crate::amount::Scale;
-use crate::core::{Event, Generation, Run, Slot};
+use crate::core::{Event, Run, Slot};
 use crate::wire::LastExit;
 
 /// How often a dead child's socket is read before the rest is left.
@@ -43,6 +43,9 @@ impl Shell {
     fn take_word(&mut self, run: Run, slot: Slot, word: Said) {
         match word {
             Said::Bound => {
+                if let Some(process) = self.children.get_mut(run) {
+                    process.bound = true;
+                }
                 if self.kept.is_bound(slot) {
                     self.bound.push_back(Bound { run, slot, ready: false });
                     self.tell_bound();
@@ -159,16 +162,21 @@ impl Shell {
                 self.kept.note_end(slot, run, ending == Ending::Code(0), self.children.newest());
             }
             self.news.note_death(run, &process, ending, was_bound);
-            let is_done = self.is_done(slot, process.generation, ending);
+            let is_done = self.is_done(&process, ending);
             self.events.push_back(if is_done { Event::Finished(run) } else { Event::Exited(run) });
             self.settle();
         }
     }
 
-    /// Whether a worker that ends so wants no replacement.
-    fn is_done(&self, slot: Slot, generation: Generation, ending: Ending) -> bool {
-        let codes = self.generations.get(generation).map(|frozen| &frozen.config.worker.stop_exit_codes);
-        match (slot, ending, codes) {
+    /// Whether a worker that ends so wants no replacement. The codes are the program's own: a launcher that fails, and
+    /// whoever says that it failed, means something else by them.
+    fn is_done(&self, process: &Process, ending: Ending) -> bool {
+        if !process.bound || process.last_words.is_some() {
+            return false;
+        }
+        let generation = self.generations.get(process.generation);
+        let codes = generation.map(|frozen| &frozen.config.worker.stop_exit_codes);
+        match (process.slot, ending, codes) {
             (Slot::Worker(_), Ending::Code(code), Some(codes)) => {
                 u8::try_from(code).is_ok_and(|code| codes.contains(&code))
             }

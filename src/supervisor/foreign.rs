@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use contract::{Contract, Failure, Role, SOCKET};
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::libc::{EACCES, ENOENT};
-use nix::unistd::{AccessFlags, eaccess};
+use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, FdFlag, fcntl};
+use nix::libc::{EACCES, ENOENT, ENOTDIR};
+use nix::unistd::{AccessFlags, faccessat};
 
-use super::launcher;
+use super::{launcher, settle};
 use crate::config::{Config, Program};
 
 /// What stands in the worker slots where the configuration names a program.
@@ -90,7 +90,21 @@ pub(crate) fn whereabouts(config: &Config, program: &Program) -> Result<PathBuf,
     let worker = &config.worker;
     let path = worker.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
     let here = worker.cwd.clone().or_else(|| std::env::current_dir().ok()).unwrap_or_default();
-    find_in(&program.name, &path.unwrap_or_else(|| USUAL_PATH.into()), &here).map_err(|failure| failure.what)
+    let path = path.unwrap_or_else(|| USUAL_PATH.into());
+    settle::as_worker(worker, || find_in(&program.name, &path, &here)).map_err(|failure| failure.what)
+}
+
+/// Why workers could not change to their directory, if they could not.
+pub(crate) fn no_way_to_cwd(config: &Config) -> Option<String> {
+    let folder = config.worker.cwd.as_ref()?;
+    let enter = || {
+        if !folder.metadata()?.is_dir() {
+            return Err(io::Error::from_raw_os_error(ENOTDIR));
+        }
+        may(folder, AccessFlags::X_OK)
+    };
+    let why = settle::as_worker(&config.worker, enter).err()?;
+    Some(Failure::of(format_args!("cannot change to worker.cwd {}", folder.display()), &why).what)
 }
 
 /// The file of a program, for a process whose environment and working directory are the worker's already.
@@ -132,7 +146,12 @@ fn executable(file: &Path) -> io::Result<()> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::from_raw_os_error(EACCES));
     }
-    Ok(eaccess(file, AccessFlags::X_OK)?)
+    may(file, AccessFlags::X_OK)
+}
+
+/// As access(2) tells, for the user that this thread is for the file system.
+fn may(path: &Path, what: AccessFlags) -> io::Result<()> {
+    Ok(faccessat(AT_FDCWD, path, what, AtFlags::AT_EACCESS)?)
 }
 
 fn cannot_run(name: &str, why: &io::Error) -> Failure {

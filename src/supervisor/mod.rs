@@ -45,7 +45,7 @@ mod quarantine;
 mod rest;
 pub(crate) mod resume;
 mod runtime;
-mod settle;
+pub(crate) mod settle;
 mod sharing;
 mod signalling;
 pub(crate) mod starter;

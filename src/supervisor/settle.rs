@@ -1,13 +1,13 @@
 //! As what a worker runs: its limits, its niceness, its CPUs, its user. In the child, once its sockets are bound; what
-//! needs a right comes before the change of user that gives it up.
+//! needs a right comes before the change of user that gives it up. And, for `check`, whether that would do.
 
 use std::fmt::Display;
 use std::io;
 
 use contract::Failure;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::sys::resource::{Resource, setrlimit};
-use nix::unistd::{Gid, Pid, Uid, setgid, setgroups, setuid};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{Gid, Pid, Uid, getgroups, setfsgid, setfsuid, setgid, setgroups, setuid};
 
 use crate::config::{Cpus, Worker};
 
@@ -24,6 +24,15 @@ pub(super) fn settle(worker: &Worker, number: u8) -> Result<bool, Failure> {
 }
 
 fn limit(worker: &Worker) -> Result<(), Failure> {
+    for (name, resource, value) in limits(worker) {
+        let set = setrlimit(resource, value, value).map_err(io::Error::from);
+        set.map_err(cannot(format_args!("set worker.limit_{name} to {value}")))?;
+    }
+    Ok(())
+}
+
+/// Those that are set: the key's last word, what it is to the kernel, how much.
+fn limits(worker: &Worker) -> impl Iterator<Item = (&'static str, Resource, u64)> {
     let limits = &worker.limits;
     let all = [
         ("nofile", Resource::RLIMIT_NOFILE, limits.nofile),
@@ -32,13 +41,72 @@ fn limit(worker: &Worker) -> Result<(), Failure> {
         ("as", Resource::RLIMIT_AS, limits.address_space),
         ("memlock", Resource::RLIMIT_MEMLOCK, limits.memlock),
     ];
-    for (name, resource, value) in all {
-        if let Some(value) = value {
-            let set = setrlimit(resource, value, value).map_err(io::Error::from);
-            set.map_err(cannot(format_args!("set worker.limit_{name} to {value}")))?;
+    all.into_iter().filter_map(|(name, resource, value)| Some((name, resource, value?)))
+}
+
+/// What of it the kernel would refuse a worker, each with the way out. Nothing of it stays: niceness and CPUs are those
+/// of a thread that ends, a limit is raised and put back.
+pub(crate) fn refused(worker: &Worker) -> Vec<(String, &'static str)> {
+    let mut refused = Vec::new();
+    for (name, resource, value) in limits(worker) {
+        let raise = || {
+            let (soft, hard) = getrlimit(resource)?;
+            if value <= hard {
+                return Ok(()); // which everybody may
+            }
+            setrlimit(resource, soft, value)?;
+            setrlimit(resource, soft, hard)
+        };
+        if let Err(why) = raise() {
+            let failure = Failure::of(format_args!("cannot set worker.limit_{name} to {value}"), &why.into());
+            refused.push((
+                failure.what,
+                "only root may go above its own limits: raise them (ulimit -H, Limit…= in the unit)",
+            ));
         }
     }
-    Ok(())
+    let attempt = || {
+        let nice = worker.nice.map_or(Ok(()), sys::process::set_nice);
+        let pinned = worker.cpu_affinity.as_ref().map_or(Ok(()), |cpus| pin(cpus, 0));
+        (nice, pinned)
+    };
+    let (nice, pinned) = in_thread(attempt);
+    if let Err(why) = nice {
+        let failure =
+            Failure::of(format_args!("cannot set worker.nice to {}", worker.nice.unwrap_or_default()), &why);
+        refused.push((failure.what, "only root may go below its own: allow it with LimitNICE= in the unit"));
+    }
+    if let Err(why) = pinned {
+        let failure = Failure::of("cannot set worker.cpu_affinity", &why);
+        refused.push((
+            failure.what,
+            "name CPUs that are there, and allowed: `grep Cpus_allowed_list /proc/self/status`",
+        ));
+    }
+    refused
+}
+
+/// Looks with the eyes of the user that workers run as: in a thread that is him for the file system.
+pub(super) fn as_worker<T: Send>(worker: &Worker, look: impl FnOnce() -> T + Send) -> T {
+    let other = worker.user.as_ref().filter(|user| user.uid != Uid::effective().as_raw());
+    let Some(user) = other else { return look() };
+    let gid = Gid::from_raw(worker.group.unwrap_or(user.gid));
+    let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
+    let own = getgroups();
+    // Where that is refused, the start is, too.
+    let _ = setgroups(&groups);
+    let seen = in_thread(|| {
+        setfsgid(gid);
+        setfsuid(Uid::from_raw(user.uid));
+        look()
+    });
+    let _ = own.and_then(|own| setgroups(&own));
+    seen
+}
+
+fn in_thread<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    let ended = std::thread::scope(|scope| scope.spawn(act).join());
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Onto one of the CPUs that we may use, in turn; or onto those named, of which one must be there.

@@ -1,4 +1,5 @@
-//! `check --effective`: the values in force, and where each came from; as TOML that could be a configuration file.
+//! `check --effective`: the values in force, and where each came from; as a configuration file
+//! that says the same.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -46,7 +47,7 @@ pub(super) fn run(check: &Check) -> Result<u8, Error> {
     let origin = |key: &str| loaded.origins.get(key).cloned().unwrap_or(Origin::Default);
     let values = shown(&loaded.config);
     if check.json {
-        let values = values.into_iter().map(|Shown { key, value }| {
+        let values = values.into_iter().map(|Shown { key, value, .. }| {
             let origin = origin(key);
             InForce { key, value: as_json(value.as_deref()), from: kind(&origin), origin: origin.to_string() }
         });
@@ -56,8 +57,12 @@ pub(super) fn run(check: &Check) -> Result<u8, Error> {
     }
     let lines: Vec<(String, String)> = values
         .into_iter()
-        .map(|Shown { key, value }| {
-            let line = value.map_or_else(|| format!("# {key} is off"), |value| format!("{key} = {value}"));
+        .map(|Shown { key, value, in_file }| {
+            let line = match value {
+                Some(value) if in_file => format!("{key} = {value}"),
+                Some(value) => format!("# {key} = {value}"),
+                None => format!("# {key} is off"),
+            };
             (line, origin(key).to_string())
         })
         .collect();

@@ -6,6 +6,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use contract::logs::FILE;
+use nix::errno::Errno;
 use nix::unistd::{AccessFlags, eaccess, geteuid};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -42,10 +44,34 @@ pub(super) fn examine(report: &mut Report, config: &Config, would: &Would) {
             }
         });
     }
-    if let Some(folder) = worker.cwd.as_ref().filter(|folder| !folder.is_dir()) {
-        let what = format!("worker.cwd {} is no directory", folder.display());
-        report.add(Line::fail("program", what, "make it, or name another one", FAILED));
+    if let Some(why) = (would.cwd)(config) {
+        report.add(Line::fail(
+            "program",
+            why,
+            "make it, let worker.user enter it, or name another one",
+            FAILED,
+        ));
     }
+    for (why, hint) in (would.refused)(&config.worker) {
+        report.add(Line::fail("worker", why, hint, FAILED));
+    }
+}
+
+/// Whether log files could be written in `folder`, which need not be there yet.
+pub(super) fn logs(folder: &Path) -> Line {
+    const NAME: &str = "log files";
+    let shown = folder.display();
+    let file = folder.join(FILE);
+    let there = file.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let what = if there.is_dir() { AccessFlags::W_OK | AccessFlags::X_OK } else { AccessFlags::W_OK };
+    let why = match eaccess(there, what) {
+        Ok(()) if there == file || there.is_dir() => return Line::ok(NAME, format!("in {shown}")),
+        Ok(()) => Errno::ENOTDIR,
+        Err(why) => why,
+    };
+    let message = format!("cannot write logs to {shown}: {}: {why}", there.display());
+    let hint = "choose a folder that can be written with log.dir, or make it so";
+    if why == Errno::EROFS { Line::warn(NAME, message, hint) } else { Line::fail(NAME, message, hint, USAGE) }
 }
 
 /// The kernel is asked for one, as it will be for each worker.
@@ -127,7 +153,8 @@ pub(super) fn folder(folder: &Path) -> Result<(), (String, u8)> {
         }
         () if owner != us => Err((format!("it belongs to uid {owner}, and we are uid {us}"), USAGE)),
         () if found.mode() & 0o1002 == 0o1002 => Err(("everybody may write there".into(), USAGE)),
-        () => Ok(()),
+        () => eaccess(folder, AccessFlags::W_OK | AccessFlags::X_OK)
+            .map_err(|why| (format!("it cannot be written: {why}"), USAGE)),
     }
 }
 
@@ -155,6 +182,15 @@ mod tests {
         ] {
             assert_eq!(judge_kernel(release).status, status, "{release}");
         }
+    }
+
+    #[test]
+    fn log_files_go_where_they_can_be_written() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(logs(&place.path().join("to/be/made")).status, Status::Ok);
+        fs::write(place.path().join(FILE), "").unwrap();
+        assert_eq!(logs(place.path()).status, Status::Ok);
+        assert_eq!(logs(&place.path().join(FILE)).status, Status::Fail, "it is no folder");
     }
 
     #[test]

@@ -11,13 +11,15 @@ mod report;
 
 use std::path::{Path, PathBuf};
 
+use contract::logs::FOLDER;
+
 use super::client::{Client, PATIENCE};
 use super::error::Error;
 use super::snapshot::Snapshot;
 use super::terminal::{Look, print};
 use super::{conclude, json};
 use crate::args::Check;
-use crate::config::{Config, ConfigError, Loaded, Program, load, unchangeable};
+use crate::config::{Config, ConfigError, Loaded, Program, Worker, load, unchangeable};
 use crate::exit::{PORT, USAGE};
 use crate::wire::Trouble;
 use report::{Line, Report};
@@ -28,6 +30,10 @@ pub(crate) struct Would {
     pub(crate) room: fn(&Config) -> Option<Trouble>,
     /// Where a program that the configuration names lies, or why it cannot be run.
     pub(crate) program: fn(&Config, &Program) -> Result<PathBuf, String>,
+    /// Why workers could not change to their directory, if they could not.
+    pub(crate) cwd: fn(&Config) -> Option<String>,
+    /// What the kernel would refuse of what a worker is to run as, each with the way out.
+    pub(crate) refused: fn(&Worker) -> Vec<(String, &'static str)>,
 }
 
 /// Checks, and answers the exit code.
@@ -45,11 +51,16 @@ fn examine(check: &Check, dir: &Path, would: &Would) -> Result<u8, Error> {
             configuration(&mut report, loaded, running.as_ref());
             port::examine(&mut report, &loaded.config, running.as_ref());
             host::examine(&mut report, &loaded.config, would);
+            if loaded.config.logs_to_files() {
+                let own = dir.join(FOLDER);
+                report.add(host::logs(loaded.config.log.dir.as_deref().unwrap_or(&own)));
+            }
             processors::examine(&mut report, &loaded.config, running.as_ref(), &client);
         }
         Err(error) => refused(&mut report, error),
     }
     host::kernel(&mut report);
+    report.running = running.is_some();
     print(&if check.json { json::whole(&report) } else { report.draw(&Look::now()) })?;
     Ok(report.exit())
 }

@@ -15,7 +15,6 @@ use super::super::meters;
 use super::report::{Line, Report};
 use super::{Config, Running};
 use crate::config::Processor;
-use crate::exit::FAILED;
 
 const NAME: &str = "processor";
 /// How long a connection may take.
@@ -71,7 +70,8 @@ fn reach(processor: &Processor) -> Line {
         Ok(()) => Line::ok(NAME, format!("{} (TCP {address}): reachable", processor.name)),
         Err(why) => {
             let what = format!("{} (TCP {address}) cannot be reached: {why}", processor.name);
-            Line::fail(NAME, what, way_out(processor), FAILED)
+            // A start goes online all the same, and connects when it can.
+            Line::warn(NAME, what, way_out(processor))
         }
     }
 }

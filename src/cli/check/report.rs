@@ -60,11 +60,14 @@ pub(super) struct Report {
     /// The worst of all.
     result: Status,
     checks: Vec<Line>,
+    /// A cluster runs there: what was looked at is a reload.
+    #[serde(skip)]
+    pub(super) running: bool,
 }
 
 impl Default for Report {
     fn default() -> Report {
-        Report { schema: 1, result: Status::Ok, checks: Vec::new() }
+        Report { schema: 1, result: Status::Ok, checks: Vec::new(), running: false }
     }
 }
 
@@ -94,10 +97,13 @@ impl Report {
                 text.push_str(&format!("hint: {}\n", clean_lines(hint)));
             }
         }
-        text + match self.result {
-            Status::Ok => "it would start here\n",
-            Status::Warn => "it would start here; see what is marked WARN\n",
-            Status::Fail => "see what is marked FAIL\n",
+        text + match (self.result, self.running) {
+            (Status::Ok | Status::Warn, true) => {
+                "a reload would take this, a start would not; see what is marked WARN\n"
+            }
+            (Status::Ok, false) => "it would start here\n",
+            (Status::Warn, false) => "it would start here; see what is marked WARN\n",
+            (Status::Fail, _) => "see what is marked FAIL\n",
         }
     }
 }
@@ -128,5 +134,8 @@ mod tests {
             "{text}"
         );
         assert!(text.ends_with("see what is marked FAIL\n"), "{text}");
+        let mut beside = Report { running: true, ..Report::default() };
+        beside.add(Line::warn("a", "x", "y"));
+        assert!(beside.draw(&look).contains("a reload would take this, a start would not"));
     }
 }

@@ -4,6 +4,7 @@
 mod elsewhere;
 mod read;
 mod translate;
+mod words;
 
 #[cfg(test)]
 mod tests;

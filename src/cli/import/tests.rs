@@ -125,6 +125,48 @@ fn what_has_no_counterpart_is_told_with_what_to_use() {
 }
 
 #[test]
+fn every_value_can_be_loaded_or_is_told() {
+    for (key, value, note) in [
+        (
+            "max_memory_restart",
+            json!("1.5G"),
+            "max_memory_restart: `max_memory_restart` takes a size of at least 1M",
+        ),
+        ("max_memory_restart", json!("512K"), "max_memory_restart: `max_memory_restart` takes a size"),
+        ("max_memory_restart", json!(1000), "max_memory_restart: `max_memory_restart` takes a size"),
+        ("max_memory_restart", json!(true), "max_memory_restart: a size"),
+        ("args", json!({"port": 1}), "args: it must be a text or a list"),
+        ("node_args", json!(true), "interpreter_args: it must be a text or a list"),
+        ("cwd", json!(7), "cwd: it must be a text"),
+        ("interpreter", json!(7), "interpreter: it must be a text"),
+        ("increment_var", json!(7), "increment_var: it must be a text"),
+        ("env", json!(["PORT=1"]), "env: it must be an object"),
+        ("env", json!("PORT=1"), "env: it must be an object"),
+        ("env", json!({"A": "\0"}), "env: `env` takes a table of strings"),
+    ] {
+        let mut app = json!({"script": "a.js"});
+        app[key] = value.clone();
+        let imported = imported(&app);
+        loaded(&imported);
+        let told = imported.notes.iter().any(|told| told.starts_with(&format!("not imported: {note}")));
+        assert!(told && imported.notes.len() == 3, "{key} = {value}: {:#?}", imported.notes);
+    }
+    let config = loaded(&imported(&json!({"script": "a.js", "max_memory_restart": "300m", "args": 7})));
+    assert_eq!(config.worker.max_memory_restart, Some(300 << 20));
+    assert_eq!(words(&config), ["node", "a.js", "7"]);
+    for alias in ["exec", "cmd", "command"] {
+        let imported = imported(&json!({"script": null, alias: "a.py"}));
+        assert_eq!(
+            (words(&loaded(&imported)), imported.notes.len()),
+            (vec!["python3", "a.py"], 2),
+            "{alias}"
+        );
+    }
+    let imported = imported(&json!({"script": "a.js", "user": null, "uid": "somebody"}));
+    assert!(imported.toml.contains("\nuser = \"somebody\"\n"), "who is named: {}", imported.toml);
+}
+
+#[test]
 fn one_of_several_is_chosen_by_its_name_and_nonsense_is_refused() {
     let two = json!({"apps": [{"name": "a", "script": "a.js"}, {"name": "b", "script": "b.js"}]});
     let folder = Path::new("/srv");

@@ -6,6 +6,11 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::elsewhere::{ELSEWHERE, NOTHING};
+use super::words::{by_extension, number, words_of};
+use crate::config::Overrides;
+
+/// PM2's names for what is run; the first that is there counts.
+const SCRIPT: &[&str] = &["script", "exec", "cmd", "command"];
 
 /// What came of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,20 +72,55 @@ struct Import<'a> {
 }
 
 impl Import<'_> {
+    /// The first of these names that says something.
     fn get(&self, names: &[&str]) -> Option<&Value> {
-        names.iter().find_map(|name| self.app.get(*name)).filter(|value| !value.is_null())
+        names.iter().find_map(|name| self.app.get(*name).filter(|value| !value.is_null()))
     }
 
-    fn text(&self, names: &[&str]) -> Option<&str> {
-        self.get(names).and_then(Value::as_str)
+    /// A text; what is none is told.
+    fn text(&mut self, names: &[&str]) -> Option<String> {
+        match self.get(names)? {
+            Value::String(text) => Some(text.clone()),
+            _ => {
+                self.note(names[0], "it must be a text");
+                None
+            }
+        }
+    }
+
+    /// A list of words; what is none is told.
+    fn words(&mut self, names: &[&str]) -> Vec<String> {
+        let Some(value) = self.get(names) else { return Vec::new() };
+        words_of(value).unwrap_or_else(|| {
+            self.note(names[0], "it must be a text or a list of them");
+            Vec::new()
+        })
     }
 
     fn note(&mut self, what: &str, instead: &str) {
         self.notes.push(format!("not imported: {what}: {instead}"));
     }
 
-    fn set(&mut self, key: &str, value: impl Into<toml::Value>) {
-        self.worker.push(format!("{key} = {}", value.into()));
+    /// A key of ours by one of PM2's; a value that our own reader refuses is told.
+    fn set(&mut self, theirs: &str, key: &str, value: impl Into<toml::Value>) {
+        let line = format!("{key} = {}", value.into());
+        let mut alone = Overrides::default();
+        // Whether there is such a user, and whether one may become him, is the matter of the host that it runs on.
+        let is_host_s = ["user", "group"].contains(&key);
+        let read = if is_host_s {
+            Ok(())
+        } else {
+            alone.set(&format!("worker.{line}")).and_then(|()| alone.check())
+        };
+        match read {
+            Ok(()) => self.worker.push(line),
+            Err(error) => {
+                // Without the example, which is one for a shell.
+                let allowed = error.hint().split("; for example").next().unwrap_or_default();
+                let allowed = allowed.strip_prefix("allowed: ").unwrap_or(allowed);
+                self.note(theirs, &format!("`{key}` takes {allowed}"));
+            }
+        }
     }
 
     /// `instances`: a number, `max` (0 too), or so many fewer than there are CPUs.
@@ -109,9 +149,9 @@ impl Import<'_> {
     }
 
     fn program(&mut self, folder: &Path) -> Result<(), String> {
-        let script = self.text(&["script", "exec"]).ok_or("the app has no `script`")?.to_owned();
+        let script = self.text(SCRIPT).ok_or("the app has no `script`")?;
         let cwd = folder.join(self.text(&["cwd"]).unwrap_or_default());
-        let interpreter = self.text(&["interpreter", "exec_interpreter"]).map(str::to_owned);
+        let interpreter = self.text(&["interpreter", "exec_interpreter"]);
         let interpreter = interpreter.unwrap_or_else(|| by_extension(&script).to_owned());
         let mut words = Vec::new();
         if interpreter == "none" {
@@ -119,15 +159,15 @@ impl Import<'_> {
             words.push(if beside { format!("./{script}") } else { script });
         } else {
             words.push(interpreter);
-            words.extend(self.get(&["interpreter_args", "node_args"]).map(words_of).unwrap_or_default());
+            words.extend(self.words(&["interpreter_args", "node_args"]));
             words.push(script);
         }
-        words.extend(self.get(&["args"]).map(words_of).unwrap_or_default());
-        self.set("program", words);
+        words.extend(self.words(&["args"]));
+        self.set("script", "program", words);
         let cwd = cwd.components().collect::<std::path::PathBuf>();
-        self.set("cwd", cwd.display().to_string());
+        self.set("cwd", "cwd", cwd.display().to_string());
         // Whoever was run by PM2 does not say READY=1.
-        self.set("wait_ready", false);
+        self.set("wait_ready", "wait_ready", false);
         if self.get(&["wait_ready"]) == Some(&Value::Bool(true)) {
             self.note(
                 "wait_ready",
@@ -155,19 +195,21 @@ impl Import<'_> {
             );
         }
         match self.get(&["max_restarts"]).map(number) {
-            None => self.set("max_restarts", 16),
-            Some(Some(restarts)) => self.set("max_restarts", i64::from(restarts)),
+            None => self.set("max_restarts", "max_restarts", 16),
+            Some(Some(restarts)) => self.set("max_restarts", "max_restarts", i64::from(restarts)),
             Some(None) => self.note("max_restarts", "a whole number; 0 never gives up"),
         }
-        match self.get(&["max_memory_restart"]) {
+        const MEMORY: &str = "max_memory_restart";
+        match self.get(&[MEMORY]) {
             None => {}
+            // PM2 takes small letters, too.
             Some(Value::String(size)) => {
-                let size = size.trim_end_matches('B').to_owned();
-                self.set("max_memory_restart", size);
+                let size = size.trim_end_matches(['B', 'b']).to_uppercase();
+                self.set(MEMORY, MEMORY, size);
             }
-            Some(value) => match value.as_i64().filter(|&bytes| bytes >= 1 << 20) {
-                Some(bytes) => self.set("max_memory_restart", bytes),
-                None => self.note("max_memory_restart", "a size of at least 1M"),
+            Some(value) => match value.as_i64() {
+                Some(bytes) => self.set(MEMORY, MEMORY, bytes),
+                None => self.note(MEMORY, "a size of at least 1M, as \"200M\""),
             },
         }
     }
@@ -183,7 +225,7 @@ impl Import<'_> {
             value => value.as_u64().map(Duration::from_millis),
         };
         match time.filter(|time| (least..=most).contains(time)) {
-            Some(time) => self.set(ours, format!("{}ms", time.as_millis())),
+            Some(time) => self.set(theirs, ours, format!("{}ms", time.as_millis())),
             None => self.note(theirs, &format!("`{ours}` is a duration up to 1h, as \"1600ms\"")),
         }
     }
@@ -191,15 +233,20 @@ impl Import<'_> {
     fn environment(&mut self) {
         let mut env = toml::Table::new();
         let mut odd = Vec::new();
-        for (name, value) in self.get(&["env"]).and_then(Value::as_object).into_iter().flatten() {
+        let given = self.get(&["env"]);
+        let is_none = given.is_some_and(|env| !env.is_object());
+        for (name, value) in given.and_then(Value::as_object).into_iter().flatten() {
             match value {
                 Value::String(text) => _ = env.insert(name.clone(), text.clone().into()),
                 Value::Number(_) | Value::Bool(_) => _ = env.insert(name.clone(), value.to_string().into()),
                 Value::Null | Value::Array(_) | Value::Object(_) => odd.push(name.clone()),
             }
         }
+        if is_none {
+            self.note("env", "it must be an object: {\"NAME\": \"value\"}");
+        }
         if !env.is_empty() {
-            self.set("env", env);
+            self.set("env", "env", env);
         }
         for name in odd {
             self.note(&format!("env.{name}"), "a variable is text");
@@ -211,9 +258,9 @@ impl Import<'_> {
         for (theirs, ours) in [(&["user", "uid", "username"][..], "user"), (&["gid"][..], "group")] {
             match self.get(theirs) {
                 None => {}
-                Some(Value::String(name)) => self.set(ours, name.clone()),
+                Some(Value::String(name)) => self.set(theirs[0], ours, name.clone()),
                 Some(value) => match value.as_u64().and_then(|id| u32::try_from(id).ok()) {
-                    Some(id) => self.set(ours, i64::from(id)),
+                    Some(id) => self.set(theirs[0], ours, i64::from(id)),
                     None => self.note(theirs[0], &format!("`{ours}` is a name or a number")),
                 },
             }
@@ -223,15 +270,15 @@ impl Import<'_> {
             let codes: Option<Vec<i64>> =
                 list.iter().map(|code| code.as_i64().filter(|code| (0..256).contains(code))).collect();
             match codes {
-                Some(codes) => self.set("stop_exit_codes", codes),
+                Some(codes) => self.set("stop_exit_codes", "stop_exit_codes", codes),
                 None => self.note("stop_exit_codes", "exit codes are numbers from 0 to 255"),
             }
         }
-        if let Some(name) = self.text(&["increment_var"]).map(str::to_owned) {
+        if let Some(name) = self.text(&["increment_var"]) {
             let first = self.get(&["env"]).and_then(|env| env.get(&name));
             let first = first.and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()));
             match first {
-                Some(_) => self.set("increment_var", name),
+                Some(_) => self.set("increment_var", "increment_var", name),
                 None => self.note("increment_var", "give the first worker's value in `env`"),
             }
         }
@@ -243,6 +290,8 @@ impl Import<'_> {
             "instances",
             "script",
             "exec",
+            "cmd",
+            "command",
             "cwd",
             "interpreter",
             "exec_interpreter",
@@ -309,50 +358,4 @@ impl Import<'_> {
         );
         Imported { toml, notes: self.notes }
     }
-}
-
-/// PM2's choice of an interpreter.
-fn by_extension(script: &str) -> &'static str {
-    match script.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("js" | "cjs" | "mjs" | "ts") => "node",
-        Some("py") => "python3",
-        Some("sh") => "bash",
-        Some("rb") => "ruby",
-        Some("pl") => "perl",
-        Some("php") => "php",
-        _ => "none",
-    }
-}
-
-/// A list, or one text whose words are parted by blanks outside quotes.
-fn words_of(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(words) => {
-            words.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect()
-        }
-        Value::String(text) => split(text),
-        _ => Vec::new(),
-    }
-}
-
-fn split(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    for c in text.chars() {
-        match (c, quote) {
-            (c, Some(open)) if c == open => quote = None,
-            ('"' | '\'', None) => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (c, None) if c.is_whitespace() => words.extend(word.take()),
-            (c, _) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
-}
-
-fn number(value: &Value) -> Option<u32> {
-    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
-    u32::try_from(number).ok()
 }

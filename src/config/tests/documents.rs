@@ -106,8 +106,15 @@ fn the_schema_takes_what_the_program_takes_and_says_the_same_defaults() {
         .map(|(path, example)| format!("{path} = {example}"))
         .collect();
     texts.extend(
-        ["", "workers = 'max'", "receive_buffer = 4096", "processor = []", "worker.min_uptime = '1m 30s'"]
-            .map(str::to_owned),
+        [
+            "",
+            "workers = 'max'",
+            "receive_buffer = 4096",
+            "processor = []",
+            "worker.min_uptime = '1m 30s'",
+            "worker.min_uptime = '1.5s'",
+        ]
+        .map(str::to_owned),
     );
     // What is printed as being in force can be read again, and is the same.
     let everything = good(
@@ -115,10 +122,11 @@ fn the_schema_takes_what_the_program_takes_and_says_the_same_defaults() {
             .join("\n")
             .replace("workers = 'max'\n", "")
             .replace("receive_buffer = 4096\n", "")
-            .replace("worker.min_uptime = '1m 30s'", ""),
+            .replace("worker.min_uptime = '1m 30s'", "")
+            .replace("worker.min_uptime = '1.5s'", ""),
     );
     let printed = |config: &Config| -> String {
-        let values = shown(config).into_iter().filter(|shown| !["demo", "daemon"].contains(&shown.key));
+        let values = shown(config).into_iter().filter(|shown| shown.in_file);
         values.filter_map(|shown| Some(format!("{} = {}\n", shown.key, shown.value?))).collect()
     };
     for config in [&Config::default(), &everything.config] {
@@ -136,7 +144,7 @@ fn the_schema_takes_what_the_program_takes_and_says_the_same_defaults() {
     let schema = schema.json();
     for shown in shown(&defaults.config)
         .into_iter()
-        .filter(|shown| !["demo", "daemon", "processor", "workers"].contains(&shown.key))
+        .filter(|shown| shown.in_file && !["processor", "workers"].contains(&shown.key))
     {
         let place = format!("/properties/{}/default", shown.key.replace('.', "/properties/"));
         let value = shown.value.map(|value| json(&format!("value = {value}"))["value"].clone());

@@ -284,7 +284,7 @@ atlas-cluster: FILE:5:8: worker.nice: `20` is out of range
   |
 5 | nice = 20
   |        ^^
-hint: allowed: a whole number from -20 to 19; for example `nice = 0`
+hint: allowed: a whole number from -20 to 19; for example `nice = -5`
 atlas-cluster: FILE:6:16: worker.cpu_affinity: `all` is no list of CPUs
   |
 6 | cpu_affinity = 'all'

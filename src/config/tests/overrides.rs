@@ -70,6 +70,21 @@ fn variables_are_read_by_their_names() {
 }
 
 #[test]
+fn a_number_below_zero_can_be_given_where_one_is_allowed() {
+    let mut flag = Overrides::default();
+    flag.set("worker.nice=-5").unwrap();
+    let variable = environment(&[("ATLAS_CLUSTER_WORKER_NICE", "-5")]).unwrap();
+    for overrides in [flag, variable] {
+        assert_eq!(loaded_with("", &overrides).unwrap().config.worker.nice, Some(-5));
+    }
+    for bad in ["-21", "--5", "-", "5-"] {
+        let mut overrides = Overrides::default();
+        overrides.set(&format!("worker.nice={bad}")).unwrap();
+        assert!(overrides.check().is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn keys_that_contradict_each_other_are_refused_wherever_they_come_from() {
     let mut overrides = environment(&[("ATLAS_CLUSTER_SHARE", "true")]).unwrap();
     assert!(loaded_with("balance = 'flow'", &overrides).unwrap().config.share);

@@ -218,10 +218,14 @@ impl Builder {
     }
 }
 
-/// What the test's own environment says to a cluster is not meant for this one.
+/// What the test's own environment says to a cluster is not meant for this one; what the command was given is.
 pub(crate) fn forget_cluster(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
+        let is_given = command.get_envs().any(|(given, _)| given == name);
+        if is_given {
+            continue;
+        }
         if text.starts_with("ATLAS_CLUSTER_") || text.starts_with("LISTEN_") || text == "NOTIFY_SOCKET" {
             command.env_remove(&name);
         }

@@ -6,6 +6,7 @@ use std::thread;
 
 use nix::sys::signal::Signal;
 
+use crate::builder::forget_cluster;
 use crate::{PATIENCE, process};
 
 /// What a command left.
@@ -58,13 +59,14 @@ impl Output {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end; what the test's own environment says to a cluster is kept from it.
 ///
 /// # Panics
 /// When it can't be started, or does not end in time; it is killed then.
 #[track_caller]
 pub fn run(mut command: Command) -> Output {
     let what = format!("{command:?}");
+    forget_cluster(&mut command);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.unwrap_or_else(|e| panic!("cannot run {what}: {e}"));
     let pid = i32::try_from(child.id()).expect("a pid");
