@@ -67,22 +67,22 @@ mod tests {
 
     #[test]
     fn a_flood_is_told_where_it_was_and_the_lines_after_it_follow() {
-        let style = Style { format: Format::Text, rate: 2 };
+        let style = Style { format: Format::Text, rate: 10 };
         let (mut out, mut limit) = (Vec::new(), Limit::default());
-        let flood: String = (0..25).map(|n| format!("{n}\n")).collect();
+        let flood: String = (0..105).map(|n| format!("{n}\n")).collect();
         edit(&mut out, style, &now(1), "0", &mut limit, flood.as_bytes());
-        assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 20);
+        assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 100);
         out.clear();
         edit(&mut out, style, &now(1100), "0", &mut limit, b"after\n");
-        let said = "T [0] 5 lines were left out here: log.rate_limit is 2 a second\nT [0] after\n";
+        let said = "T [0] 5 lines were left out here: log.rate_limit is 10 a second\nT [0] after\n";
         assert_eq!(String::from_utf8_lossy(&out), said);
     }
 
     #[test]
     fn a_flood_that_ended_is_told_without_another_line() {
-        let style = Style { format: Format::Text, rate: 2 };
+        let style = Style { format: Format::Text, rate: 10 };
         let (mut out, mut limit) = (Vec::new(), Limit::default());
-        edit(&mut out, style, &now(1), "0", &mut limit, &b"x\n".repeat(21));
+        edit(&mut out, style, &now(1), "0", &mut limit, &b"x\n".repeat(101));
         out.clear();
         tell_left_out(&mut out, style, &now(500), "0", &mut limit);
         assert!(out.is_empty());
