@@ -17,6 +17,9 @@ use crate::settings::Settings;
 /// How long a file that cannot be opened is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Room for the lines that tell what is missing.
+const TELLING: u64 = 1024;
+
 /// The log files, of which this process is the only writer.
 pub(crate) struct Book<'a> {
     folder: Folder,
@@ -67,6 +70,11 @@ impl<'a> Book<'a> {
     /// Whether there are lines that could not be written.
     pub(crate) fn has_lost(&self) -> bool {
         self.state.lost > 0
+    }
+
+    /// So many bytes of one batch, at most, fit into a file.
+    pub(crate) fn most(&self) -> u64 {
+        self.max_size.saturating_sub(TELLING)
     }
 
     /// Cuts off what a predecessor wrote and did not commit: it is to be written again.

@@ -196,6 +196,8 @@ impl Shell<'_> {
         }
         source.unfinished = None;
         source.ready = true;
+        let window = self.glass.window(taken);
+        let taken = editor::fitting(self.style, &now(), &source.name, self.book.most(), window);
         let batch = self.book.done() + 1;
         self.journal.intend(batch, source.number);
         let moved = self.stage.take(source.pipe.as_fd(), taken)?;
