@@ -20,13 +20,7 @@ const NOT_FOR_IT: [&str; 6] =
 
 /// Starts this very program again, with the same arguments, in the background; gives the exit code.
 pub(crate) fn start() -> u8 {
-    match begin().and_then(wait) {
-        Ok(code) => code,
-        Err(error) => {
-            super::complain(&error.report());
-            error.exit()
-        }
-    }
+    super::conclude(begin().and_then(wait))
 }
 
 fn begin() -> Result<Child, Error> {
