@@ -1,7 +1,14 @@
 //! `--daemon`: it comes back when all is well, or says why not.
 
-use harness::{Builder, Place, cluster, log_text, process, run, wait_until};
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+
+use harness::{Builder, Daemon, Place, cluster, log_text, process, python, run, wait_until};
 use nix::sys::signal::Signal;
+
+/// Runs a command that has a terminal open, whatever the test has.
+const ON_A_TERMINAL: &str = "import os, pty, sys\nos.dup2(pty.openpty()[1], 9)\nassert os.isatty(9)\n\
+                             os.execvp(sys.argv[1], sys.argv[1:])";
 
 fn expect_silence(pid: i32) {
     let open = process::descriptors(pid);
@@ -14,7 +21,8 @@ fn expect_silence(pid: i32) {
 fn it_comes_back_when_every_worker_is_online_and_nothing_of_the_shell_stays() {
     let place = Place::new();
     // `run` waits for the end of both pipes: whoever kept one of them open would hold it up.
-    let daemon = cluster!().place(&place).workers(3).start_daemon();
+    let terminal = [python(), "-c", ON_A_TERMINAL];
+    let daemon = cluster!().place(&place).workers(3).wrapped_in(&terminal).start_daemon();
     let list = daemon.list();
     assert_eq!((list.cluster.state.as_str(), list.workers.len()), ("online", 3));
     assert_eq!(list.roles.iter().map(|role| role.name.as_str()).collect::<Vec<_>>(), ["logger"]);
@@ -48,11 +56,80 @@ trait RunBeside {
 
 impl RunBeside for Builder {
     fn run_beside(self, place: &Place, more: &[&str]) -> harness::Output {
-        let mut command = std::process::Command::new(self.binary_path());
-        command.args(["start", "--daemon", "--listen", "127.0.0.1:0", "--config"]).arg(place.config_file());
-        command.env("ATLAS_CLUSTER_RUNTIME_DIR", place.runtime_dir()).args(more);
-        run(command)
+        run(beside(&self, place, more))
     }
+}
+
+fn beside(builder: &Builder, place: &Place, more: &[&str]) -> Command {
+    let mut command = Command::new(builder.binary_path());
+    command.args(["start", "--daemon", "--listen", "127.0.0.1:0", "--config"]).arg(place.config_file());
+    let own = std::env::vars_os().map(|(name, _)| name);
+    own.filter(|name| name.to_string_lossy().starts_with("ATLAS_CLUSTER_"))
+        .for_each(|name| _ = command.env_remove(name));
+    command.env("ATLAS_CLUSTER_RUNTIME_DIR", place.runtime_dir()).args(more);
+    command
+}
+
+/// Whatever runs in a place; ended when dropped.
+struct Inhabitants(OsString);
+
+impl Inhabitants {
+    fn of(place: &Place) -> Inhabitants {
+        let mut mark = OsString::from("ATLAS_CLUSTER_RUNTIME_DIR=");
+        mark.push(place.runtime_dir());
+        Inhabitants(mark)
+    }
+
+    fn is_empty(&self) -> bool {
+        process::with_variable(&self.0).is_empty()
+    }
+}
+
+impl Drop for Inhabitants {
+    fn drop(&mut self) {
+        process::with_variable(&self.0).iter().for_each(|left| process::signal(left.pid, Signal::SIGKILL));
+    }
+}
+
+#[test]
+fn it_is_no_failure_if_nobody_hears_that_it_is_online() {
+    let place = Place::new();
+    place.write_config("");
+    let there = Inhabitants::of(&place);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = beside(&cluster!(), &place, &["--workers", "1"]);
+    let mut child = command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+    assert!(!there.is_empty(), "it runs");
+    let mut stop = Command::new(cluster!().binary_path());
+    stop.args(["stop", "--runtime-dir"]).arg(place.runtime_dir());
+    run(stop).expect_code(0);
+    wait_until("nobody is left", || there.is_empty());
+}
+
+#[test]
+fn log_dir_may_be_set_once_there_are_files_and_may_name_the_folder_itself() {
+    let place = Place::new();
+    let stop = |daemon: Daemon| {
+        daemon.command(["stop"]).expect_code(0);
+        daemon.expect_no_process();
+    };
+    stop(cluster!().place(&place).start_daemon());
+    let (own, elsewhere) = (place.runtime_dir().join("logs"), place.folder().join("elsewhere"));
+    assert!(log_text(&own).contains("cluster online"));
+    let dir = |dir: &std::path::Path| format!("[log]\ndir = \"{}\"\n", dir.display());
+    let daemon = cluster!().place(&place).config(dir(&elsewhere)).start_daemon();
+    wait_until("the log says where those of before are", || {
+        log_text(&elsewhere).contains(&format!("those of before are in {}.1", own.display()))
+    });
+    assert!(log_text(&place.runtime_dir().join("logs.1")).contains("cluster online"));
+    stop(daemon);
+    let daemon = cluster!().place(&place).config(dir(&own)).start_daemon();
+    assert!(own.symlink_metadata().unwrap().is_dir());
+    stop(daemon);
+    assert!(log_text(&own).contains("cluster online"));
 }
 
 #[test]
@@ -83,6 +160,7 @@ fn one_that_is_killed_while_it_starts_is_told() {
     let place = Place::new();
     let config = "[worker]\nlisten_timeout = \"60s\"\n";
     place.write_config(config);
+    let inhabitants = Inhabitants::of(&place);
     let there = place.clone();
     let waiting =
         std::thread::spawn(move || cluster!().run_beside(&there, &["--workers", "2", "--", "sleep", "1000"]));
@@ -93,7 +171,5 @@ fn one_that_is_killed_while_it_starts_is_told() {
     });
     let said = waiting.join().unwrap().expect_code(1);
     said.expect_said(&["the supervisor was killed by SIGKILL", "hint: "]);
-    let mut mark = std::ffi::OsString::from("ATLAS_CLUSTER_RUNTIME_DIR=");
-    mark.push(place.runtime_dir());
-    wait_until("nobody is left", || process::with_variable(&mark).is_empty());
+    wait_until("nobody is left", || inhabitants.is_empty());
 }

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use harness::{
-    Builder, Cluster, Place, Printed, cluster, log_files, log_text, process, wait_for, wait_until,
+    Builder, Cluster, Place, Printed, cluster, install, log_files, log_text, need_root, process, run,
+    wait_for, wait_until,
 };
+use nix::mount::MsFlags;
 use nix::sys::signal::Signal;
 
 /// Programs that never say READY=1; whoever dies is replaced at once.
@@ -125,32 +128,132 @@ fn files_are_bounded_in_number_and_size() {
     cluster.wait_for_end();
     let files = log_files(&folder(&place));
     assert_eq!(files.len(), 3, "{files:?}");
+    let sizes: Vec<u64> = files.iter().map(|path| path.metadata().unwrap().len()).collect();
+    assert!(sizes.iter().all(|&size| size <= 16 << 10), "{sizes:?}");
 }
 
 #[test]
-fn a_file_that_was_moved_is_let_go_of_at_usr1_and_flush_empties_the_next() {
+fn a_file_that_was_moved_is_let_go_of_at_usr1() {
     let place = Place::new();
     let cluster = printing(&place, "0.005", "rate_limit = 0\n").start();
     let (current, moved) = (folder(&place).join("atlas-cluster.log"), folder(&place).join("moved"));
     let printed = Printed::of(&place);
     printed.wait_for_more(50);
+    wait_for("the logger is online", || cluster.logger());
     fs::rename(&current, &moved).unwrap();
     printed.wait_for_more(50);
-    wait_until("it is opened anew", || {
-        cluster.signal(Signal::SIGUSR1);
-        current.exists()
-    });
+    cluster.signal(Signal::SIGUSR1);
+    wait_until("it is opened anew", || current.exists());
     printed.wait_for_more(50);
-    wait_until("lines go there", || fs::metadata(&current).is_ok_and(|file| file.len() > 0));
-    let both = [fs::read_to_string(&moved).unwrap(), log_text(&folder(&place))].concat();
-    let lines = both.lines().filter(|line| line.contains("] line ")).count() as u64;
-    assert!(lines >= 100, "{lines}");
-    cluster.command(["flush"]).expect_code(0);
-    assert!(!log_text(&folder(&place)).contains(" 0\n"), "the first line is gone");
-    printed.wait_for_more(50);
-    wait_until("it goes on at the start", || log_text(&folder(&place)).starts_with("20"));
     cluster.command(["stop"]).expect_code(0);
     cluster.wait_for_end();
+    let after = fs::read_to_string(&current).unwrap();
+    assert!(after.contains("] line "), "lines go there");
+    printed.expect_all_once(&[fs::read_to_string(&moved).unwrap(), after].concat());
+}
+
+#[test]
+fn flush_empties_the_current_file_and_removes_the_full_ones() {
+    let place = Place::new();
+    let cluster = printing(&place, "0.005", "rate_limit = 0\nmax_size = \"16K\"\nkeep = 100\n").start();
+    wait_until("two files are full", || log_files(&folder(&place)).len() > 2);
+    // As of a compression that was killed.
+    fs::write(folder(&place).join("atlas-cluster.log.1.gz"), "half").unwrap();
+    fs::write(folder(&place).join("atlas-cluster.log.900.gz.part"), "half").unwrap();
+    let before = log_text_of_plain(&place);
+    let said = cluster.command(["flush"]).expect_code(0).stdout;
+    assert!(said.starts_with("flush done: atlas-cluster.log is empty, "), "{said}");
+    for number in ["1", "1.gz", "900.gz.part"] {
+        assert!(!folder(&place).join(format!("atlas-cluster.log.{number}")).exists(), "{number} is gone");
+    }
+    wait_until("it goes on at the start", || log_text(&folder(&place)).starts_with("20"));
+    let after = log_text(&folder(&place));
+    let first = before.lines().find(|line| line.contains("] line ")).expect("a line of before");
+    assert!(!after.contains(first), "{first}");
+    wait_until("the next one is full", || log_files(&folder(&place)).len() > 1);
+    assert!(!folder(&place).join("atlas-cluster.log.1").exists(), "no number is given twice");
+    cluster.command(["stop"]).expect_code(0);
+    cluster.wait_for_end();
+}
+
+/// What was written first.
+fn log_text_of_plain(place: &Place) -> String {
+    fs::read_to_string(folder(place).join("atlas-cluster.log.1")).expect("the first file")
+}
+
+#[test]
+fn another_cluster_may_not_write_to_the_same_files() {
+    let place = Place::new();
+    let cluster = printing(&place, "0.005", "rate_limit = 0\n").start();
+    let config = format!("[log]\ndir = \"{}\"\n", folder(&place).display());
+    let refused = cluster!().config(config).run().expect_code(3);
+    refused.expect_said(&["another cluster writes its log files to", "hint: give each cluster a folder"]);
+    expect_all_once(&cluster, &place);
+}
+
+/// A file system of its own on a folder; gone when dropped.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn on(folder: PathBuf) -> Disk {
+        fs::create_dir(&folder).expect("made");
+        nix::mount::mount(Some("disk"), &folder, Some("tmpfs"), MsFlags::empty(), Some("size=1m"))
+            .expect("mounted");
+        Disk(folder)
+    }
+
+    fn set(&self, flags: MsFlags) {
+        let none = None::<&str>;
+        nix::mount::mount(none, &self.0, none, MsFlags::MS_REMOUNT | flags, none).expect("mounted anew");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = nix::mount::umount2(&self.0, nix::mount::MntFlags::MNT_DETACH);
+    }
+}
+
+#[test]
+fn a_disk_that_is_read_only_at_the_start_costs_lines_and_nothing_else() {
+    need_root();
+    let place = Place::new();
+    let disk = Disk::on(folder(&place));
+    disk.set(MsFlags::MS_RDONLY);
+    let cluster = printing(&place, "0.005", "rate_limit = 0\n").start();
+    let warned = "log lines are lost, and counted, until ";
+    cluster.expect_log(warned).expect_log("Read-only file system");
+    Printed::of(&place).wait_for_more(100);
+    assert!(log_files(&folder(&place)).is_empty());
+    disk.set(MsFlags::empty());
+    let text = wait_for("it is told", || {
+        let text = log_text(&folder(&place));
+        text.contains("lines of all could not be written: Read-only file system").then_some(text)
+    });
+    let told = text.lines().find_map(|line| line.split_once("[logger] ")?.1.split(' ').next()?.parse().ok());
+    assert!(told.is_some_and(|lines: u64| lines >= 100), "{text}");
+    cluster.command(["stop"]).expect_code(0);
+    assert_eq!(cluster.wait_for_end(), 0);
+}
+
+#[test]
+fn files_that_another_user_may_not_read_are_there_all_the_same() {
+    need_root();
+    let place = Place::new();
+    let cluster = printing(&place, "0.005", "").start();
+    // Where the other one can run it.
+    let binary = place.folder().join("atlas-cluster");
+    install(&binary, &fs::read(cluster.binary()).expect("it is read"));
+    for verb in ["logs", "flush"] {
+        let mut command = Command::new(&binary);
+        command.args([verb, "--runtime-dir"]).arg(cluster.runtime_dir()).uid(65534).gid(65534);
+        let said = run(command).expect_code(1);
+        said.expect_said(&[
+            "cannot read the log files in",
+            "Permission denied",
+            "hint: run this as the cluster's",
+        ]);
+    }
 }
 
 /// A write beyond RLIMIT_FSIZE fails as one to a full disk does: with an errno, some of it written.
@@ -212,6 +315,16 @@ fn lines_are_json_where_that_is_wanted() {
     }
 }
 
+/// Somebody who would go on for ever; ended when dropped.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn whoever_follows_misses_nothing_over_full_files() {
     let place = Place::new();
@@ -219,8 +332,8 @@ fn whoever_follows_misses_nothing_over_full_files() {
         printing(&place, "0.002", "rate_limit = 0\nmax_size = \"16K\"\nkeep = 100\ngzip = true\n").start();
     let mut follow = Command::new(cluster.binary());
     follow.args(["logs", "-f", "--worker", "0", "--runtime-dir"]).arg(cluster.runtime_dir());
-    let mut follow = follow.stdout(Stdio::piped()).spawn().expect("it runs");
-    let mut output = follow.stdout.take().expect("its standard output");
+    let mut follow = Guard(follow.stdout(Stdio::piped()).spawn().expect("it runs"));
+    let mut output = follow.0.stdout.take().expect("its standard output");
     let files = || log_files(&folder(&place)).len();
     let before = files();
     wait_until("five files were filled", || files() >= before + 5);
@@ -234,8 +347,7 @@ fn whoever_follows_misses_nothing_over_full_files() {
         assert_ne!(bytes, 0, "it ended: {text}");
         text.push_str(&String::from_utf8_lossy(&buffer[..bytes]));
     }
-    let _ = follow.kill();
-    let _ = follow.wait();
+    drop(follow);
     let numbers: Vec<u64> = text.lines().filter_map(|line| line.rsplit_once(' ')?.1.parse().ok()).collect();
     let follows = numbers.windows(2).all(|pair| pair[1] == pair[0] + 1);
     assert!(follows && numbers.len() > 100, "{numbers:?}");
@@ -259,8 +371,8 @@ fn without_files_logs_says_where_to_look() {
         said.expect_said(&["there are no log files in", "hint: ", "journalctl"]);
     }
     let missing = Path::new("/proc/self/nothing");
-    let refused = cluster!().config(format!("[log]\ndir = \"{}\"\n", missing.display())).run().expect_code(2);
+    let refused = cluster!().config(format!("[log]\ndir = \"{}\"\n", missing.display())).run().expect_code(1);
     refused.expect_said(&["cannot write logs to /proc/self/nothing", "hint: choose a folder"]);
-    let refused = cluster!().config("[log]\ndir = \"/proc/self\"\n").run().expect_code(2);
+    let refused = cluster!().config("[log]\ndir = \"/proc/self\"\n").run().expect_code(1);
     refused.expect_said(&["cannot write logs to /proc/self", "hint: choose a folder"]);
 }

@@ -23,13 +23,7 @@ const NOT_FOR_IT: [&str; 6] =
 /// Starts this very program again, with the same arguments, in the background; gives the exit code. What it waits for is
 /// asked in `runtime_dir`.
 pub(crate) fn start(runtime_dir: &Path) -> u8 {
-    match begin().and_then(|child| wait(child, &Client::new(runtime_dir))) {
-        Ok(code) => code,
-        Err(error) => {
-            super::complain(&error.report());
-            error.exit()
-        }
-    }
+    super::conclude(begin().and_then(|child| wait(child, &Client::new(runtime_dir))))
 }
 
 fn begin() -> Result<Child, Error> {

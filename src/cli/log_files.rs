@@ -1,12 +1,13 @@
 //! The log files, read without asking anybody: from the oldest line on, or from where the last look ended.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use contract::logs::{FILE, Record, parse_text, rotated};
+use contract::logs::{COMPRESSED, FILE, Record, parse_text, rotated};
 use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
 use regex_lite::Regex;
@@ -50,45 +51,46 @@ fn time_and_source(line: &str) -> Option<(String, String)> {
     parse_text(line).map(|(time, source)| (time.to_owned(), source.to_owned()))
 }
 
+/// What there is already.
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    /// The last wanted lines, the oldest first.
+    pub(super) lines: VecDeque<String>,
+    /// Of each file that cannot be read to its end: which, and why.
+    pub(super) damaged: Vec<String>,
+}
+
 /// The last `most` wanted lines of all files, the oldest first.
 pub(super) fn last(folder: &Path, filter: &Filter, most: usize) -> io::Result<VecDeque<String>> {
-    let mut kept = VecDeque::new();
-    let full = rotated(folder)?;
-    // The newest file first: most people want few lines.
-    let files = std::iter::once(folder.join(FILE)).chain(full.into_values().rev());
-    for path in files {
-        let room = most - kept.len();
-        if room == 0 {
-            break;
-        }
-        let mut tail = match open(&path) {
-            Ok(mut file) => tail(&mut file, filter, room)?,
-            // Removed, or full and compressed, a moment ago.
-            Err(e) if e.kind() == ErrorKind::NotFound => continue,
-            Err(e) => return Err(e),
-        };
-        tail.append(&mut kept);
-        kept = tail;
-    }
-    Ok(kept)
+    Ok(Follower::at_the_end(folder)?.last(filter, most)?.lines)
 }
 
 /// Whether there is any file.
-pub(super) fn exist(folder: &Path) -> bool {
-    folder.join(FILE).exists() || rotated(folder).is_ok_and(|full| !full.is_empty())
+///
+/// # Errors
+/// When the folder cannot be looked into.
+pub(super) fn exist(folder: &Path) -> io::Result<bool> {
+    match rotated(folder) {
+        Ok(full) => Ok(!full.is_empty() || folder.join(FILE).try_exists()?),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
-fn tail(file: &mut dyn BufRead, filter: &Filter, most: usize) -> io::Result<VecDeque<String>> {
+/// The last `most` wanted lines of one file, and why there are no more, if it cannot be read to its end.
+fn tail(mut file: impl BufRead, filter: &Filter, most: usize) -> (VecDeque<String>, Option<io::Error>) {
     let mut kept = VecDeque::new();
-    while let Some(line) = next_line(file)? {
-        if filter.wants(&line) {
-            kept.push_back(line);
-            if kept.len() > most {
-                kept.pop_front();
-            }
+    loop {
+        match next_line(&mut file) {
+            Ok(Some(line)) if filter.wants(&line) => kept.push_back(line),
+            Ok(Some(_)) => {}
+            Ok(None) => return (kept, None),
+            Err(e) => return (kept, Some(e)),
+        }
+        if kept.len() > most {
+            kept.pop_front();
         }
     }
-    Ok(kept)
 }
 
 fn next_line(file: &mut dyn BufRead) -> io::Result<Option<String>> {
@@ -99,14 +101,27 @@ fn next_line(file: &mut dyn BufRead) -> io::Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned()))
 }
 
+/// A file that is full: if it is not there any more, it may have been compressed a moment ago.
 fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
-    let file = File::open(path)?;
-    let compressed = path.extension().is_some_and(|extension| extension == "gz");
-    Ok(if compressed {
-        Box::new(BufReader::new(MultiGzDecoder::new(file)))
-    } else {
-        Box::new(BufReader::new(file))
-    })
+    let is_compressed = |path: &Path| path.as_os_str().as_encoded_bytes().ends_with(COMPRESSED.as_bytes());
+    match File::open(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound && !is_compressed(path) => {
+            let name = OsString::from_iter([path.as_os_str(), COMPRESSED.as_ref()]);
+            open(Path::new(&name))
+        }
+        Err(e) => Err(e),
+        Ok(file) if is_compressed(path) => Ok(Box::new(BufReader::new(MultiGzDecoder::new(file)))),
+        Ok(file) => Ok(Box::new(BufReader::new(file))),
+    }
+}
+
+/// Where the last whole line in the first `len` bytes ends.
+fn end_of_lines(file: &File, len: u64) -> io::Result<u64> {
+    let from = len.saturating_sub(MAX_LINE);
+    let mut end = vec![0; usize::try_from(len - from).map_err(io::Error::other)?];
+    let read = file.read_at(&mut end, from)?;
+    let last = end[..read].iter().rposition(|&byte| byte == b'\n');
+    Ok(last.map_or(from, |last| from + last as u64 + 1))
 }
 
 /// Reads on where the last look ended, over every change of the file.
@@ -122,15 +137,44 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Begins at the end of the current file, if there is one.
+    /// Begins behind the last line of the current file, if there is one.
     pub(super) fn at_the_end(folder: &Path) -> io::Result<Follower> {
         let mut follower =
             Follower { folder: folder.to_owned(), file: None, inode: 0, number: 0, at: 0, rest: Vec::new() };
         follower.open_current()?;
         if let Some(file) = &follower.file {
-            follower.at = file.metadata()?.len();
+            follower.at = end_of_lines(file, file.metadata()?.len())?;
         }
         Ok(follower)
+    }
+
+    /// The last `most` wanted lines before where this is: so what comes meanwhile is in neither or, with
+    /// [`Follower::more`], once.
+    pub(super) fn last(&self, filter: &Filter, most: usize) -> io::Result<Last> {
+        let mut last = Last::default();
+        if let Some(mut file) = self.file.as_ref() {
+            file.seek(SeekFrom::Start(0))?;
+            let (lines, why) = tail(BufReader::new(file.take(self.at)), filter, most);
+            why.map_or(Ok(()), Err)?;
+            last.lines = lines;
+        }
+        // The newest file first: most people want few lines. Those that were filled since are not meant.
+        for (_, path) in rotated(&self.folder)?.range(..self.number).rev() {
+            let room = most - last.lines.len();
+            if room == 0 {
+                break;
+            }
+            let (mut lines, why) = match open(path) {
+                Ok(file) => tail(file, filter, room),
+                Err(e) if e.kind() == ErrorKind::NotFound => continue, // removed
+                Err(e) => return Err(e),
+            };
+            last.damaged
+                .extend(why.map(|why| format!("{} cannot be read to its end: {why}", path.display())));
+            lines.append(&mut last.lines);
+            last.lines = lines;
+        }
+        Ok(last)
     }
 
     /// What has come since.
@@ -139,15 +183,16 @@ impl Follower {
         self.read_on(&mut bytes)?;
         if self.is_over()? {
             self.read_on(&mut bytes)?; // it was written to until it was full
-            for (number, path) in rotated(&self.folder)? {
-                if number > self.number {
-                    match open(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-                        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
-                        Ok(_) | Err(_) => {}
-                    }
+            let ours = self.number;
+            // First: what is filled after this is found by the next look.
+            self.open_current()?;
+            let filled = rotated(&self.folder)?.into_iter();
+            for (_, path) in filled.filter(|(number, _)| (ours + 1..self.number).contains(number)) {
+                match open(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
+                    Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+                    Ok(_) | Err(_) => {}
                 }
             }
-            self.open_current()?;
             self.read_on(&mut bytes)?;
         }
         let mut text = std::mem::take(&mut self.rest);
@@ -162,7 +207,6 @@ impl Follower {
     }
 
     fn read_on(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
-        use std::io::{Seek, SeekFrom};
         let Some(file) = &mut self.file else { return Ok(()) };
         if file.metadata()?.len() < self.at {
             (self.at, self.rest) = (0, Vec::new()); // emptied
@@ -199,5 +243,100 @@ impl Follower {
                 return Ok(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Write;
+
+    struct Folder(tempfile::TempDir);
+
+    impl Folder {
+        fn new(current: &str) -> Folder {
+            let folder = Folder(tempfile::tempdir().unwrap());
+            folder.append(current);
+            folder
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.0.path().join(format!("{FILE}{name}"))
+        }
+
+        fn append(&self, text: &str) {
+            let mut file = File::options().append(true).create(true).open(self.path("")).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        }
+
+        fn turn_over(&self, number: u64) {
+            fs::rename(self.path(""), self.path(&format!(".{number}"))).unwrap();
+            self.append("");
+        }
+
+        fn compress(&self, name: &str) -> Vec<u8> {
+            let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            out.write_all(&fs::read(self.path(name)).unwrap()).unwrap();
+            fs::remove_file(self.path(name)).unwrap();
+            let bytes = out.finish().unwrap();
+            fs::write(self.path(&format!("{name}{COMPRESSED}")), &bytes).unwrap();
+            bytes
+        }
+
+        fn follower(&self) -> Follower {
+            Follower::at_the_end(self.0.path()).unwrap()
+        }
+    }
+
+    fn last(follower: &Follower) -> Vec<String> {
+        follower.last(&Filter::default(), 100).unwrap().lines.into()
+    }
+
+    fn more(follower: &mut Follower) -> Vec<String> {
+        follower.more(&Filter::default()).unwrap()
+    }
+
+    #[test]
+    fn what_comes_while_the_last_lines_are_read_is_shown_once() {
+        let folder = Folder::new("one\n");
+        folder.turn_over(1);
+        folder.append("two\nhal");
+        let mut follower = folder.follower();
+        folder.append("f\nthree\n");
+        assert_eq!(last(&follower), ["one", "two"]);
+        folder.turn_over(2);
+        folder.append("four\n");
+        folder.turn_over(3);
+        folder.append("five\n");
+        assert_eq!(last(&follower), ["one", "two"], "files that were filled since are none of before");
+        folder.compress(".1");
+        folder.compress(".3");
+        assert_eq!(last(&follower), ["one", "two"]);
+        assert_eq!(more(&mut follower), ["half", "three", "four", "five"]);
+        assert_eq!((last(&folder.follower()).len(), more(&mut follower).len()), (6, 0));
+    }
+
+    #[test]
+    fn a_file_that_was_compressed_since_it_was_listed_is_read_all_the_same() {
+        let folder = Folder::new("one\n");
+        folder.turn_over(1);
+        folder.compress(".1");
+        let (lines, why) = tail(open(&folder.path(".1")).unwrap(), &Filter::default(), 100);
+        assert_eq!((lines, why.is_none()), (VecDeque::from(["one".to_owned()]), true));
+        assert_eq!(open(&folder.path(".2")).err().unwrap().kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_damaged_file_costs_what_is_damaged() {
+        let folder = Folder::new(&"one\n".repeat(10));
+        folder.turn_over(1);
+        let whole = folder.compress(".1");
+        fs::write(folder.path(".1.gz"), &whole[..whole.len() - 4]).unwrap();
+        folder.append("two\n");
+        let shown = folder.follower().last(&Filter::default(), 100).unwrap();
+        assert_eq!((shown.lines.back().map(String::as_str), shown.damaged.len()), (Some("two"), 1));
+        assert!(shown.lines.len() > 1, "{shown:?}");
+        assert!(shown.damaged[0].contains(".1.gz cannot be read to its end: "), "{shown:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use contract::logs::{FILE, FOLDER, Record, parse_text, rotated};
+use contract::logs::{FILE, FOLDER, Record, full_files, open_file, parse_text, rotated};
 use jiff::Timestamp;
 use regex_lite::Regex;
 
@@ -31,10 +31,10 @@ pub(super) const ELSEWHERE: &str = "a cluster in the foreground logs to standard
 /// Shows lines.
 pub(super) fn run(runtime_dir: &Path, wanted: &LogLines) -> Result<(), Error> {
     let folder = runtime_dir.join(FOLDER);
-    if !log_files::exist(&folder) {
+    let failed = |e: io::Error| unreadable(&folder, &e);
+    if !log_files::exist(&folder).map_err(failed)? {
         return Err(none(&folder));
     }
-    let failed = |e: io::Error| unreadable(&folder, &e);
     let since = match &wanted.since {
         None => None,
         Some(Since::At(time)) => Some(*time),
@@ -45,10 +45,13 @@ pub(super) fn run(runtime_dir: &Path, wanted: &LogLines) -> Result<(), Error> {
     let filter = Filter { source: wanted.worker.clone(), since, pattern };
     let usual = if since.is_some() { MOST } else { LINES };
     let lines = wanted.lines.map_or(usual, |lines| lines.min(MOST));
-    // Before the others are read: what comes meanwhile is shown twice rather than never.
-    let follower = wanted.follow.then(|| Follower::at_the_end(&folder)).transpose().map_err(failed)?;
-    show(log_files::last(&folder, &filter, lines).map_err(failed)?)?;
-    let Some(mut follower) = follower else { return Ok(()) };
+    let mut follower = Follower::at_the_end(&folder).map_err(failed)?;
+    let last = follower.last(&filter, lines).map_err(failed)?;
+    show(last.lines)?;
+    last.damaged.iter().for_each(|file| super::complain(&format!("atlas-cluster: warning: {file}\n")));
+    if !wanted.follow {
+        return Ok(());
+    }
     loop {
         show(follower.more(&filter).map_err(failed)?)?;
         thread::sleep(EVERY);
@@ -68,7 +71,7 @@ fn show(lines: impl IntoIterator<Item = String>) -> Result<(), Error> {
 /// Empties the current file and removes the full ones. The logger appends: what it writes next begins at the start.
 pub(super) fn flush(runtime_dir: &Path) -> Result<(), Error> {
     let folder = runtime_dir.join(FOLDER);
-    if !log_files::exist(&folder) {
+    if !log_files::exist(&folder).map_err(|e| unreadable(&folder, &e))? {
         return Err(none(&folder));
     }
     let gone = |result: io::Result<()>| match result {
@@ -76,10 +79,12 @@ pub(super) fn flush(runtime_dir: &Path) -> Result<(), Error> {
         Ok(()) | Err(_) => Ok(()),
     };
     let empty = || {
-        let full = rotated(&folder)?;
-        full.values().try_for_each(|path| gone(fs::remove_file(path)))?;
-        gone(fs::File::options().write(true).open(folder.join(FILE)).and_then(|file| file.set_len(0)))?;
-        io::Result::Ok(full.len())
+        let full = rotated(&folder)?.len();
+        // What a compression that was killed left, too.
+        full_files(&folder)?.iter().try_for_each(|(_, path)| gone(fs::remove_file(path)))?;
+        let current = open_file(fs::File::options().write(true), &folder.join(FILE));
+        gone(current.and_then(|file| file.set_len(0)))?;
+        io::Result::Ok(full)
     };
     let full = empty().map_err(|e| {
         let message = format!("cannot empty the log files in {}: {e}", folder.display());

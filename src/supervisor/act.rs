@@ -200,7 +200,7 @@ impl Shell {
 /// What a worker, and who asks about its health, gets beside the supervisor's own environment; later ones win.
 pub(super) fn variables(worker: &config::Worker, number: u8) -> Vec<(OsString, OsString)> {
     let identity = worker.user.iter().flat_map(Account::environment);
-    let identity = identity.map(|(name, value)| (name.into(), value.into()));
+    let identity = identity.map(|(name, value)| (name.into(), value));
     let own = worker.env.iter().map(|(name, value)| (name.into(), value.into()));
     let counted = worker.incremented(number).map(|(name, value)| (name.into(), value.into()));
     identity.chain(own).chain(counted).collect()

@@ -17,6 +17,7 @@ use super::generations::{self, Generations, Source};
 use super::health::Health;
 use super::kept::{self, Kept};
 use super::limits::{Room, warn_of_memlock};
+use super::log_folder::{self, LogFolder};
 use super::log_writer::{self, LogWriter, Sink};
 use super::logs::Logs;
 use super::quarantine::Quarantine;
@@ -43,7 +44,8 @@ impl Shell {
         let room = Room::make(loaded.config.listen.len(), loaded.config.logs_to_files());
         room.refuse(loaded.config.workers).map_or(Ok(()), Err)?;
         let runtime = RuntimeDir::claim(&start.runtime_dir)?;
-        let folder = runtime.make_logs(&loaded.config)?;
+        let log_folder = log_folder::prepare(runtime.folder(), &loaded.config)?;
+        let folder = log_folder.as_ref().map(|folder| folder.path.clone());
         let failed = |e| cannot_start(&e);
         let starter = start.background.then(|| folder.clone().map(Starter::meet)).flatten();
         let starter = starter.transpose().map_err(failed)?;
@@ -53,6 +55,7 @@ impl Shell {
         let mut shell =
             Shell::new(runtime, log, source, loaded.config, roles, room, found).map_err(failed)?;
         shell.logs = logs;
+        log_folder.iter().for_each(LogFolder::tell);
         shell.leave_terminal(starter, folder.as_deref()).map_err(failed)?;
         shell.remember();
         shell.scale_as_before();

@@ -15,7 +15,7 @@ use super::notify::Line;
 use crate::core::Slot;
 
 /// The descendants of a program may hold its pipe for ever: after this the logger is told to leave, after as much more it
-/// is killed.
+/// is killed; after as much again it is left alone: a disk that hangs does not even let it die.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two looks whether it has ended.
 const PAUSE: Duration = Duration::from_millis(2);
@@ -66,6 +66,9 @@ fn wait_for(pid: Pid) {
         let so_far = begun.elapsed();
         if so_far >= PATIENCE && !told {
             told = kill(pid, Signal::SIGTERM).is_ok();
+        }
+        if so_far >= 3 * PATIENCE {
+            return;
         }
         if so_far >= 2 * PATIENCE && !killed {
             killed = kill(pid, Signal::SIGKILL).is_ok();

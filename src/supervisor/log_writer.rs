@@ -128,14 +128,14 @@ pub(super) fn init(level: LevelFilter, lost: u64, sink: Sink, format: Format) ->
 }
 
 fn write_json(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
-    let (time, level) = (out.timestamp_millis().to_string(), record.level().as_str().to_lowercase());
-    let message = record.args().to_string();
-    let line = Record {
-        time: time.into(),
-        source: SUPERVISOR.into(),
-        level: Some(level.into()),
-        message: message.into(),
-    };
+    let time = out.timestamp_millis().to_string();
+    write_record(out, &time, record.level(), &record.args().to_string())
+}
+
+fn write_record(out: &mut dyn Write, time: &str, level: Level, message: &str) -> io::Result<()> {
+    let level = level.as_str().to_lowercase();
+    let source = SUPERVISOR.into();
+    let line = Record { time: time.into(), source, level: Some(level.into()), message: message.into() };
     serde_json::to_writer(&mut *out, &line)?;
     writeln!(out)
 }
@@ -169,13 +169,14 @@ impl Write for Channel {
 }
 
 fn write(waiting: &Receiver<Message>, lost: &AtomicU64, sink: Sink) {
+    let to_logger = matches!(sink, Sink::Logger(_));
     let mut out: Option<Box<dyn Write>> = Some(match sink {
         Sink::Stderr => Box::new(io::stderr()),
         Sink::Logger(file) => Box::new(file),
     });
     for message in waiting {
         match message {
-            Message::Line(line) => out.iter_mut().for_each(|out| write_line(out, &line, lost)),
+            Message::Line(line) => out.iter_mut().for_each(|out| write_line(out, &line, lost, to_logger)),
             Message::Close => out = None,
             Message::Written(tell) => tell(),
         }
@@ -183,13 +184,52 @@ fn write(waiting: &Receiver<Message>, lost: &AtomicU64, sink: Sink) {
 }
 
 /// A standard error that is closed or full costs lines, never the service.
-fn write_line(out: &mut dyn Write, line: &[u8], lost: &AtomicU64) {
+fn write_line(out: &mut dyn Write, line: &[u8], lost: &AtomicU64, to_logger: bool) {
     let before = lost.swap(0, Ordering::Relaxed);
-    let told = match before {
-        0 => Ok(()),
-        _ => writeln!(out, "{before} log lines were left out: standard error did not take them"),
-    };
+    let told = if before == 0 { Ok(()) } else { tell_lost(out, before, to_logger) };
     let unsaid = if told.is_err() { before } else { 0 };
     let unwritten = told.and_then(|()| out.write_all(line)).is_err();
     lost.fetch_add(unsaid + u64::from(unwritten), Ordering::Relaxed);
+}
+
+/// A line like the others.
+fn tell_lost(out: &mut dyn Write, number: u64, to_logger: bool) -> io::Result<()> {
+    let (level, whose) = (Level::Warn, if to_logger { "the logger" } else { "standard error" });
+    let what = format!("{number} log lines were left out: {whose} did not take them");
+    let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
+    match (to_logger, JSON.load(Ordering::Relaxed)) {
+        (true, _) => writeln!(out, "{level:<5} {what}"),
+        (false, true) => write_record(out, &time.to_string(), level, &what),
+        (false, false) => writeln!(out, "{time} {level:<5} {what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is written when a line comes after others were lost.
+    fn told(to_logger: bool) -> (String, u64) {
+        let (mut out, lost) = (Vec::new(), AtomicU64::new(3));
+        write_line(&mut out, b"next\n", &lost, to_logger);
+        (String::from_utf8(out).unwrap(), lost.into_inner())
+    }
+
+    #[test]
+    fn what_was_left_out_is_told_in_the_form_of_the_lines_around_it() {
+        let (logger, left) = told(true);
+        assert_eq!(logger, "WARN  3 log lines were left out: the logger did not take them\nnext\n");
+        assert_eq!(left, 0);
+        let text = told(false).0;
+        assert!(text.starts_with("20"), "with its time: {text}");
+        assert!(
+            text.ends_with("Z WARN  3 log lines were left out: standard error did not take them\nnext\n")
+        );
+        set_format(Format::Json);
+        let json = told(false).0;
+        set_format(Format::Text);
+        let line: Record<'_> = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+        assert_eq!((line.source.as_ref(), line.level.as_deref()), (SUPERVISOR, Some("warn")));
+        assert!(line.message.ends_with("standard error did not take them"), "{json}");
+    }
 }

@@ -33,6 +33,7 @@ mod image;
 mod kept;
 pub(crate) mod launcher;
 mod limits;
+mod log_folder;
 mod log_writer;
 mod logs;
 mod news;

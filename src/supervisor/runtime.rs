@@ -3,14 +3,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use contract::logs::{FILE, FOLDER};
 use contract::{LINK_LOCK, LINK_SOCKET, Seat, private, tap};
 
-use crate::config::Config;
 use crate::exit;
 use crate::wire::{CONTROL_SOCKET, PID_FILE, QUARANTINE, Trouble};
 
@@ -82,40 +80,6 @@ impl RuntimeDir {
     /// Binds the control socket, 0600 from its first moment.
     pub(super) fn control(&self) -> io::Result<UnixListener> {
         private(|| UnixListener::bind(self.folder.join(CONTROL_SOCKET)))
-    }
-
-    /// Where log files go, if they do: a folder here, or one of the configuration's, to which a link here leads, for
-    /// those who look for it.
-    ///
-    /// # Errors
-    /// A [`Trouble`] for the user: it cannot be made.
-    pub(super) fn make_logs(&self, config: &Config) -> Result<Option<PathBuf>, Trouble> {
-        if !config.logs_to_files() {
-            return Ok(None);
-        }
-        let own = self.folder.join(FOLDER);
-        let folder = config.log.dir.clone().unwrap_or_else(|| own.clone());
-        let make = || {
-            let is_link = own.symlink_metadata().is_ok_and(|found| found.is_symlink());
-            if is_link {
-                fs::remove_file(&own)?;
-            }
-            if config.log.dir.is_some() {
-                remove(&own, |path| fs::remove_dir(path))?; // an empty one
-                symlink(&folder, &own)?;
-            }
-            fs::DirBuilder::new().recursive(true).mode(0o750).create(&folder)?;
-            // The logger would count what it cannot write, and tell nobody.
-            OpenOptions::new().append(true).create(true).mode(0o640).open(folder.join(FILE))
-        };
-        make().map(|_| Some(folder.clone())).map_err(|e| {
-            let message = format!("cannot write logs to {}: {e}", folder.display());
-            let hint = format!(
-                "choose a folder that can be written with log.dir, and see what lies at {}",
-                own.display()
-            );
-            Trouble { message, hint: Some(hint), exit: exit::USAGE }
-        })
     }
 
     /// Where children's notify addresses lie.

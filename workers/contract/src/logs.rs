@@ -10,15 +10,25 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::libc::{ENXIO, O_NOFOLLOW, O_NONBLOCK};
 use serde::{Deserialize, Serialize};
 
 /// Folder of the log files in the runtime directory, or a link to where they are.
 pub const FOLDER: &str = "logs";
 /// Name of the current file.
 pub const FILE: &str = "atlas-cluster.log";
+/// What the name of a full file has more when it is compressed.
+pub const COMPRESSED: &str = ".gz";
+/// What it has more until the compressed one is whole.
+pub const HALF: &str = ".gz.part";
 /// What the supervisor is called as a source.
 pub const SUPERVISOR: &str = "supervisor";
 /// Sources that there can be: 64 workers, the supervisor, roles.
@@ -30,6 +40,13 @@ pub const SUPERVISOR_SOURCE: usize = 64;
 pub const STAGE_READ: &str = "stage.read";
 /// Name of the descriptor that writes to the stage.
 pub const STAGE_WRITE: &str = "stage.write";
+
+/// How long others may outlive the supervisor and still be heard: so long a logger outlives it at most.
+pub const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Whoever has the folder for longer than this is no logger on its way out.
+const PATIENCE: Duration = LAST_WORDS.saturating_add(Duration::from_millis(500));
+/// Between two looks whether he is gone.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Name of the descriptor that reads what a source prints: number and name of the source.
 #[must_use]
@@ -86,25 +103,76 @@ pub fn parse_text(line: &str) -> Option<(&str, &str)> {
     time.starts_with(|c: char| c.is_ascii_digit()).then_some((time, source))
 }
 
-/// The files that are full, by number: the plain one if there is one, else the compressed one.
+/// The right to write the files of a folder, which one process has (flock(2)). None where the folder cannot be opened
+/// or its file system knows no locks: what else is wrong there is seen when a file is opened.
+///
+/// # Errors
+/// `WouldBlock` if somebody else has it.
+pub fn try_claim(folder: &Path) -> io::Result<Option<Flock<File>>> {
+    let Ok(file) = File::open(folder) else { return Ok(None) };
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, Errno::EWOULDBLOCK)) => Err(ErrorKind::WouldBlock.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+/// As [`try_claim`]; a logger whose supervisor was killed is waited for.
+///
+/// # Errors
+/// `WouldBlock` if it is somebody else.
+pub fn claim(folder: &Path) -> io::Result<Option<Flock<File>>> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match try_claim(folder) {
+            Err(e) if e.kind() == ErrorKind::WouldBlock && Instant::now() < end => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+}
+
+/// Opens a log file, and nothing else that lies in its place: the folder may belong to somebody who could lead us
+/// elsewhere by a link, or keep us waiting by a pipe.
+///
+/// # Errors
+/// What open(2) says; `ELOOP` for a link, `ENXIO` for what is no file.
+pub fn open_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::from_raw_os_error(ENXIO)) }
+}
+
+/// Everything that is there of files that are full, with their numbers: plain, compressed, and [half
+/// compressed](HALF).
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn rotated(folder: &Path) -> io::Result<BTreeMap<u64, PathBuf>> {
-    let mut found = BTreeMap::new();
+pub fn full_files(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(FILE)?.strip_prefix('.')) else {
             continue;
         };
-        let number = rest.strip_suffix(".gz").unwrap_or(rest);
-        if !number.is_empty()
-            && number.bytes().all(|byte| byte.is_ascii_digit())
-            && let Ok(number) = number.parse()
-            && (!found.contains_key(&number) || !rest.ends_with(".gz"))
-        {
-            found.insert(number, entry.path());
+        let number = rest.strip_suffix(HALF).or(rest.strip_suffix(COMPRESSED)).unwrap_or(rest);
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        if let (true, Ok(number)) = (digits, number.parse()) {
+            found.push((number, entry.path()));
+        }
+    }
+    Ok(found)
+}
+
+/// The files that are full, by number: the plain one if there is one, else the compressed one.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn rotated(folder: &Path) -> io::Result<BTreeMap<u64, PathBuf>> {
+    let mut found: BTreeMap<u64, PathBuf> = BTreeMap::new();
+    let ends = |path: &Path, end: &str| path.as_os_str().as_encoded_bytes().ends_with(end.as_bytes());
+    for (number, path) in full_files(folder)?.into_iter().filter(|(_, path)| !ends(path, HALF)) {
+        if !(ends(&path, COMPRESSED) && found.contains_key(&number)) {
+            found.insert(number, path);
         }
     }
     Ok(found)
@@ -143,5 +211,20 @@ mod tests {
         let names: Vec<_> = found.values().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["atlas-cluster.log.9", "atlas-cluster.log.10.gz"]);
         assert_eq!(found.keys().copied().collect::<Vec<_>>(), [9, 10]);
+    }
+
+    #[test]
+    fn one_process_at_a_time_has_a_folder_and_another_one_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = try_claim(folder.path()).unwrap().expect("it can be locked");
+        assert_eq!(try_claim(folder.path()).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(claim(folder.path()).unwrap_err().kind(), ErrorKind::WouldBlock);
+        let waiter = std::thread::spawn({
+            let folder = folder.path().to_owned();
+            move || claim(&folder).unwrap().is_some()
+        });
+        drop(held);
+        assert!(waiter.join().unwrap());
+        assert!(try_claim(&folder.path().join("missing")).unwrap().is_none());
     }
 }

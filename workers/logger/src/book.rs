@@ -1,42 +1,46 @@
-//! The files: appended to, full, removed; and what happens when the disk does not take it.
+//! What is written: whole lines, up to where the journal says; and what happens when the disk does not take them.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use contract::logs::{FILE, rotated};
 use nix::libc::ENOSPC;
 
 use crate::editor::{Now, Style, tell_lost};
+use crate::folder::Folder;
 use crate::gzip::Press;
 use crate::journal::{Journal, State};
+use crate::limit::Limit;
 use crate::settings::Settings;
 
 /// How long a file that cannot be opened is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Room for the lines that tell what is missing.
+const TELLING: u64 = 1024;
+
 /// The log files, of which this process is the only writer.
 pub(crate) struct Book<'a> {
-    folder: PathBuf,
+    folder: Folder,
     max_size: u64,
     keep: usize,
     press: Option<Press>,
     style: Style,
     journal: Journal<'a>,
-    /// As it will be committed.
-    pub(crate) state: State,
+    /// As it will be committed. What a batch changes is in it once the batch is done, and not before: a file may be
+    /// turned over, and that committed, while it is being written.
+    state: State,
     file: Option<File>,
     /// No file is opened before this, since boot.
     next_try: Duration,
 }
 
 impl<'a> Book<'a> {
-    /// Opens what there is.
-    pub(crate) fn new(folder: &Path, settings: &Settings, journal: Journal<'a>) -> Book<'a> {
+    /// Goes on where the journal says.
+    pub(crate) fn new(folder: Folder, settings: &Settings, journal: Journal<'a>) -> Book<'a> {
         let mut book = Book {
-            folder: folder.to_owned(),
+            folder,
             max_size: settings.max_size,
             keep: usize::try_from(settings.keep).unwrap_or(usize::MAX),
             press: settings.gzip.then(Press::default),
@@ -46,13 +50,36 @@ impl<'a> Book<'a> {
             file: None,
             next_try: Duration::ZERO,
         };
-        book.tidy();
+        if book.folder.hold().is_ok() {
+            book.cut_to_state();
+            book.tidy();
+        }
         book
     }
 
-    /// Cuts off what a predecessor wrote of a batch that is not committed: it is to be written again.
-    pub(crate) fn cut_to_state(&mut self) {
-        let Ok(file) = self.options().open(self.path()) else { return };
+    /// The last batch that is written.
+    pub(crate) fn done(&self) -> u64 {
+        self.state.done
+    }
+
+    /// What a source may write.
+    pub(crate) fn limit(&self, source: usize) -> Limit {
+        self.state.limits[source]
+    }
+
+    /// Whether there are lines that could not be written.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.state.lost > 0
+    }
+
+    /// So many bytes of one batch, at most, fit into a file.
+    pub(crate) fn most(&self) -> u64 {
+        self.max_size.saturating_sub(TELLING)
+    }
+
+    /// Cuts off what a predecessor wrote and did not commit: it is to be written again.
+    fn cut_to_state(&mut self) {
+        let Some(file) = self.folder.find() else { return };
         let Ok(found) = file.metadata() else { return };
         if (found.dev(), found.ino()) == self.state.file && found.len() > self.state.len {
             let _ = file.set_len(self.state.len);
@@ -65,7 +92,7 @@ impl<'a> Book<'a> {
         self.next_try = Duration::ZERO;
     }
 
-    /// Writes whole lines, or counts them. It is committed with whatever is done by then, once the caller says so.
+    /// Writes whole lines, or counts them: for good once the caller says that this is [finished](Book::finish).
     pub(crate) fn write(&mut self, now: &Now, boot: Duration, text: &[u8]) {
         if text.is_empty() {
             return;
@@ -101,8 +128,19 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// From now on what is in `state` holds.
-    pub(crate) fn commit(&self) {
+    /// A batch is written, and its source may write so much more.
+    pub(crate) fn finish(&mut self, batch: u64, source: usize, limit: Limit) {
+        self.state.done = batch;
+        self.set_limits([(source, limit)]);
+    }
+
+    /// What was written beside the batches holds, and sources may write so much more.
+    pub(crate) fn set_limits(&mut self, limits: impl IntoIterator<Item = (usize, Limit)>) {
+        limits.into_iter().for_each(|(source, limit)| self.state.limits[source] = limit);
+        self.commit();
+    }
+
+    fn commit(&self) {
         self.journal.commit(&self.state);
     }
 
@@ -140,8 +178,13 @@ impl<'a> Book<'a> {
         if self.file.is_none() {
             self.open(boot)?;
         }
-        let Some(file) = &self.file else { return Err(io::ErrorKind::NotFound.into()) };
-        let len = file.metadata()?.len();
+        let found = self.file.as_ref().map(File::metadata).transpose()?;
+        let Some(found) = found.filter(|found| found.nlink() > 0) else {
+            // It was removed.
+            self.reopen();
+            return self.open(boot);
+        };
+        let len = found.len();
         if len != self.state.len {
             // Somebody emptied it: `atlas-cluster flush`, or whoever rotates by copying.
             self.state.len = len;
@@ -155,15 +198,8 @@ impl<'a> Book<'a> {
 
     /// Where not even this can be done nothing is written: a file grows beyond its limit in no case.
     fn turn_over(&mut self, boot: Duration) -> io::Result<()> {
-        let full = rotated(&self.folder)?.keys().next_back().map_or(1, |last| last + 1);
-        let path = self.path();
-        match fs::rename(&path, self.folder.join(format!("{FILE}.{full}"))) {
-            // Moved away by somebody else.
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            Ok(()) | Err(_) => {}
-        }
-        self.file = None;
-        self.next_try = Duration::ZERO;
+        self.folder.turn_over()?;
+        self.reopen();
         self.open(boot)?;
         self.tidy();
         Ok(())
@@ -174,14 +210,7 @@ impl<'a> Book<'a> {
             return Err(io::Error::from_raw_os_error(self.state.why));
         }
         self.next_try = boot + RETRY;
-        let open = || self.options().create(true).open(self.path());
-        let file = match open() {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                fs::DirBuilder::new().recursive(true).mode(0o750).create(&self.folder)?;
-                open()?
-            }
-            opened => opened?,
-        };
+        let file = self.folder.open()?;
         let found = file.metadata()?;
         self.state.file = (found.dev(), found.ino());
         self.state.len = found.len();
@@ -190,24 +219,11 @@ impl<'a> Book<'a> {
         Ok(())
     }
 
-    fn options(&self) -> fs::OpenOptions {
-        let mut options = File::options();
-        options.append(true).mode(0o640);
-        options
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.join(FILE)
-    }
-
     /// Removes full files beyond those that are kept, and has the others compressed.
     fn tidy(&mut self) {
-        let full: Vec<PathBuf> = rotated(&self.folder).unwrap_or_default().into_values().collect();
-        for path in &full[..full.len().saturating_sub(self.keep)] {
-            let _ = fs::remove_file(path);
-        }
+        self.folder.trim(self.keep);
         if let Some(press) = &mut self.press {
-            press.start(&self.folder);
+            press.start(self.folder.path());
         }
     }
 }
@@ -216,6 +232,8 @@ impl<'a> Book<'a> {
 mod tests {
     use super::*;
     use crate::journal;
+    use contract::logs::FILE;
+    use std::fs;
     use std::os::fd::AsFd;
     use sys::map::Mapping;
 
@@ -235,7 +253,7 @@ mod tests {
         fn book(&self) -> Book<'_> {
             let config = "{\"log\":{\"format\":\"text\",\"dir\":null,\"max_size\":100,\"keep\":2,\"gzip\":false,\"rate_limit\":0}}";
             let settings = Settings::parse(config).unwrap();
-            Book::new(self.folder.path(), &settings, Journal::new(self.map.words()).unwrap())
+            Book::new(Folder::claim(self.folder.path()), &settings, Journal::new(self.map.words()).unwrap())
         }
 
         fn text(&self, name: &str) -> String {
@@ -258,10 +276,10 @@ mod tests {
         drop(book);
         assert_eq!(desk.text(""), "one\ntwo\nthr");
         let mut next = desk.book();
-        next.cut_to_state();
         write(&mut next, "two\nthree\n");
         next.commit();
-        desk.book().cut_to_state();
+        drop(next);
+        desk.book();
         assert_eq!(desk.text(""), "one\ntwo\nthree\n");
     }
 
@@ -309,5 +327,60 @@ mod tests {
         write(&mut book, "four\n");
         let told = "T [logger] 3 lines of all could not be written: Is a directory (os error 21)\nfour\n";
         assert_eq!((desk.text("").as_str(), book.state.lost), (told, 0));
+    }
+
+    #[test]
+    fn a_file_or_a_folder_that_was_removed_is_made_anew_at_the_next_line() {
+        let desk = Desk::new();
+        let mut book = desk.book();
+        write(&mut book, "one\n");
+        fs::remove_file(desk.folder.path().join(FILE)).unwrap();
+        write(&mut book, "two\n");
+        assert_eq!(desk.text(""), "two\n");
+        fs::remove_dir_all(desk.folder.path()).unwrap();
+        for number in 0..3 {
+            write(&mut book, &format!("{number}{}\n", "x".repeat(60)));
+        }
+        assert_eq!((book.state.lost, desk.text("").chars().next()), (0, Some('2')));
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link_or_to_what_is_no_file() {
+        let (desk, other) = (Desk::new(), tempfile::NamedTempFile::new().unwrap());
+        let path = desk.folder.path().join(FILE);
+        std::os::unix::fs::symlink(other.path(), &path).unwrap();
+        let mut book = desk.book();
+        write(&mut book, "one\n");
+        assert_eq!((book.state.lost, other.as_file().metadata().unwrap().len()), (1, 0));
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let _reader = File::options().read(true).write(true).open(&path).unwrap();
+        write(&mut book, "two\n");
+        assert_eq!(book.state.lost, 2);
+    }
+
+    #[test]
+    fn a_file_that_is_turned_over_amid_a_batch_commits_nothing_of_it() {
+        let desk = Desk::new();
+        let mut book = desk.book();
+        write(&mut book, &format!("{}\n", "x".repeat(60)));
+        book.finish(1, 0, Limit { left: 7, at: 1, left_out: 5, muted: true });
+        write(&mut book, &format!("{}\n", "y".repeat(60)));
+        drop(book); // it was killed
+        let next = desk.book();
+        let limit = Limit { left: 7, at: 1, left_out: 5, muted: true };
+        assert_eq!((desk.text(""), next.done(), next.limit(0)), (String::new(), 1, limit));
+    }
+
+    #[test]
+    fn while_another_process_writes_there_lines_are_counted() {
+        let desk = Desk::new();
+        let other = contract::logs::try_claim(desk.folder.path()).unwrap().unwrap();
+        let mut book = desk.book();
+        write(&mut book, "one\n");
+        assert_eq!((book.state.lost, book.state.why, desk.text("").as_str()), (1, nix::libc::EBUSY, ""));
+        drop(other);
+        write(&mut book, "two\n");
+        assert!(desk.text("").ends_with("Device or resource busy (os error 16)\ntwo\n"), "{}", desk.text(""));
     }
 }

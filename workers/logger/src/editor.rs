@@ -13,6 +13,9 @@ pub(crate) struct Style {
     pub(crate) rate: u64,
 }
 
+/// More than the bytes of a record beside its time, its source, and a line of one byte.
+const AROUND: usize = 64;
+
 /// One moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Now {
@@ -43,6 +46,28 @@ pub(crate) fn edit(
     }
 }
 
+/// How much of what can be taken makes no more than `most` bytes of log: whole lines, or pieces of one that is too long;
+/// one at least.
+pub(crate) fn fitting(style: Style, now: &Now, source: &str, most: u64, taken: &[u8]) -> usize {
+    // Each byte a line of its own, and written as six: no need to look.
+    let about = now.time.len() + source.len() + AROUND;
+    if (taken.len() * about) as u64 <= most {
+        return taken.len();
+    }
+    let (mut text, mut fits) = (Vec::new(), 0);
+    let mut bytes = 0;
+    for (step, line) in lines::steps(taken) {
+        text.clear();
+        record::append(&mut text, style.format, &now.time, source, line);
+        bytes += text.len() as u64;
+        if fits > 0 && bytes > most {
+            break;
+        }
+        fits += step;
+    }
+    fits
+}
+
 /// Appends one line about those that were left out, if the source is heard again.
 pub(crate) fn tell_left_out(out: &mut Vec<u8>, style: Style, now: &Now, source: &str, limit: &mut Limit) {
     if let Some(number) = limit.reopen(now.boot, style.rate) {
@@ -67,26 +92,54 @@ mod tests {
 
     #[test]
     fn a_flood_is_told_where_it_was_and_the_lines_after_it_follow() {
-        let style = Style { format: Format::Text, rate: 2 };
+        let style = Style { format: Format::Text, rate: 10 };
         let (mut out, mut limit) = (Vec::new(), Limit::default());
-        let flood: String = (0..25).map(|n| format!("{n}\n")).collect();
+        let flood: String = (0..105).map(|n| format!("{n}\n")).collect();
         edit(&mut out, style, &now(1), "0", &mut limit, flood.as_bytes());
-        assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 20);
+        assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 100);
         out.clear();
         edit(&mut out, style, &now(1100), "0", &mut limit, b"after\n");
-        let said = "T [0] 5 lines were left out here: log.rate_limit is 2 a second\nT [0] after\n";
+        let said = "T [0] 5 lines were left out here: log.rate_limit is 10 a second\nT [0] after\n";
         assert_eq!(String::from_utf8_lossy(&out), said);
     }
 
     #[test]
     fn a_flood_that_ended_is_told_without_another_line() {
-        let style = Style { format: Format::Text, rate: 2 };
+        let style = Style { format: Format::Text, rate: 10 };
         let (mut out, mut limit) = (Vec::new(), Limit::default());
-        edit(&mut out, style, &now(1), "0", &mut limit, &b"x\n".repeat(21));
+        edit(&mut out, style, &now(1), "0", &mut limit, &b"x\n".repeat(101));
         out.clear();
         tell_left_out(&mut out, style, &now(500), "0", &mut limit);
         assert!(out.is_empty());
         tell_left_out(&mut out, style, &now(1100), "0", &mut limit);
         assert!(String::from_utf8_lossy(&out).starts_with("T [0] 1 lines were left out"));
+    }
+
+    #[test]
+    fn what_is_taken_at_once_fits_into_a_file() {
+        let (empty, long) = ("\n".repeat(60_000), format!("{}\nend\n", "\u{1}".repeat(50_000)));
+        for format in [Format::Text, Format::Json] {
+            for (text, most) in [(&empty, 16 << 10), (&long, 64 << 10), (&empty, 10 << 20)] {
+                let style = Style { format, rate: 0 };
+                let (mut rest, mut times) = (text.as_bytes(), 0);
+                let mut whole = Vec::new();
+                while !rest.is_empty() {
+                    let fits = fitting(style, &now(1), "0", most, rest);
+                    let mut out = Vec::new();
+                    edit(&mut out, style, &now(1), "0", &mut Limit::default(), &rest[..fits]);
+                    assert!(out.len() as u64 <= most, "{} > {most}", out.len());
+                    whole.append(&mut out);
+                    (rest, times) = (&rest[fits..], times + 1);
+                }
+                let mut at_once = Vec::new();
+                edit(&mut at_once, style, &now(1), "0", &mut Limit::default(), text.as_bytes());
+                assert!(
+                    whole == at_once && (times == 1) == (at_once.len() as u64 <= most),
+                    "{times} batches"
+                );
+            }
+        }
+        let one = fitting(Style { format: Format::Text, rate: 0 }, &now(1), "0", 1, b"one\ntwo\n");
+        assert_eq!(one, 4, "one line in any case");
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, JoinHandle};
 
-use contract::logs::rotated;
+use contract::logs::{COMPRESSED, HALF, open_file, rotated};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -27,7 +27,9 @@ impl Press {
         // What cannot be compressed stays as it is, and is tried again with the next full file.
         let work = move || {
             for path in rotated(&folder).into_iter().flat_map(std::collections::BTreeMap::into_values) {
-                if path.extension().is_none_or(|extension| extension != "gz") && compress(&path).is_err() {
+                if !path.as_os_str().as_encoded_bytes().ends_with(COMPRESSED.as_bytes())
+                    && compress(&path).is_err()
+                {
                     return;
                 }
             }
@@ -43,11 +45,12 @@ fn compress(path: &Path) -> io::Result<()> {
         name.push(extension);
         PathBuf::from(name)
     };
-    let (part, whole) = (with(".gz.part"), with(".gz"));
+    let (part, whole) = (with(HALF), with(COMPRESSED));
     let press = || {
-        let mut plain = File::open(path)?;
-        let options = File::options().write(true).create(true).truncate(true).mode(0o640).open(&part)?;
-        let mut out = GzEncoder::new(options, Compression::fast());
+        let mut plain = open_file(File::options().read(true), path)?;
+        let _ = fs::remove_file(&part);
+        let file = File::options().write(true).create_new(true).mode(0o640).open(&part)?;
+        let mut out = GzEncoder::new(file, Compression::fast());
         io::copy(&mut plain, &mut out)?;
         out.finish()?;
         fs::rename(&part, &whole)?;
@@ -89,5 +92,19 @@ mod tests {
             names,
             ["", ".1.gz", ".2.gz"].map(|name| format!("{FILE}{name}").into()) as [std::ffi::OsString; 3]
         );
+    }
+
+    #[test]
+    fn neither_end_of_a_compression_is_reached_through_a_link() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        let path = |name: &str| folder.path().join(format!("{FILE}{name}"));
+        fs::write(other.path(), "somebody else's").unwrap();
+        std::os::unix::fs::symlink(other.path(), path(".1")).unwrap();
+        assert!(compress(&path(".1")).is_err() && !path(".1.gz").exists());
+        fs::write(path(".2"), "ours\n").unwrap();
+        std::os::unix::fs::symlink(other.path(), path(".2.gz.part")).unwrap();
+        compress(&path(".2")).unwrap();
+        assert_eq!(fs::read_to_string(other.path()).unwrap(), "somebody else's");
+        assert!(path(".2.gz").symlink_metadata().unwrap().is_file());
     }
 }

@@ -13,6 +13,7 @@
 
 mod book;
 mod editor;
+mod folder;
 mod gzip;
 mod journal;
 mod limit;

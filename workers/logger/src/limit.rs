@@ -3,14 +3,21 @@
 //! ```text
 //!  open ──── a line for which nothing is left ───▶ muted: lines are left out, and counted
 //!   ▲                                               │
-//!   └── a second's worth is there again, and one ───┘
-//!       line says how many were left out
+//!   └── a second's worth is there again, enough ────┘
+//!       for any line; one says how many were left out
 //! ```
+
+use crate::lines::MAX_LINE;
 
 /// A second's worth, so many times, may come at once.
 const BURST: u64 = 10;
 /// So many bytes of a line, at most, count as one line.
 const BYTES: usize = 1024;
+
+/// Thousandths of a line that one of so many bytes costs.
+const fn cost(bytes: usize) -> u64 {
+    1000 * (1 + (bytes / BYTES) as u64)
+}
 
 /// What one source has left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,20 +39,23 @@ impl Limit {
             return true;
         }
         self.refill(now, rate);
-        let cost = 1000 * (1 + (bytes / BYTES) as u64);
-        self.muted |= self.left < cost;
-        if self.muted {
-            self.left_out += 1;
-        } else {
+        let cost = cost(bytes);
+        if !self.muted && self.left >= cost {
             self.left -= cost;
+            return true;
         }
-        !self.muted
+        if !self.muted {
+            // What is left goes for the line that will tell of it: so there is one a second at most.
+            (self.muted, self.left) = (true, 0);
+        }
+        self.left_out += 1;
+        false
     }
 
     /// How many lines were left out, to be told now: the source is heard again.
     pub(crate) fn reopen(&mut self, now: u64, rate: u64) -> Option<u64> {
         self.refill(now, rate);
-        if !self.muted || (rate > 0 && self.left < 1000 * rate) {
+        if !self.muted || (rate > 0 && self.left < (1000 * rate).max(cost(MAX_LINE))) {
             return None;
         }
         self.muted = false;
@@ -103,5 +113,18 @@ mod tests {
         assert_eq!((0..1000).filter(|_| limit.admit(1, 100, 4096)).count(), 200);
         assert!((0..100_000).all(|_| limit.admit(1, 0, 80)));
         assert_eq!(limit.reopen(2, 0), Some(800), "a limit that was lifted leaves nothing untold");
+    }
+
+    #[test]
+    fn a_flood_of_long_lines_is_told_once_a_second_at_any_rate() {
+        for rate in [1, 2, 8, 9, 50] {
+            let (mut limit, mut told) = (Limit::default(), Vec::new());
+            for now in (1..30_000).step_by(10) {
+                told.extend(limit.reopen(now, rate).map(|_| now));
+                let _ = limit.admit(now, rate, 100) && limit.admit(now, rate, MAX_LINE);
+            }
+            assert!(told.len() > 2, "it is heard again: {told:?}");
+            assert!(told.windows(2).all(|pair| pair[1] - pair[0] >= 990), "{rate} a second: {told:?}");
+        }
     }
 }

@@ -9,23 +9,45 @@ pub(crate) const MAX_LINE: usize = 8 << 10;
 pub(crate) fn takeable(window: &[u8], settled: bool) -> usize {
     match window.iter().rposition(|&byte| byte == b'\n') {
         Some(last) => last + 1,
-        None if window.len() >= MAX_LINE => MAX_LINE,
+        // Its end may be what comes next, and is no line of its own.
+        None if window.len() > MAX_LINE + END.len() => piece(window),
         None if settled => window.len(),
         None => 0,
     }
 }
 
+/// The longest end of a line.
+const END: &[u8] = b"\r\n";
+
 /// The lines in what was taken, without their ends; none longer than [`MAX_LINE`].
 pub(crate) fn lines(taken: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let whole = taken.strip_suffix(b"\n").unwrap_or(taken);
-    let whole = (!taken.is_empty()).then_some(whole);
-    whole.into_iter().flat_map(|whole| whole.split(|&byte| byte == b'\n')).flat_map(pieces)
+    steps(taken).map(|(_, line)| line)
 }
 
-fn pieces(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let empty = line.is_empty().then_some(line);
-    empty.into_iter().chain(line.chunks(MAX_LINE))
+/// The same, each with the number of bytes that it takes there, its end counted.
+pub(crate) fn steps(taken: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut rest = taken;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
+        let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+        let (step, line) = if line.len() > MAX_LINE {
+            let piece = piece(line);
+            (piece, &line[..piece])
+        } else {
+            ((end + 1).min(rest.len()), line)
+        };
+        rest = &rest[step..];
+        Some((step, line))
+    })
+}
+
+/// The length of the first piece of a line that is too long: a character of UTF-8 stays whole.
+fn piece(line: &[u8]) -> usize {
+    let begins = |at: &usize| line[*at] & 0b1100_0000 != 0b1000_0000;
+    (MAX_LINE - 3..=MAX_LINE).rev().find(begins).unwrap_or(MAX_LINE)
 }
 
 #[cfg(test)]
@@ -67,7 +89,23 @@ mod tests {
         assert_eq!(of(b"one\ntwo\r\n\n three\n"), ["one", "two", "", " three"]);
         assert_eq!(of(b"settled"), ["settled"]);
         assert_eq!(of(b"\n"), [""]);
+        let longest = "x".repeat(MAX_LINE);
+        for end in ["\n", "\r\n"] {
+            assert_eq!(takeable(format!("{longest}{}", end.trim_end_matches('\n')).as_bytes(), false), 0);
+            assert_eq!(of(format!("{longest}{end}").as_bytes()), [longest.as_str()]);
+        }
         assert_eq!(of(b""), [""; 0]);
         assert_eq!(of(b"\xff\n"), ["\u{fffd}"]);
+    }
+
+    #[test]
+    fn no_character_is_cut_in_two() {
+        let long = format!("x{}\n", "\u{e9}".repeat(MAX_LINE));
+        let pieces = of(long.as_bytes());
+        assert!(pieces.len() > 2 && pieces.iter().all(|piece| piece.len() <= MAX_LINE));
+        assert_eq!(pieces.concat(), long.trim_end());
+        assert_eq!(takeable(long.trim_end().as_bytes(), false), pieces[0].len());
+        let bytes = [0x80; MAX_LINE + 3];
+        assert_eq!(takeable(&bytes, false), MAX_LINE, "of what is no text, as much as there may be");
     }
 }

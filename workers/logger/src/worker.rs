@@ -1,22 +1,20 @@
 //! The role: prepare, wait for the seat, finish what a predecessor left, and go on until told to leave.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::Path;
 use std::time::Duration;
 
-use contract::logs::{STAGE_READ, STAGE_WRITE, source_of};
+use contract::logs::{LAST_WORDS, STAGE_READ, STAGE_WRITE, source_of};
 use contract::{Contract, Failure, Life, SEAT, Seat, clock};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use nix::fcntl::{Flock, FlockArg};
 use signal_hook::consts::SIGUSR1;
 use signal_hook_mio::v1_0::Signals;
 use sys::map::Mapping;
 
 use crate::book::Book;
 use crate::editor::{self, Now, Style};
+use crate::folder::Folder;
 use crate::journal::{self, Journal};
 use crate::lines::takeable;
 use crate::pipes::{Glass, Seen, Stage, without_waiting};
@@ -28,8 +26,6 @@ const REOPEN: Token = Token(1 << 20);
 const SETTLED: Duration = Duration::from_secs(1);
 /// How often unfinished lines, and what is to be told, are looked at.
 const LOOK: Duration = Duration::from_millis(250);
-/// How long others may outlive the supervisor and still be heard.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Somebody who prints.
 struct Source {
@@ -66,8 +62,7 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     // What others say last, the supervisor among them, is written: we leave when all of them are gone.
     nix::sys::prctl::set_pdeathsig(None)
         .map_err(|e| Failure::of("cannot outlive the supervisor", &e.into()))?;
-    let _folder = lock(&folder);
-    let book = Book::new(&folder, &settings, journal);
+    let book = Book::new(Folder::claim(&folder), &settings, journal);
     let parent = contract.get(contract::PARENT).map(sys::fds::duplicate).transpose().map_err(failed)?;
     let life = Life::begin(contract, poll.registry(), clock::boot())?;
     let style = settings.style();
@@ -94,13 +89,6 @@ fn sources(contract: &mut Contract, poll: &Poll) -> Result<Vec<Source>, Failure>
         sources.push(Source { number, name, pipe, ready: true, ended: false, unfinished: None });
     }
     Ok(sources)
-}
-
-/// A logger whose supervisor was killed lives on for a while, and its seat is not that of the next cluster: but their
-/// folder is the same one. Where it cannot be locked the files cannot be written either.
-fn lock(folder: &Path) -> Option<Flock<File>> {
-    let _ = std::fs::create_dir_all(folder);
-    Flock::lock(File::open(folder).ok()?, FlockArg::LockExclusive).ok()
 }
 
 struct Shell<'a> {
@@ -157,9 +145,9 @@ impl Shell<'_> {
     fn wait(&mut self, events: &mut Events, found: bool) -> Result<(), Failure> {
         let now = clock::boot();
         let due = self.alone.is_some()
-            || self.book.state.lost > 0
+            || self.book.has_lost()
             || self.sources.iter().any(|source| source.unfinished.is_some())
-            || self.book.state.limits.iter().any(|limit| limit.muted);
+            || self.sources.iter().any(|source| self.book.limit(source.number).muted);
         let ping = self.life.poll_wait(now);
         let wait = match (found, due) {
             (true, _) => Some(Duration::ZERO),
@@ -185,7 +173,7 @@ impl Shell<'_> {
 
     /// Takes and writes one window of a source; whether there was something.
     fn read(&mut self, index: usize) -> io::Result<bool> {
-        let now = clock::boot();
+        let boot = clock::boot();
         let source = &mut self.sources[index];
         if source.ended || !(source.ready || source.unfinished.is_some()) {
             return Ok(false);
@@ -196,19 +184,21 @@ impl Shell<'_> {
             (source.ready, source.unfinished) = (false, None);
             return Ok(false);
         };
-        let settled = source.unfinished.is_some_and(|(len, since)| len == bytes && now >= since + SETTLED);
+        let settled = source.unfinished.is_some_and(|(len, since)| len == bytes && boot >= since + SETTLED);
         let taken = takeable(self.glass.window(bytes), settled || self.alone.is_some());
         if taken == 0 {
             source.ready = false;
             source.unfinished = match source.unfinished {
                 Some((len, since)) if len == bytes => Some((len, since)),
-                Some(_) | None => Some((bytes, now)),
+                Some(_) | None => Some((bytes, boot)),
             };
             return Ok(false);
         }
         source.unfinished = None;
         source.ready = true;
-        let batch = self.book.state.done + 1;
+        let window = self.glass.window(taken);
+        let taken = editor::fitting(self.style, &now(), &source.name, self.book.most(), window);
+        let batch = self.book.done() + 1;
         self.journal.intend(batch, source.number);
         let moved = self.stage.take(source.pipe.as_fd(), taken)?;
         if moved == taken {
@@ -223,8 +213,7 @@ impl Shell<'_> {
     /// A predecessor may have taken what it did not write, or written what it did not clear away.
     fn finish_what_was_left(&mut self) -> io::Result<()> {
         let (batch, source) = self.journal.intent();
-        if self.book.state.done < batch {
-            self.book.cut_to_state();
+        if self.book.done() < batch {
             self.write_stage(batch, source)?;
         }
         self.stage.clear()
@@ -243,27 +232,27 @@ impl Shell<'_> {
     /// Writes what is in the window, and commits that.
     fn write(&mut self, batch: u64, (number, name): (usize, String), bytes: usize) {
         let (now, boot, mut text) = (now(), clock::boot(), Vec::new());
-        let limit = &mut self.book.state.limits[number];
-        editor::edit(&mut text, self.style, &now, &name, limit, self.glass.window(bytes));
+        let mut limit = self.book.limit(number);
+        editor::edit(&mut text, self.style, &now, &name, &mut limit, self.glass.window(bytes));
         self.book.write(&now, boot, &text);
-        self.book.state.done = batch;
-        self.book.commit();
+        self.book.finish(batch, number, limit);
     }
 
     /// What was left out of a flood that is over, and what could not be written.
     fn tell_what_is_due(&mut self) {
-        let (mut text, mut at) = (Vec::new(), None);
+        let (mut text, mut limits, mut at) = (Vec::new(), Vec::new(), None);
         for source in &self.sources {
-            if self.book.state.limits[source.number].muted {
+            let mut limit = self.book.limit(source.number);
+            if limit.muted {
                 let now = at.get_or_insert_with(now);
-                let limit = &mut self.book.state.limits[source.number];
-                editor::tell_left_out(&mut text, self.style, now, &source.name, limit);
+                editor::tell_left_out(&mut text, self.style, now, &source.name, &mut limit);
+                limits.push((source.number, limit));
             }
         }
         if !text.is_empty() {
             self.book.write(&at.unwrap_or_else(now), clock::boot(), &text);
-            self.book.commit();
-        } else if self.book.state.lost > 0 {
+            self.book.set_limits(limits);
+        } else if self.book.has_lost() {
             self.book.tell_lost(&now(), clock::boot());
         }
     }
