@@ -151,8 +151,7 @@ fn a_program_is_looked_for_as_a_worker_would() {
     assert_eq!(found("sh", 0).0, "ok");
     assert!(found("./server", 1).1.contains("cannot run ./server: Permission denied"));
     assert!(found("no-such-program", 1).1.contains("; PATH is "));
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .expect("executable");
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("executable");
     assert!(found("./server", 0).1.ends_with("/./server"));
 }
 
