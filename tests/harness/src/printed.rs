@@ -96,21 +96,26 @@ pub fn log_text(folder: &Path) -> String {
     log_files(folder).iter().map(|path| read(path)).collect()
 }
 
-/// The log files of a folder, the oldest first.
+/// The log files of a folder, the oldest first: of one that is being compressed, or was when its logger was killed, the
+/// plain one.
 ///
 /// # Panics
 /// When the folder cannot be read.
 #[must_use]
 pub fn log_files(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<(u64, PathBuf)> = Vec::new();
+    let mut files: BTreeMap<u64, PathBuf> = BTreeMap::new();
     for entry in fs::read_dir(folder).expect("the folder of the logs").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(rest) = name.strip_prefix("atlas-cluster.log") else { continue };
-        let number = rest.trim_start_matches('.').trim_end_matches(".gz");
-        files.push((number.parse().unwrap_or(u64::MAX), entry.path()));
+        let Some(rest) = name.strip_prefix("atlas-cluster.log").filter(|rest| !rest.ends_with(".part"))
+        else {
+            continue;
+        };
+        let number = rest.trim_start_matches('.').trim_end_matches(".gz").parse().unwrap_or(u64::MAX);
+        if !(rest.ends_with(".gz") && files.contains_key(&number)) {
+            files.insert(number, entry.path());
+        }
     }
-    files.sort();
-    files.into_iter().map(|(_, path)| path).collect()
+    files.into_values().collect()
 }
 
 fn read(path: &Path) -> String {
