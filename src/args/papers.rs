@@ -19,8 +19,13 @@ pub(super) fn completions(shell: &str) -> Result<String, UsageError> {
     };
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), NAME, &mut text);
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    Ok(String::from_utf8_lossy(&text).replace(TORN, WHOLE))
 }
+
+/// How clap's function for bash labels the commands of a program with a hyphen in its name, and how it calls them in the
+/// same function: it would never find them.
+const TORN: &str = "atlas__subcmd__cluster__subcmd__";
+const WHOLE: &str = "atlas__cluster__subcmd__";
 
 /// The page of a command, or of the whole.
 pub(super) fn man(verb: Option<&str>) -> Result<String, UsageError> {
@@ -112,6 +117,18 @@ const FILES: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bash_finds_the_options_of_every_command() {
+        let text = completions("bash").unwrap();
+        let called: Vec<&str> =
+            text.split("cmd=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        let called = called.into_iter().filter(|name| !name.is_empty());
+        for name in called.clone() {
+            assert!(text.contains(&format!("\n        {name})\n")), "nothing is labelled {name}");
+        }
+        assert!(called.count() > Cli::command().get_subcommands().count());
+    }
 
     #[test]
     fn every_verb_has_a_man_page() {

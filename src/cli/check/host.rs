@@ -71,7 +71,11 @@ pub(super) fn logs(folder: &Path) -> Line {
     };
     let message = format!("cannot write logs to {shown}: {}: {why}", there.display());
     let hint = "choose a folder that can be written with log.dir, or make it so";
-    if why == Errno::EROFS { Line::warn(NAME, message, hint) } else { Line::fail(NAME, message, hint, USAGE) }
+    if why == Errno::EROFS {
+        Line::warn(NAME, message, hint)
+    } else {
+        Line::fail(NAME, message, hint, FAILED)
+    }
 }
 
 /// The kernel is asked for one, as it will be for each worker.

@@ -78,7 +78,7 @@ fn cells(meters: &[&MeterRow], grid: &Grid<'_>, marks: bool) -> Vec<Piece> {
         let dim = (!meter.fresh).then_some(Style::Dim);
         let gap = if at > 0 { GAP } else { 0 };
         let Bar { full, style, empty } = Bar::of(meter, bar);
-        let name = left(&cut(&self::label(meter), label), label);
+        let name = left(&cut(&self::label(meter, label), label), label);
         pieces.extend([
             (" ".repeat(gap), None),
             (format!("{name} "), dim),
@@ -100,9 +100,12 @@ fn tail(meter: &MeterRow, marks: bool, beside: bool) -> String {
     }
 }
 
-/// `Z0 Patio`; where no name is known the parameter.
-fn label(meter: &MeterRow) -> String {
-    let Some(name) = &meter.name else { return meter.param.clone() };
+/// `Z0 Patio`; where no name is known the parameter, or `Z0` where that does not fit: cut, all would look alike.
+fn label(meter: &MeterRow, room: usize) -> String {
     let kind = meter.kind.chars().next().map(|kind| kind.to_ascii_uppercase()).unwrap_or_default();
-    format!("{kind}{} {}", meter.index, clean(name))
+    match &meter.name {
+        Some(name) => format!("{kind}{} {}", meter.index, clean(name)),
+        None if meter.param.len() <= room => meter.param.clone(),
+        None => format!("{kind}{}", meter.index),
+    }
 }

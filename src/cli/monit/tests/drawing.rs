@@ -50,6 +50,17 @@ q quit  ↑↓ choose  Tab part  r restart  R reload  + - scale  ? help";
 }
 
 #[test]
+fn meters_without_names_are_told_apart_where_there_is_little_room() {
+    let mut screen = Screen::of(cluster_of(2), 80, 24);
+    let nameless = (0..6).map(|index| meter(index, None, -10.0)).collect();
+    screen.happens(meters(vec![processor(1, nameless)]));
+    let text = screen.text();
+    let told =
+        |index: u8| text.contains(&format!("Z{index} ")) || text.contains(&format!("ZoneMeter_{index} "));
+    assert!((0..6).all(told), "{text}");
+}
+
+#[test]
 fn what_a_program_does_not_tell_is_never_shown_as_zero() {
     let mut list = cluster_of(2);
     for worker in &mut list.workers {
