@@ -10,6 +10,7 @@
 //! A new key is a field in `types.rs`, a row in `keys.rs`, a line in docs/atlas-cluster.toml and one in
 //! docs/schema/config.json; the tests say what is missing.
 
+mod accounts;
 mod error;
 mod excerpt;
 mod fault;
@@ -31,15 +32,16 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::Account;
+pub(crate) use accounts::known_user;
 pub use error::{ConfigError, Problem, Unreadable};
 pub use excerpt::Excerpt;
 pub use origin::{Origin, Origins};
 pub use overrides::Overrides;
-pub(crate) use running::known_user;
 pub use shown::{Shown, shown};
 pub use types::{
-    Account, Balance, Config, Cpus, Limits, Log, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT,
-    Processor, Program, Worker, unchangeable, usable_cpus,
+    Balance, Config, Cpus, Limits, Log, MAX_LISTEN, MAX_PROCESSORS, MAX_WORKERS, PROCESSOR_PORT, Processor,
+    Program, Worker, unchangeable, usable_cpus,
 };
 pub(crate) use units::{in_units, parse_size};
 

@@ -1,13 +1,12 @@
 //! The kinds of values that say as what a worker runs: signals, users, CPUs.
 
+use super::accounts::{self, Account};
 use super::fault::{Faults, refused, wrong_type};
 use super::kinds::{Kind, Whole, is_variable};
-use super::types::{Account, Cpus};
+use super::types::Cpus;
 use super::units::text;
 use super::value::Value;
 use nix::unistd::{Gid, Uid};
-use std::fs;
-use std::path::PathBuf;
 
 /// Signals that may ask a program to leave.
 const ASKING: &[&str] =
@@ -28,8 +27,6 @@ pub(super) struct Variable;
 pub(super) struct CpuList;
 
 /// A user, by name or number, as /etc/passwd and /etc/group know him.
-///
-/// They are read here and not asked of the C library, whose static form would need its shared one for that.
 pub(super) struct User;
 
 /// A group, by name or number, as /etc/group knows it.
@@ -134,8 +131,7 @@ impl Kind for User {
 
     fn read(&self, value: &Value<'_>) -> Result<Account, Faults> {
         let wanted = word(value)?;
-        let account = account(&wanted, &read("/etc/passwd"), &read("/etc/group"))
-            .ok_or_else(|| refused(value, "is no user in /etc/passwd"))?;
+        let account = accounts::user(&wanted).ok_or_else(|| refused(value, "is no user in /etc/passwd"))?;
         if !Uid::effective().is_root() && Uid::effective().as_raw() != account.uid {
             return Err(refused(value, "is another user, and only root can become one"));
         }
@@ -156,13 +152,7 @@ impl Kind for Group {
 
     fn read(&self, value: &Value<'_>) -> Result<u32, Faults> {
         let wanted = word(value)?;
-        let gid = wanted.parse().ok().or_else(|| {
-            let groups = read("/etc/group");
-            let mut found =
-                groups.lines().map(fields).filter(|fields| fields.first() == Some(&wanted.as_str()));
-            found.next()?.get(2)?.parse().ok()
-        });
-        let gid = gid.ok_or_else(|| refused(value, "is no group in /etc/group"))?;
+        let gid = accounts::group(&wanted).ok_or_else(|| refused(value, "is no group in /etc/group"))?;
         if !Uid::effective().is_root() && Gid::effective().as_raw() != gid {
             return Err(refused(value, "is another group, and only root can change groups"));
         }
@@ -178,11 +168,6 @@ impl Kind for Group {
     }
 }
 
-/// The user of that name, if there is one.
-pub(crate) fn known_user(name: &str) -> Option<Account> {
-    account(name, &read("/etc/passwd"), &read("/etc/group")).filter(|account| account.name == name)
-}
-
 /// A name, or a number however it is written.
 fn word(value: &Value<'_>) -> Result<String, Faults> {
     match (value.as_str(), value.as_integer()) {
@@ -192,60 +177,9 @@ fn word(value: &Value<'_>) -> Result<String, Faults> {
     }
 }
 
-/// What cannot be read names nobody.
-fn read(path: &str) -> String {
-    fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
-}
-
-fn fields(line: &str) -> Vec<&str> {
-    line.split(':').collect()
-}
-
-/// The account with that name or number (passwd(5): name, password, uid, gid, comment, home, shell; group(5): name,
-/// password, gid, members). A number that is nobody's is a user without name, whose group has the same number.
-fn account(wanted: &str, passwd: &str, group: &str) -> Option<Account> {
-    let number = wanted.parse::<u32>().ok();
-    let known = passwd.lines().map(fields).find_map(|fields| {
-        let (name, uid, gid) = (*fields.first()?, fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
-        let path = |at: usize| fields.get(at).filter(|path| !path.is_empty()).map(PathBuf::from);
-        let known =
-            || Account { name: name.to_owned(), uid, gid, groups: vec![], home: path(5), shell: path(6) };
-        (name == wanted || number == Some(uid)).then(known)
-    });
-    let Some(mut account) = known else {
-        let unnamed =
-            |number| Account { name: wanted.to_owned(), uid: number, gid: number, ..Account::default() };
-        return number.map(unnamed);
-    };
-    let is_member =
-        |fields: &[&str]| fields.get(3).is_some_and(|all| all.split(',').any(|one| one == account.name));
-    let groups = group.lines().map(fields).filter(|fields| is_member(fields));
-    account.groups = groups.filter_map(|fields| fields.get(2)?.parse().ok()).collect();
-    Some(account)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_account_is_found_by_name_or_number_with_its_groups() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\natlas:x:501:502::/srv:/bin/false\n";
-        let group = "root:x:0:\natlas:x:502:\naudio:x:29:pulse,atlas\ndialout:x:20:atlas\nbroken";
-        let atlas = Account {
-            name: "atlas".into(),
-            uid: 501,
-            gid: 502,
-            groups: vec![29, 20],
-            home: Some("/srv".into()),
-            shell: Some("/bin/false".into()),
-        };
-        assert_eq!(account("atlas", passwd, group), Some(atlas.clone()));
-        assert_eq!(account("501", passwd, group), Some(atlas));
-        assert_eq!(account("nobody-here", passwd, group), None);
-        let unnamed = Account { name: "777".into(), uid: 777, gid: 777, ..Account::default() };
-        assert_eq!(account("777", passwd, group), Some(unnamed));
-    }
 
     #[test]
     fn cpus_are_a_list_of_numbers_and_ranges_or_one_each() {

@@ -1,9 +1,9 @@
 //! The configuration in force: plain values, every one of them checked already.
 
+use super::accounts::Account;
 use contract::logs::Format;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -147,41 +147,6 @@ pub struct Worker {
     /// Limits of its own.
     #[serde(default)]
     pub limits: Limits,
-}
-
-/// A user, and what belongs to him.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
-    /// As it was written, or as it is known.
-    pub name: String,
-    /// His number.
-    pub uid: u32,
-    /// His own group.
-    pub gid: u32,
-    /// Other groups he is in.
-    pub groups: Vec<u32>,
-    /// His folder; `None` for a number that is nobody's.
-    #[serde(default)]
-    pub home: Option<PathBuf>,
-    /// His shell; `None` for a number that is nobody's.
-    #[serde(default)]
-    pub shell: Option<PathBuf>,
-}
-
-impl Account {
-    /// Variables that say who one is, as systemd sets them. Whoever has no folder gets one that all can read: the
-    /// supervisor's own is not meant for him.
-    pub fn environment(&self) -> [(&'static str, OsString); 4] {
-        let path = |path: &Option<PathBuf>, usual: &str| {
-            path.clone().unwrap_or_else(|| usual.into()).into_os_string()
-        };
-        [
-            ("USER", OsString::from(&self.name)),
-            ("LOGNAME", OsString::from(&self.name)),
-            ("HOME", path(&self.home, "/")),
-            ("SHELL", path(&self.shell, "/bin/sh")),
-        ]
-    }
 }
 
 /// CPUs that workers may use.

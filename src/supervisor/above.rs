@@ -23,6 +23,20 @@ use crate::wire::{self, LastReload};
 
 pub(super) use found::{Found, beginning, is_bound_to};
 
+/// Variables of systemd's contract: ours upward, and not our children's.
+pub(super) const UPWARD: [&str; 10] = [
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "NODE_APP_INSTANCE",
+    super::handover::VARIABLE,
+    wire::STARTER,
+    contract::BLAME,
+];
+
 /// How long a store that has no room is left alone.
 const RETRY: Duration = Duration::from_millis(5);
 /// Orders that may wait: 64 slots on 16 addresses have 1088 names, each with one to forget and one to keep.

@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 pub(super) use sys::wait::Ending;
 
+use super::above::UPWARD;
 use super::clock;
 use super::handover::{FrozenPath, Packing, Unpacking};
 use super::notify::{Line, Said};
@@ -25,20 +26,6 @@ use crate::memory;
 
 /// The first token of the children's notify lines; the run's number is added.
 const LINES: usize = 1 << 40;
-/// Variables of systemd's contract: ours upward, and not our children's.
-const UPWARD: [&str; 10] = [
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "NODE_APP_INSTANCE",
-    super::handover::VARIABLE,
-    crate::wire::STARTER,
-    contract::BLAME,
-];
-
 /// A process that was started and not yet reaped.
 pub(super) struct Process {
     pub(super) slot: Slot,
