@@ -181,6 +181,7 @@ mod tests {
     use atlas::{CentiDb, Kind, MeterId, Reading};
     use std::net::UdpSocket;
     use std::os::fd::AsFd;
+    use std::time::SystemTime;
     use sys::map::Mapping;
     use table::Writer;
 
@@ -262,7 +263,7 @@ mod tests {
     }
 
     /// The first socket that asks for stamps has the kernel begin to stamp, in a while: net_enable_timestamp() leaves it
-    /// to a work queue.
+    /// to a work queue. Until then it stamps what is received, when it is: later than it was sent.
     fn wait_for_stamps() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         sys::group::stamp_arrivals(socket.as_fd()).unwrap();
@@ -272,9 +273,10 @@ mod tests {
         let began = clock::boot();
         loop {
             socket.send_to(b"stamped?", socket.local_addr().unwrap()).unwrap();
+            let sent = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
             batch.reset();
             let _ = batch.receive(socket.as_fd());
-            if batch.entry(0).is_some_and(|entry| entry.stamp.is_some()) {
+            if batch.entry(0).and_then(|entry| entry.stamp).is_some_and(|stamp| stamp <= sent) {
                 return;
             }
             assert!(clock::boot() - began < Duration::from_secs(30), "the kernel stamps nothing");
