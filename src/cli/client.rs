@@ -64,13 +64,13 @@ impl Client {
             let request = Request { verb: verb.into(), ..Request::default() };
             self.exchange(request, Some(patience)).map_err(|refusal| refusal.error)
         };
-        let mut asked = ask();
         for _ in 0..MORE_TRIES {
-            if matches!(asked, Err(Error::Closed { .. })) {
-                asked = ask();
+            match ask() {
+                Err(Error::Closed { .. }) => {}
+                asked => return asked,
             }
         }
-        asked
+        ask()
     }
 
     /// Gives an order and waits for as long as it takes. A supervisor that does not even answer a ping gets none:

@@ -16,9 +16,6 @@ use crate::wire::{Begun, MAX_ANSWER, STARTER, Trouble};
 
 /// Log lines that are shown of a start that failed.
 const LAST_LINES: usize = 20;
-/// What would make the supervisor take our own surroundings for its own.
-const NOT_FOR_IT: [&str; 6] =
-    ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// Starts this very program again, with the same arguments, in the background; gives the exit code. What it waits for is
 /// asked in `runtime_dir`.
@@ -37,7 +34,7 @@ fn begin() -> Result<Child, Error> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0(arguments.next().unwrap_or_default()).args(arguments);
     command.env(STARTER, std::process::id().to_string());
-    NOT_FOR_IT.iter().for_each(|name| _ = command.env_remove(name));
+    contract::ADDRESSED.iter().for_each(|name| _ = command.env_remove(name));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(cannot)
 }
 

@@ -9,6 +9,7 @@
 mod found;
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -23,19 +24,13 @@ use crate::wire::{self, LastReload};
 
 pub(super) use found::{Found, beginning, is_bound_to};
 
-/// Variables of systemd's contract: ours upward, and not our children's.
-pub(super) const UPWARD: [&str; 10] = [
-    "LISTEN_FDS",
-    "LISTEN_PID",
-    "LISTEN_FDNAMES",
-    "NOTIFY_SOCKET",
-    "WATCHDOG_USEC",
-    "WATCHDOG_PID",
-    "NODE_APP_INSTANCE",
-    super::handover::VARIABLE,
-    wire::STARTER,
-    contract::BLAME,
-];
+/// What else is meant for us alone.
+const FOR_US: [&str; 4] = ["NODE_APP_INSTANCE", super::handover::VARIABLE, wire::STARTER, contract::BLAME];
+
+/// Whether a variable is ours upward, and not our children's.
+pub(super) fn is_upward(variable: &OsStr) -> bool {
+    contract::ADDRESSED.iter().chain(&FOR_US).any(|name| variable == *name)
+}
 
 /// How long a store that has no room is left alone.
 const RETRY: Duration = Duration::from_millis(5);

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 pub(super) use sys::wait::Ending;
 
-use super::above::UPWARD;
+use super::above::is_upward;
 use super::clock;
 use super::handover::{FrozenPath, Packing, Unpacking};
 use super::notify::{Line, Said};
@@ -137,9 +137,7 @@ impl Children {
             input: File::open("/dev/null")?,
             parent_pipe,
             notify_folder,
-            inherited: std::env::vars_os()
-                .filter(|(name, _)| !UPWARD.iter().any(|upward| name == upward))
-                .collect(),
+            inherited: std::env::vars_os().filter(|(name, _)| !is_upward(name)).collect(),
         })
     }
 

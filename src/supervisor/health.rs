@@ -11,13 +11,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use mio::Token;
-use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::act::variables;
 use super::children::{Ending, Printing};
+use super::helper::Helper;
 use super::notify::{Line, Said};
 use super::tail::Tail;
 use super::{Shell, clock, view};
@@ -46,17 +47,8 @@ struct Asked {
 }
 
 enum Step {
-    /// Killed at `until`, if that is not `late` already.
-    Trying {
-        pid: Pid,
-        line: Line,
-        tail: Tail,
-        until: Tick,
-        late: bool,
-    },
-    Waiting {
-        until: Tick,
-    },
+    Trying(Helper),
+    Waiting { until: Tick },
 }
 
 impl Asked {
@@ -65,8 +57,8 @@ impl Asked {
     }
 
     fn stop(&self) {
-        if let Step::Trying { pid, .. } = self.step {
-            let _ = killpg(pid, Signal::SIGKILL);
+        if let Step::Trying(helper) = &self.step {
+            helper.kill();
         }
     }
 }
@@ -74,9 +66,9 @@ impl Asked {
 impl Health {
     /// When there is something to be done without an event.
     pub(super) fn deadline(&self) -> Option<Tick> {
-        let due = self.asked.values().filter_map(|asked| match asked.step {
-            Step::Trying { until, late: false, .. } | Step::Waiting { until } => Some(until),
-            Step::Trying { late: true, .. } => None,
+        let due = self.asked.values().filter_map(|asked| match &asked.step {
+            Step::Trying(helper) => helper.deadline(),
+            Step::Waiting { until } => Some(*until),
         });
         due.min()
     }
@@ -84,6 +76,12 @@ impl Health {
     /// Why a worker that was asked about is not well.
     pub(super) fn complaint(&self, run: Run) -> Option<String> {
         self.asked.get(&run).map(Asked::complaint).or_else(|| self.complaints.get(&run).cloned())
+    }
+
+    /// What to say of one that took too long to be ready, and that complaint.
+    pub(super) fn too_late(&self, run: Run) -> String {
+        let why = self.complaint(run).map(|why| format!(": {why}")).unwrap_or_default();
+        format!("was not ready within worker.listen_timeout{why}")
     }
 
     /// Ends every try; the next ones begin as soon as there is a turn.
@@ -108,19 +106,15 @@ impl Health {
     /// Reads what is printed, and kills who takes too long.
     fn watch(&mut self) {
         for asked in self.asked.values_mut() {
-            if let Step::Trying { pid, tail, until, late, .. } = &mut asked.step {
-                tail.read();
-                if !*late && *until <= clock::now() {
-                    *late = true;
-                    let _ = killpg(*pid, Signal::SIGKILL);
-                }
+            if let Step::Trying(helper) = &mut asked.step {
+                helper.watch();
             }
         }
     }
 
     fn is_due(&self, run: Run) -> bool {
         self.asked.get(&run).is_none_or(|asked| match asked.step {
-            Step::Trying { .. } => false,
+            Step::Trying(_) => false,
             Step::Waiting { until } => until <= clock::now(),
         })
     }
@@ -157,10 +151,8 @@ impl Shell {
         let (timeout, interval) = (worker.health_timeout, worker.health_interval);
         let name = format!("worker.health_command {}", command.name);
         let mut complaint = self.health.asked.remove(&run).and_then(|asked| asked.complaint);
-        let step = match self.begin_try(run, slot, generation) {
-            Ok((pid, line, tail)) => {
-                Step::Trying { pid, line, tail, until: clock::now().after(timeout), late: false }
-            }
+        let step = match self.begin_try(run, slot, generation, timeout) {
+            Ok(helper) => Step::Trying(helper),
             Err(e) => {
                 complaint = Some(format!("{name} cannot be started: {e}"));
                 Step::Waiting { until: clock::now().after(interval) }
@@ -169,7 +161,13 @@ impl Shell {
         self.health.asked.insert(run, Asked { name, step, complaint });
     }
 
-    fn begin_try(&mut self, run: Run, slot: Slot, generation: Generation) -> io::Result<(Pid, Line, Tail)> {
+    fn begin_try(
+        &mut self,
+        run: Run,
+        slot: Slot,
+        generation: Generation,
+        timeout: Duration,
+    ) -> io::Result<Helper> {
         let gone = || io::Error::other("its worker is gone");
         let (made, worker) = self.generations.get(generation).zip(self.children.get(run)).ok_or_else(gone)?;
         let Slot::Worker(number) = slot else { return Err(gone()) };
@@ -192,28 +190,28 @@ impl Shell {
         let pid = self.children.execute(printing, &[title.into()], &line, &descriptors, environment)?;
         self.children.note_helper(pid);
         log::debug!("worker {number} pid {pid_of_worker}: health is asked by pid {pid}");
-        Ok((pid, line, tail))
+        Ok(Helper::new(pid, line, tail, timeout))
     }
 
     /// A process that is no run has ended: a try, if it is that.
     pub(super) fn end_try(&mut self, dead: Pid, ending: Ending) {
-        let is_it = |asked: &Asked| matches!(asked.step, Step::Trying { pid, .. } if pid == dead);
+        let is_it = |asked: &Asked| matches!(&asked.step, Step::Trying(helper) if helper.pid() == dead);
         let Some((&run, asked)) = self.health.asked.iter_mut().find(|(_, asked)| is_it(asked)) else {
             return;
         };
-        let Step::Trying { line, tail, late, .. } = &mut asked.step else { return };
+        let Step::Trying(helper) = &mut asked.step else { return };
         // Also one that was about to be killed: it is we who may have been stopped for a while.
         if ending == Ending::Code(0) {
             self.health.asked.remove(&run);
             self.events.push_back(Event::Healthy(run));
             return self.settle();
         }
-        tail.read();
-        let last_words = line.read().0.into_iter().find_map(|said| match said {
+        let (said, printed) = helper.last_words();
+        let last_words = said.into_iter().find_map(|said| match said {
             Said::LastWords(words, _) => Some(words),
             _ => None,
         });
-        let complaint = judge(&asked.name, ending, *late, last_words.or_else(|| tail.last_line()));
+        let complaint = judge(&asked.name, ending, helper.is_late(), last_words.or(printed));
         log::debug!("run {}: {complaint}", run.0);
         asked.complaint = Some(complaint);
         let unproven = self.fleet.unproven().find(|&(_, unproven, _)| unproven == run);

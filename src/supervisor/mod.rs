@@ -29,6 +29,7 @@ mod generations;
 mod handover;
 mod health;
 pub(crate) mod held;
+mod helper;
 mod image;
 mod kept;
 pub(crate) mod launcher;

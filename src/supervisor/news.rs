@@ -239,11 +239,7 @@ impl Shell {
             News::Silent { slot, run } => {
                 (Level::Error, self.killed(slot, run, "gave no sign of life within worker.watchdog"))
             }
-            News::TooLate { slot, run } => {
-                let late = "was not ready within worker.listen_timeout";
-                let why = self.health.complaint(run).map(|why| format!(": {why}")).unwrap_or_default();
-                (Level::Error, self.killed(slot, run, &format!("{late}{why}")))
-            }
+            News::TooLate { slot, run } => (Level::Error, self.killed(slot, run, &self.health.too_late(run))),
             News::KillTimeout { slot, run } => {
                 (Level::Warn, self.killed(slot, run, "did not leave within worker.kill_timeout"))
             }

@@ -336,10 +336,7 @@ impl Shell {
                 Some(death) => format!("{} {death}", self.name(slot)),
                 None => format!("{} died", self.name(slot)),
             },
-            Failure::TooLate { slot, run } => {
-                let why = self.health.complaint(run).map(|why| format!(": {why}")).unwrap_or_default();
-                format!("{} was not ready within worker.listen_timeout{why}", self.name(slot))
-            }
+            Failure::TooLate { slot, run } => format!("{} {}", self.name(slot), self.health.too_late(run)),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Becoming a health command: what its process does, in the child. It runs as the worker does that it is asked about.
 
-use contract::{Contract, Failure, LISTEN, Role};
+use contract::{ADDRESSED, Contract, Failure, LISTEN, Role};
 
 use super::{foreign, launcher};
 
@@ -12,8 +12,6 @@ pub(crate) static ROLE: Role =
 pub(super) const MAIN_PID: &str = "MAINPID";
 /// Variable with the port of the first listen address.
 const LISTEN_PORT: &str = "LISTEN_PORT";
-/// The contract is between the cluster and its workers: nobody speaks for them.
-const NOT_FOR_IT: [&str; 4] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET"];
 
 fn main(contract: Contract) -> Result<(), Failure> {
     let config = launcher::configuration(&contract)?;
@@ -21,8 +19,9 @@ fn main(contract: Contract) -> Result<(), Failure> {
         return Err(Failure { what: "the configuration names no health command".into(), errno: 0 });
     };
     launcher::settle(&contract, &config)?;
-    drop(contract); // nothing that we were given is for the command
-    let variables = std::env::vars_os().filter(|(name, _)| !NOT_FOR_IT.iter().any(|not| name == not));
+    // Nothing that we were given is for the command: the contract is between the cluster and its workers.
+    drop(contract);
+    let variables = std::env::vars_os().filter(|(name, _)| !ADDRESSED.iter().any(|ours| name == ours));
     let port = std::env::var(LISTEN).unwrap_or_default();
     let port = port.split(',').next().and_then(|address| Some(address.rsplit_once(':')?.1.to_owned()));
     let port = port.map(|port| (LISTEN_PORT.into(), port.into()));

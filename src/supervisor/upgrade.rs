@@ -21,13 +21,13 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use super::children::{Ending, Printing};
 use super::desk::Asker;
 use super::handover::{self, FORMATS, VARIABLE};
 use super::held::Held;
+use super::helper::Helper;
 use super::log_writer::LAST_WORDS;
 use super::notify::{Line, Said};
 use super::tail::Tail;
@@ -61,7 +61,7 @@ pub(super) struct Upgrade {
 
 enum Step {
     /// The new binary looks at what it would get.
-    Checking { pid: Pid, line: Line, tail: Tail, until: Tick, late: bool },
+    Checking(Helper),
     /// It can take over, in this format: as soon as no start, reload or stop is under way.
     Checked(u32),
     /// The same, once the log's last lines are written, or `until` then: they would go with this image.
@@ -176,34 +176,29 @@ impl Shell {
         let pid = self.children.execute(printing, &arguments, &line, &descriptors, environment)?;
         let fd = line.socket().as_raw_fd();
         self.poll.registry().register(&mut SourceFd(&fd), LINE, Interest::READABLE)?;
-        let until = clock::now().after(PATIENCE);
-        Ok(Step::Checking { pid, line, tail, until, late: false })
+        Ok(Step::Checking(Helper::new(pid, line, tail, PATIENCE)))
     }
 
     /// When there is something to be done without an event.
     pub(super) fn upgrade_deadline(&self) -> Option<Tick> {
-        match self.upgrade.as_ref()?.step {
-            Step::Checking { until, late: false, .. } => Some(until),
-            Step::Checking { late: true, .. } => None,
+        match &self.upgrade.as_ref()?.step {
+            Step::Checking(helper) => helper.deadline(),
             Step::Checked(_) => self.fleet.is_steady().then(clock::now),
-            Step::Telling { until, .. } => self.fleet.is_steady().then_some(until),
+            Step::Telling { until, .. } => self.fleet.is_steady().then_some(*until),
         }
     }
 
     /// A process that is no run has ended: the check, if it is that.
     pub(super) fn end_check(&mut self, dead: Pid, ending: Ending) {
-        let Some(Upgrade { step: Step::Checking { pid, line, tail, late, .. }, .. }) = &mut self.upgrade
-        else {
-            return;
-        };
-        if *pid != dead {
+        let Some(Upgrade { step: Step::Checking(helper), .. }) = &mut self.upgrade else { return };
+        if helper.pid() != dead {
             return;
         }
-        let reply = line.read().0.into_iter().filter_map(Reply::of).next_back();
-        tail.read();
-        let printed = tail.last_line().filter(|_| reply.is_none());
+        let (said, printed) = helper.last_words();
+        let reply = said.into_iter().filter_map(Reply::of).next_back();
+        let printed = printed.filter(|_| reply.is_none());
         let printed = printed.map(|line| format!(" (it printed: {line})")).unwrap_or_default();
-        let judgement = judge(reply, ending, *late).map_err(|why| why + &printed);
+        let judgement = judge(reply, ending, helper.is_late()).map_err(|why| why + &printed);
         let Some(mut upgrade) = self.upgrade.take() else { return };
         match judgement {
             Ok(format) => {
@@ -221,14 +216,7 @@ impl Shell {
     pub(super) fn advance_upgrade(&mut self) {
         let Some(upgrade) = &mut self.upgrade else { return };
         match &mut upgrade.step {
-            Step::Checking { pid, tail, until, late, .. } => {
-                // One that floods is read once in a turn; what wakes us up next is the rest of it.
-                tail.read();
-                if !*late && *until <= clock::now() {
-                    *late = true;
-                    let _ = killpg(*pid, Signal::SIGKILL);
-                }
-            }
+            Step::Checking(helper) => helper.watch(),
             Step::Checked(format) => {
                 let format = *format;
                 if self.is_steady() {
@@ -268,8 +256,8 @@ impl Shell {
     /// A stop overtakes an upgrade.
     pub(super) fn forget_upgrade(&mut self) {
         if let Some(upgrade) = self.upgrade.take() {
-            if let Step::Checking { pid, .. } = upgrade.step {
-                let _ = killpg(pid, Signal::SIGKILL);
+            if let Step::Checking(helper) = &upgrade.step {
+                helper.kill();
             }
             self.tell_upgrade_failed(&upgrade.everybody(), STOPPING, START_AGAIN);
         }
@@ -344,6 +332,7 @@ fn c_string(bytes: &[u8]) -> io::Result<CString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::signal::Signal;
 
     #[test]
     fn only_one_that_says_so_and_leaves_in_peace_takes_over() {

@@ -14,7 +14,7 @@ use super::model::LINES_KEPT;
 use super::order::{Order, Told};
 use crate::cli::client::Client;
 use crate::cli::error::Error;
-use crate::cli::log_files::{self, Filter, Follower};
+use crate::cli::log_files::{Filter, Follower};
 use crate::cli::logs::short;
 use crate::cli::snapshot::Snapshot;
 use crate::wire::List;
@@ -86,9 +86,8 @@ impl Eyes {
 
     /// Begins with the last lines.
     fn open(&mut self) -> bool {
-        // In this order: what comes meanwhile is shown twice rather than never.
         let begun = Follower::at_the_end(&self.folder).and_then(|follower| {
-            let last = log_files::last(&self.folder, &Filter::default(), LINES_KEPT)?;
+            let last = follower.last(&Filter::default(), LINES_KEPT)?.lines;
             Ok((follower, last))
         });
         match begun {

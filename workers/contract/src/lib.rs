@@ -49,6 +49,10 @@ pub const TITLE: &str = "atlas-cluster: ";
 pub const OWN: &str = "X_ATLAS_";
 /// Variable with the cluster's listen addresses, separated by commas; a port that the kernel chose stands in it.
 pub const LISTEN: &str = "X_ATLAS_LISTEN";
+/// Variables of systemd's contract that are addressed to one process, and would mislead another (sd_listen_fds(3),
+/// sd_notify(3), sd_watchdog_enabled(3)).
+pub const ADDRESSED: [&str; 6] =
+    ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
 /// File name, in the runtime directory, of the socket on which link takes commands.
 pub const LINK_SOCKET: &str = "link.sock";
 /// File name, in the runtime directory, of what link locks while it lives.
