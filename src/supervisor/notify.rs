@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use contract::private;
+use contract::private_datagram;
 
 use super::runtime::make_folder;
 
@@ -56,7 +56,7 @@ impl Line {
     /// Binds `folder/name`, 0600. The folder is made anew if somebody swept it away: a worker must not stay dead for that.
     pub(super) fn open(folder: &Path, name: &str) -> io::Result<Line> {
         let path = folder.join(name);
-        let bind = || private(|| UnixDatagram::bind(&path));
+        let bind = || private_datagram(&path);
         let socket = match bind() {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 make_folder(folder)?;

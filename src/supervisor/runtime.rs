@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use contract::{LINK_LOCK, LINK_SOCKET, Seat, private, tap};
+use contract::{LINK_LOCK, LINK_SOCKET, Seat, private_listener, tap};
 
 use crate::exit;
 use crate::wire::{CONTROL_SOCKET, PID_FILE, QUARANTINE, Trouble};
@@ -79,7 +79,7 @@ impl RuntimeDir {
 
     /// Binds the control socket, 0600 from its first moment.
     pub(super) fn control(&self) -> io::Result<UnixListener> {
-        private(|| UnixListener::bind(self.folder.join(CONTROL_SOCKET)))
+        private_listener(&self.folder.join(CONTROL_SOCKET))
     }
 
     /// Where children's notify addresses lie.

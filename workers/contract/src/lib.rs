@@ -24,7 +24,7 @@ pub use demo::{DEMO, DemoPort};
 pub use life::Life;
 pub use listen::{home_of, route_source};
 pub use notify::Notify;
-pub use private::private;
+pub use private::{private_datagram, private_listener};
 pub use seat::{Seat, is_locked};
 
 /// Name of the pipe whose writing end only the supervisor holds.

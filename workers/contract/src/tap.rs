@@ -25,8 +25,6 @@ pub const MAX_MESSAGE: usize = 64 << 10;
 const VERSION: u32 = 1;
 const HEAD: usize = 24;
 const DATAGRAM: usize = 16;
-/// Workers that wait to be accepted.
-const BACKLOG: i32 = 128;
 /// What the names of all these sockets begin with.
 const NAME: &str = "tap.";
 
@@ -59,11 +57,7 @@ pub fn sweep(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// What bind(2) and listen(2) say.
 pub fn listen(path: &Path) -> io::Result<OwnedFd> {
-    let socket = Socket::new(Domain::UNIX, Type::SEQPACKET.nonblocking().cloexec(), None)?;
-    let address = SockAddr::unix(path)?;
-    private(|| socket.bind(&address))?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(private::listen(Type::SEQPACKET.nonblocking(), path)?.into())
 }
 
 /// The worker's end: non-blocking.

@@ -198,7 +198,7 @@ fn bind(path: &Path, notify: &Notify) -> io::Result<StdListener> {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
         Ok(()) | Err(_) => {}
     }
-    let listener = contract::private(|| StdListener::bind(path))?;
+    let listener = contract::private_listener(path)?;
     // One that a link before us handed up after we were begun is at an end: nobody reaches it any more.
     notify.forget(KEPT);
     notify.store(KEPT, listener.as_fd())?;

@@ -54,7 +54,9 @@ impl Control {
             if std_net::UnixStream::connect(path).is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused) {
                 fs::remove_file(path)?;
             }
-            let mut listener = contract::private(|| UnixListener::bind(path))?;
+            let listener = contract::private_listener(path)?;
+            listener.set_nonblocking(true)?;
+            let mut listener = UnixListener::from_std(listener);
             registry.register(&mut listener, LISTENER, Interest::READABLE)?;
             io::Result::Ok(listener)
         };
