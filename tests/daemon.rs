@@ -138,7 +138,7 @@ fn what_fails_is_told_with_the_last_lines() {
     let script = "echo 'Traceback: no such database' >&2; exit 7";
     let failed = cluster!().config(config).arg("--daemon").program(["sh", "-c", script]).run().expect_code(1);
     failed.expect_said(&[
-        "the cluster did not come up: worker 0 gen 1",
+        "the cluster did not come up: worker ",
         "exited with code 7",
         "hint: ",
         "] Traceback: no such database\n",

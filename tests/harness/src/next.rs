@@ -21,8 +21,10 @@ fn build() -> PathBuf {
     let target = profile.parent().expect("the target folder");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
+    // Chosen as part of the workspace, with the gate's features: then what it depends on is there already.
     command
-        .args(["build", "--quiet", "--locked", "--package", "atlas-cluster-next", "--target-dir"])
+        .args(["build", "--quiet", "--locked", "--workspace", "--features", "ledger"])
+        .args(["--bin", "atlas-cluster-next", "--target-dir"])
         .arg(target);
     if profile.ends_with("release") {
         command.arg("--release");
