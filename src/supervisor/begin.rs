@@ -147,7 +147,7 @@ impl Shell {
             next_memory_look: Instant::now(),
             rest: Rest::default(),
             started: clock::now(),
-            started_at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            started_at: format!("{:.0}", jiff::Timestamp::now()),
             binary: std::env::current_exe()?,
             upgrade: None,
             upgrades: memo.upgrades,

@@ -146,7 +146,7 @@ impl Shell {
             } else {
                 self.kept.forget_unbound(slot);
             }
-            let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string();
+            let at = format!("{:.3}", jiff::Timestamp::now());
             let last_exit = match ending {
                 Ending::Code(code) => LastExit { code: Some(code), signal: None, at },
                 Ending::Signal(signal) => {

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use contract::logs::{Format, Record, SUPERVISOR};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use env_logger::{Builder, Target, WriteStyle};
+use env_logger::{Builder, Target};
+use jiff::Timestamp;
 use log::{Level, LevelFilter};
 
 use super::held::helper;
@@ -111,28 +112,23 @@ pub(super) fn init(level: LevelFilter, lost: u64, sink: Sink, format: Format) ->
     // A logger that is installed already (in a test process) stays.
     let _ = Builder::new()
         .filter_level(level)
-        .write_style(WriteStyle::Never)
         .target(Target::Pipe(Box::new(channel)))
         .format(move |out, record| {
             if !stamped {
                 return writeln!(out, "{:<5} {}", record.level(), record.args());
             }
             if JSON.load(Ordering::Relaxed) {
-                return write_json(out, record);
+                return write_json(out, record.level(), &record.args().to_string());
             }
             let (on, off) = if colour { (style(record.level()), "\x1b[0m") } else { ("", "") };
-            writeln!(out, "{} {on}{:<5}{off} {}", out.timestamp_millis(), record.level(), record.args())
+            writeln!(out, "{:.3} {on}{:<5}{off} {}", Timestamp::now(), record.level(), record.args())
         })
         .try_init();
     Ok(writer)
 }
 
-fn write_json(out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>) -> io::Result<()> {
-    let time = out.timestamp_millis().to_string();
-    write_record(out, &time, record.level(), &record.args().to_string())
-}
-
-fn write_record(out: &mut dyn Write, time: &str, level: Level, message: &str) -> io::Result<()> {
+fn write_json(out: &mut dyn Write, level: Level, message: &str) -> io::Result<()> {
+    let time = format!("{:.3}", Timestamp::now());
     let level = level.as_str().to_lowercase();
     let source = SUPERVISOR.into();
     let line = Record { time: time.into(), source, level: Some(level.into()), message: message.into() };
@@ -196,11 +192,10 @@ fn write_line(out: &mut dyn Write, line: &[u8], lost: &AtomicU64, to_logger: boo
 fn tell_lost(out: &mut dyn Write, number: u64, to_logger: bool) -> io::Result<()> {
     let (level, whose) = (Level::Warn, if to_logger { "the logger" } else { "standard error" });
     let what = format!("{number} log lines were left out: {whose} did not take them");
-    let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ");
     match (to_logger, JSON.load(Ordering::Relaxed)) {
         (true, _) => writeln!(out, "{level:<5} {what}"),
-        (false, true) => write_record(out, &time.to_string(), level, &what),
-        (false, false) => writeln!(out, "{time} {level:<5} {what}"),
+        (false, true) => write_json(out, level, &what),
+        (false, false) => writeln!(out, "{:.3} {level:<5} {what}", Timestamp::now()),
     }
 }
 

@@ -264,5 +264,5 @@ fn source_named(sources: &[Source], index: usize) -> (usize, String) {
 
 fn now() -> Now {
     let boot = u64::try_from(clock::boot().as_millis()).unwrap_or(u64::MAX);
-    Now { boot, time: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string() }
+    Now { boot, time: format!("{:.3}", jiff::Timestamp::now()) }
 }

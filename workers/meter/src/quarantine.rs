@@ -119,7 +119,7 @@ fn hex(bytes: &[u8]) -> String {
 fn rfc3339(stamp: Duration) -> Option<String> {
     let since_epoch = jiff::SignedDuration::try_from(stamp).ok()?;
     let stamp = jiff::Timestamp::from_duration(since_epoch).ok()?;
-    Some(stamp.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string())
+    Some(format!("{stamp:.9}"))
 }
 
 #[cfg(test)]
