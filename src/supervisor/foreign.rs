@@ -15,7 +15,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, FdFlag, fcntl};
 use nix::libc::{EACCES, ENOENT, ENOTDIR};
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{launcher, settle};
+use super::{launcher, runs_as};
 use crate::config::{Config, Program};
 
 /// What stands in the worker slots where the configuration names a program.
@@ -91,7 +91,7 @@ pub(crate) fn whereabouts(config: &Config, program: &Program) -> Result<PathBuf,
     let path = worker.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
     let here = worker.cwd.clone().or_else(|| std::env::current_dir().ok()).unwrap_or_default();
     let path = path.unwrap_or_else(|| USUAL_PATH.into());
-    settle::as_worker(worker, || find_in(&program.name, &path, &here)).map_err(|failure| failure.what)
+    runs_as::as_worker(worker, || find_in(&program.name, &path, &here)).map_err(|failure| failure.what)
 }
 
 /// Why workers could not change to their directory, if they could not.
@@ -103,7 +103,7 @@ pub(crate) fn no_way_to_cwd(config: &Config) -> Option<String> {
         }
         may(folder, AccessFlags::X_OK)
     };
-    let why = settle::as_worker(&config.worker, enter).err()?;
+    let why = runs_as::as_worker(&config.worker, enter).err()?;
     Some(Failure::of(format_args!("cannot change to worker.cwd {}", folder.display()), &why).what)
 }
 
