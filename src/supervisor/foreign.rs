@@ -12,7 +12,7 @@ use std::process::Command;
 
 use contract::{Contract, Failure, Role, SOCKET};
 use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, FdFlag, fcntl};
-use nix::libc::{EACCES, ENOENT, ENOTDIR};
+use nix::libc::{EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR};
 use nix::unistd::{AccessFlags, faccessat};
 
 use super::{launcher, runs_as};
@@ -23,7 +23,10 @@ pub(crate) static ROLE: Role =
     Role { name: "program", sockets: true, quarantine: false, seat: None, shared: &[], main };
 
 /// How the last words of a launcher begin whose program cannot be run.
-pub(super) const CANNOT_RUN: &str = "cannot run ";
+const CANNOT_RUN: &str = "cannot run ";
+/// What is said of a program that will not run later either. Anything else may be over in a moment: no memory, no
+/// process, a file that is being written.
+const LASTING: [i32; 6] = [ENOENT, EACCES, ENOTDIR, ELOOP, ENAMETOOLONG, ENOEXEC];
 /// Said where a program has taken its socket out of the group.
 pub(super) const LEAVE_SOCKETS: &str = "a program must not connect, close or unshare (SO_REUSEPORT) the sockets that it \
                                         is given: start the cluster anew without that";
@@ -70,6 +73,11 @@ pub(super) fn become_program(
         failure.what.push_str("; what its first line names as interpreter is missing");
     }
     failure
+}
+
+/// Whether those are the last words of somebody who should have become a program that cannot be run at all.
+pub(super) fn cannot_ever_run(words: &str, errno: i32) -> bool {
+    words.starts_with(CANNOT_RUN) && LASTING.contains(&errno)
 }
 
 /// Leaves descriptors open over exec, at the numbers that the contract promises.
