@@ -75,7 +75,7 @@ fn run_command() -> u8 {
                 room: supervisor::room,
                 program: supervisor::foreign::whereabouts,
                 cwd: supervisor::foreign::no_way_to_cwd,
-                refused: supervisor::settle::refused,
+                refused: supervisor::runs_as::refused,
             };
             cli::check(&check, &invocation.runtime_dir, &would)
         }

@@ -145,10 +145,8 @@ fn a_reload_whose_successors_are_not_well_touches_nobody() {
     get_well(&place);
     let cluster = builder(&place, &["sh", "-c", LOOKS], "").start();
     let before = cluster.list();
-    let no_such = "cannot run no-such-command: No such file";
     for (command, timeout, why) in [
         (&["false"][..], "30s", "worker.health_command false exited with code 1"),
-        (&["no-such-command"], "30s", no_such),
         (&["sleep", "1000"], "1s", "worker.health_command sleep took longer than worker.health_timeout"),
     ] {
         let keys = format!("listen_timeout = \"4s\"\nhealth_timeout = \"{timeout}\"\n");
@@ -161,6 +159,44 @@ fn a_reload_whose_successors_are_not_well_touches_nobody() {
     place.write_config(&config(&place, &["true"], ""));
     cluster.command(["reload"]).expect_code(0);
     assert_ne!(cluster.list().pids(), before.pids());
+}
+
+#[test]
+fn a_command_that_cannot_be_run_at_all_fails_a_start_and_a_reload_at_once() {
+    let place = Place::new();
+    fs::write(place.folder().join("plain"), "").expect("a file");
+    // In that time nobody would wait for it.
+    let patient = "listen_timeout = \"1h\"\n";
+    let hint = "hint: install it, make it executable, give its whole path, or set PATH in worker.env";
+    let said = |command: &str, why: &str| {
+        format!(
+            "worker 0 cannot be asked for its health (worker.health_command): cannot run {command}: {why}"
+        )
+    };
+    let (missing, plain) = (said("no-such-command", "No such file"), said("./plain", "Permission denied"));
+    let start = builder(&place, &["no-such-command"], patient).workers(1).run().expect_code(1);
+    start.expect_said(&["the cluster did not come up: ", &missing, hint]);
+    let cluster = builder(&place, &["true"], patient).workers(1).start();
+    let before = cluster.list();
+    for (command, why) in [("no-such-command", &missing), ("./plain", &plain)] {
+        place.write_config(&config(&place, &[command], patient));
+        cluster.command(["reload"]).expect_code(1).expect_said(&[why, hint]);
+        let after = cluster.expect_state("online");
+        assert_eq!((after.pids(), after.restarts(), after.cluster.generation), (before.pids(), 0, 1));
+    }
+}
+
+#[test]
+fn a_worker_that_is_asked_about_again_is_missed_until_it_is_well() {
+    let place = Place::new();
+    let (cluster, _) = cluster_that_waits_to_be_well(&place);
+    let list = cluster.list();
+    assert_eq!((list.cluster.state.as_str(), list.workers[0].state.as_str()), ("launching", "launching"));
+    let early = cluster.command(["wait", "--for", "online", "--timeout", "1ms"]).expect_code(1);
+    early.expect_said(&["is not online after 1ms: it is launching"]);
+    get_well(&place);
+    cluster.command(["wait", "--for", "online", "--timeout", "1m"]).expect_code(0);
+    assert_eq!(cluster.worker(0).state, "online");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::kinds::{
 };
 use super::listen::Listen;
 use super::processors::Processors;
-use super::running::{Asking, CpuList, ExitCodes, Group, User, Variable};
+use super::runs_as::{Asking, CpuList, ExitCodes, Group, User, Variable};
 use super::types::{Balance, Config, Processor};
 use super::value::Value;
 use contract::logs::Format;

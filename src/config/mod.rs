@@ -21,7 +21,7 @@ mod listen;
 mod origin;
 mod overrides;
 mod processors;
-mod running;
+mod runs_as;
 mod shown;
 mod suggest;
 mod types;

@@ -39,6 +39,21 @@ impl Fleet {
         }
     }
 
+    /// There is nothing to wait for: it is late now, and not when its time is over.
+    pub(super) fn on_never_healthy(&mut self, turn: &mut Turn, run: Run) {
+        let Some((slot, place)) = self.find(run) else { return };
+        let Some(proc) = self.seat(slot).proc_in(place).filter(|proc| proc.is_unproven()) else { return };
+        match &mut proc.phase {
+            Phase::Launching { until, .. } => *until = turn.now,
+            Phase::Online { .. } => {}
+        }
+        match place {
+            Place::Holder => self.judge_holder(turn, slot),
+            Place::Heir => self.judge_heir(turn, slot),
+            Place::Leaver => {}
+        }
+    }
+
     fn on_proven(&mut self, turn: &mut Turn, slot: Slot, place: Place) {
         match place {
             Place::Holder => self.on_holder_ready(turn, slot),

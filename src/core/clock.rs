@@ -44,7 +44,7 @@ impl Fleet {
         }
     }
 
-    fn judge_heir(&mut self, turn: &mut Turn, slot: Slot) {
+    pub(super) fn judge_heir(&mut self, turn: &mut Turn, slot: Slot) {
         let seat = self.seat(slot);
         let Some(heir) = seat.heir else { return };
         match heir.phase {
@@ -61,7 +61,7 @@ impl Fleet {
         }
     }
 
-    fn judge_holder(&mut self, turn: &mut Turn, slot: Slot) {
+    pub(super) fn judge_holder(&mut self, turn: &mut Turn, slot: Slot) {
         let now = turn.now;
         let holder = self.seat(slot).holder;
         match holder {

@@ -122,6 +122,8 @@ pub(crate) enum Event {
     Ready(Run),
     /// Its health command says that it could. Whom to ask about, `unproven` tells.
     Healthy(Run),
+    /// Its health command cannot be run at all: it will never be `Healthy`.
+    NeverHealthy(Run),
     /// WATCHDOG=1.
     Alive(Run),
     /// It uses more memory than it may. Told again as long as it does.
@@ -250,7 +252,7 @@ pub(crate) enum Failure {
         /// Who.
         run: Run,
     },
-    /// It was not READY in time.
+    /// It was not READY in time, or is `NeverHealthy`.
     TooLate {
         /// Where.
         slot: Slot,
@@ -302,7 +304,7 @@ pub(crate) enum News {
     Finished { slot: Slot, run: Run },
     /// The watchdog killed it.
     Silent { slot: Slot, run: Run },
-    /// It was not READY in time, and was killed.
+    /// It was not READY in time, or is `NeverHealthy`, and was killed.
     TooLate { slot: Slot, run: Run },
     /// TERM was not enough, it was killed.
     KillTimeout { slot: Slot, run: Run },

@@ -130,6 +130,7 @@ impl Fleet {
             Event::Bound(run) => self.on_bound(turn, run),
             Event::Ready(run) => self.on_ready(turn, run),
             Event::Healthy(run) => self.on_healthy(turn, run),
+            Event::NeverHealthy(run) => self.on_never_healthy(turn, run),
             Event::Alive(run) => self.on_alive(turn, run),
             Event::TooFat(run) => self.on_too_fat(turn, run),
             Event::Exited(run) => self.on_exited(turn, run),

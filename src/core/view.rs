@@ -13,12 +13,12 @@ pub(crate) enum ClusterState {
     Stopping,
     /// Heirs are being prepared, or take over and what they replace is not gone yet.
     Reloading,
-    /// Not everybody was online yet, once.
+    /// Not everybody was online yet, once; or of a worker that is wanted no process is online, and one is on its way: a
+    /// restart, an addition. (A role's row tells of itself.)
     Launching,
-    /// A worker that is wanted waits to be restarted, is errored, or has no room for one more process. (A role's row
-    /// tells of itself.)
+    /// A worker that is wanted waits to be restarted, is errored, or has no room for one more process.
     Degraded,
-    /// None of these.
+    /// None of these: of every worker a process is online, but for those that ended and want no replacement.
     Online,
 }
 
@@ -96,10 +96,19 @@ impl Fleet {
             Op::Reloading(_) => ClusterState::Reloading,
             Op::Steady if self.errands.reload.is_some() => ClusterState::Reloading,
             Op::Starting => ClusterState::Launching,
-            Op::Steady if (0..self.wanted).any(|index| self.is_in_trouble(Slot::Worker(index))) => {
-                ClusterState::Degraded
-            }
-            Op::Steady => ClusterState::Online,
+            Op::Steady => self.state_of_workers(),
+        }
+    }
+
+    /// The first that applies to any of those that are wanted.
+    fn state_of_workers(&self) -> ClusterState {
+        let workers = || (0..self.wanted).map(|index| self.service(Slot::Worker(index)));
+        if workers().any(|service| service == Service::Coming) {
+            ClusterState::Launching
+        } else if workers().any(|service| service == Service::Lacking) {
+            ClusterState::Degraded
+        } else {
+            ClusterState::Online
         }
     }
 
@@ -185,13 +194,30 @@ impl Fleet {
         unbound.filter(|&(&below, _)| blocked && below < slot).map(|(_, seat)| seat)
     }
 
-    fn is_in_trouble(&self, slot: Slot) -> bool {
-        self.seats.get(&slot).is_some_and(|seat| match seat.holder {
-            Holder::Waiting { .. } | Holder::Errored => true,
-            Holder::Empty(_) => seat.is_full(),
-            Holder::Finished | Holder::Held(_) | Holder::Draining(_) | Holder::Closing => false,
-        })
+    fn service(&self, slot: Slot) -> Service {
+        // One without a row comes when the slot that is being closed there is.
+        let Some(seat) = self.seats.get(&slot) else { return Service::Coming };
+        let seat = self.blocker(slot).unwrap_or(seat);
+        match &seat.holder {
+            Holder::Held(proc) if proc.is_online() => Service::Given,
+            Holder::Held(_) | Holder::Draining(_) | Holder::Closing => Service::Coming,
+            Holder::Empty(_) if seat.is_full() => Service::Lacking,
+            Holder::Empty(_) => Service::Coming,
+            Holder::Waiting { .. } | Holder::Errored => Service::Lacking,
+            Holder::Finished => Service::Given,
+        }
     }
+}
+
+/// What the whole has of a worker that is wanted. What becomes of its heir is nothing to it: the holder serves meanwhile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Service {
+    /// All there is to have: a process is online, or the last one ended and wants no replacement.
+    Given,
+    /// A process is launching, or is about to be.
+    Coming,
+    /// Nobody comes for now.
+    Lacking,
 }
 
 /// A process in a row.

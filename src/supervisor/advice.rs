@@ -1,10 +1,14 @@
 //! The way out of a start that failed, where more is known than that it failed.
 
-use nix::libc::{EACCES, EADDRINUSE, ENOENT};
+use nix::libc::EADDRINUSE;
 
+use super::health::Complaint;
 use super::{Shell, foreign, launcher, news};
 use crate::config::Config;
 use crate::core::{Failure, Slot};
+
+/// What to do about a program, or health command, that cannot be run.
+const CANNOT_RUN: &str = "install it, make it executable, give its whole path, or set PATH in worker.env";
 
 impl Shell {
     /// What to do about a worker of `config` that did not come up.
@@ -38,17 +42,19 @@ impl Shell {
         config.worker.program.as_ref()?;
         match failure {
             Failure::Died { slot: Slot::Role(_), .. } | Failure::TooLate { slot: Slot::Role(_), .. } => None,
-            Failure::TooLate { slot: Slot::Worker(_), run } if self.health.complaint(run).is_some() => Some(
-                "mend what worker.health_command finds, or the command itself; one that needs longer: \
-                 worker.health_timeout, worker.listen_timeout",
-            ),
-            Failure::TooLate { slot: Slot::Worker(_), .. } => config.worker.wait_ready.then_some(
-                "a program that never says READY=1 needs worker.wait_ready=false, a slow one a longer worker.listen_timeout",
-            ),
+            Failure::TooLate { slot: Slot::Worker(_), run } => match self.health.complaint(run) {
+                Some(Complaint { lasting: true, .. }) => Some(CANNOT_RUN),
+                Some(_) => Some(
+                    "mend what worker.health_command finds, or the command itself; one that needs longer: \
+                     worker.health_timeout, worker.listen_timeout",
+                ),
+                None => config.worker.wait_ready.then_some(
+                    "a program that never says READY=1 needs worker.wait_ready=false, a slow one a longer \
+                     worker.listen_timeout",
+                ),
+            },
             Failure::Died { slot: Slot::Worker(_), run } => match self.news.death(run)?.last_words() {
-                Some((words, ENOENT | EACCES)) if words.starts_with(foreign::CANNOT_RUN) => {
-                    Some("install it, give its whole path, or set PATH in worker.env")
-                }
+                Some((words, errno)) if foreign::cannot_ever_run(words, errno) => Some(CANNOT_RUN),
                 Some(_) => None,
                 None if self.news.death(run)?.was_killed() => None,
                 None => Some(

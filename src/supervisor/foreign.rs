@@ -12,10 +12,10 @@ use std::process::Command;
 
 use contract::{Contract, Failure, Role, SOCKET};
 use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, FdFlag, fcntl};
-use nix::libc::{EACCES, ENOENT, ENOTDIR};
+use nix::libc::{EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR};
 use nix::unistd::{AccessFlags, faccessat};
 
-use super::{launcher, settle};
+use super::{launcher, runs_as};
 use crate::config::{Config, Program};
 
 /// What stands in the worker slots where the configuration names a program.
@@ -23,7 +23,10 @@ pub(crate) static ROLE: Role =
     Role { name: "program", sockets: true, quarantine: false, seat: None, shared: &[], main };
 
 /// How the last words of a launcher begin whose program cannot be run.
-pub(super) const CANNOT_RUN: &str = "cannot run ";
+const CANNOT_RUN: &str = "cannot run ";
+/// What is said of a program that will not run later either. Anything else may be over in a moment: no memory, no
+/// process, a file that is being written.
+const LASTING: [i32; 6] = [ENOENT, EACCES, ENOTDIR, ELOOP, ENAMETOOLONG, ENOEXEC];
 /// Said where a program has taken its socket out of the group.
 pub(super) const LEAVE_SOCKETS: &str = "a program must not connect, close or unshare (SO_REUSEPORT) the sockets that it \
                                         is given: start the cluster anew without that";
@@ -72,6 +75,11 @@ pub(super) fn become_program(
     failure
 }
 
+/// Whether those are the last words of somebody who should have become a program that cannot be run at all.
+pub(super) fn cannot_ever_run(words: &str, errno: i32) -> bool {
+    words.starts_with(CANNOT_RUN) && LASTING.contains(&errno)
+}
+
 /// Leaves descriptors open over exec, at the numbers that the contract promises.
 fn pass_on(descriptors: &[OwnedFd]) -> Result<(), Failure> {
     for (number, fd) in (sys::process::FIRST_FD..).zip(descriptors) {
@@ -91,7 +99,7 @@ pub(crate) fn whereabouts(config: &Config, program: &Program) -> Result<PathBuf,
     let path = worker.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
     let here = worker.cwd.clone().or_else(|| std::env::current_dir().ok()).unwrap_or_default();
     let path = path.unwrap_or_else(|| USUAL_PATH.into());
-    settle::as_worker(worker, || find_in(&program.name, &path, &here)).map_err(|failure| failure.what)
+    runs_as::as_worker(worker, || find_in(&program.name, &path, &here)).map_err(|failure| failure.what)
 }
 
 /// Why workers could not change to their directory, if they could not.
@@ -103,7 +111,7 @@ pub(crate) fn no_way_to_cwd(config: &Config) -> Option<String> {
         }
         may(folder, AccessFlags::X_OK)
     };
-    let why = settle::as_worker(&config.worker, enter).err()?;
+    let why = runs_as::as_worker(&config.worker, enter).err()?;
     Some(Failure::of(format_args!("cannot change to worker.cwd {}", folder.display()), &why).what)
 }
 

@@ -5,6 +5,8 @@
 //!                        ▲  └── exits otherwise, or takes too long and is killed ──▶ Waiting
 //!                        └──────────────── health_interval ───────────────────────────┘
 //! ```
+//! A command that cannot be run at all is no matter of patience: `Event::NeverHealthy`.
+//!
 //! Whom to ask about is read from the fleet in every turn and never kept beside it: who is online, gone or told to leave
 //! is asked about no more, and whose try is under way then is killed.
 
@@ -18,6 +20,7 @@ use nix::unistd::Pid;
 
 use super::act::variables;
 use super::children::{Ending, Printing};
+use super::foreign::cannot_ever_run;
 use super::helper::Helper;
 use super::notify::{Line, Said};
 use super::tail::Tail;
@@ -34,7 +37,21 @@ const MAX_COMPLAINTS: usize = 256;
 pub(super) struct Health {
     asked: BTreeMap<Run, Asked>,
     /// Why those who were not well in time were not.
-    complaints: BTreeMap<Run, String>,
+    complaints: BTreeMap<Run, Complaint>,
+}
+
+/// Why one is not well, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Complaint {
+    pub(super) text: String,
+    /// The command cannot be run at all.
+    pub(super) lasting: bool,
+}
+
+impl Complaint {
+    fn of_a_try(text: String) -> Complaint {
+        Complaint { text, lasting: false }
+    }
 }
 
 /// One who is asked about.
@@ -43,7 +60,7 @@ struct Asked {
     name: String,
     step: Step,
     /// How the last try failed.
-    complaint: Option<String>,
+    complaint: Option<Complaint>,
 }
 
 enum Step {
@@ -52,8 +69,9 @@ enum Step {
 }
 
 impl Asked {
-    fn complaint(&self) -> String {
-        self.complaint.clone().unwrap_or_else(|| format!("{} did not end in that time", self.name))
+    fn complaint(&self) -> Complaint {
+        let unheard = || Complaint::of_a_try(format!("{} did not end in that time", self.name));
+        self.complaint.clone().unwrap_or_else(unheard)
     }
 
     fn stop(&self) {
@@ -74,14 +92,21 @@ impl Health {
     }
 
     /// Why a worker that was asked about is not well.
-    pub(super) fn complaint(&self, run: Run) -> Option<String> {
+    pub(super) fn complaint(&self, run: Run) -> Option<Complaint> {
         self.asked.get(&run).map(Asked::complaint).or_else(|| self.complaints.get(&run).cloned())
     }
 
-    /// What to say of one that took too long to be ready, and that complaint.
+    /// What to say of one that took too long to be ready, or can never be, and that complaint.
     pub(super) fn too_late(&self, run: Run) -> String {
-        let why = self.complaint(run).map(|why| format!(": {why}")).unwrap_or_default();
-        format!("was not ready within worker.listen_timeout{why}")
+        match self.complaint(run) {
+            None => "was not ready within worker.listen_timeout".into(),
+            Some(Complaint { text, lasting: false }) => {
+                format!("was not ready within worker.listen_timeout: {text}")
+            }
+            Some(Complaint { text, lasting: true }) => {
+                format!("cannot be asked for its health (worker.health_command): {text}")
+            }
+        }
     }
 
     /// Ends every try; the next ones begin as soon as there is a turn.
@@ -154,7 +179,7 @@ impl Shell {
         let step = match self.begin_try(run, slot, generation, timeout) {
             Ok(helper) => Step::Trying(helper),
             Err(e) => {
-                complaint = Some(format!("{name} cannot be started: {e}"));
+                complaint = Some(Complaint::of_a_try(format!("{name} cannot be started: {e}")));
                 Step::Waiting { until: clock::now().after(interval) }
             }
         };
@@ -208,16 +233,25 @@ impl Shell {
         }
         let (said, printed) = helper.last_words();
         let last_words = said.into_iter().find_map(|said| match said {
-            Said::LastWords(words, _) => Some(words),
+            Said::LastWords(words, errno) => Some((words, errno)),
             _ => None,
         });
-        let complaint = judge(&asked.name, ending, helper.is_late(), last_words.or(printed));
-        log::debug!("run {}: {complaint}", run.0);
+        let lasting = last_words.as_ref().is_some_and(|(words, errno)| cannot_ever_run(words, *errno));
+        let said = last_words.map(|(words, _)| words).or(printed);
+        let complaint = match said {
+            Some(text) if lasting => Complaint { text, lasting },
+            said => Complaint::of_a_try(judge(&asked.name, ending, helper.is_late(), said)),
+        };
+        log::debug!("run {}: {}", run.0, complaint.text);
         asked.complaint = Some(complaint);
         let unproven = self.fleet.unproven().find(|&(_, unproven, _)| unproven == run);
         let made = unproven.and_then(|(.., generation)| self.generations.get(generation));
         let interval = made.map(|made| made.config.worker.health_interval).unwrap_or_default();
         asked.step = Step::Waiting { until: clock::now().after(interval) };
+        if lasting {
+            self.events.push_back(Event::NeverHealthy(run));
+            self.settle();
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use nix::libc::ECONNREFUSED;
 use nix::sys::signal::Signal;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{place, settle, sharing};
+use super::{place, runs_as, sharing};
 use crate::config::Config;
 use crate::{exit, owners};
 
@@ -75,7 +75,7 @@ fn become_role(role: &Role, mut contract: Contract) -> Result<(), (Failure, u8)>
 
 /// Becomes what a worker runs as, in its folder.
 pub(super) fn settle(contract: &Contract, config: &Config) -> Result<(), Failure> {
-    if settle::settle(&config.worker, contract.instance)? {
+    if runs_as::settle(&config.worker, contract.instance)? {
         die_with_parent(contract)?; // a change of user takes the signal back
     }
     let Some(folder) = &config.worker.cwd else { return Ok(()) };

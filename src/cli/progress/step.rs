@@ -93,9 +93,9 @@ impl Course {
             return reload(list, rows);
         }
         match list.cluster.state.as_str() {
-            state @ ("launching" | "reloading") => {
-                format!("it waits until the cluster is not {state} any more")
-            }
+            "reloading" => "it waits until the cluster is not reloading any more".into(),
+            // Of a first start or of a worker alone, which is not waited for: nothing here tells.
+            "launching" => "the binary on disk is checked; a first start under way comes before it".into(),
             _ => "the binary on disk is checked".into(),
         }
     }

@@ -97,6 +97,35 @@ fn a_reload_whose_successors_are_not_well_touches_nobody_and_one_whose_are_commi
 }
 
 #[test]
+fn whose_health_can_never_be_asked_has_failed_at_once() {
+    let mut world = World::new(checked(1, false));
+    world.clock();
+    let (slot, run) = (SLOTS[0], world.holder(SLOTS[0]));
+    world.event(Event::NeverHealthy(run));
+    assert_eq!(world.actions, [], "nobody has asked yet");
+    world.all_but_well(run);
+    world.event(Event::NeverHealthy(run));
+    assert_eq!(world.actions[0], Action::Tell(News::TooLate { slot, run }));
+    world.exit(run);
+    assert_eq!(world.gone, Some(Verdict::NeverOnline(Failure::TooLate { slot, run })));
+}
+
+#[test]
+fn an_heir_whose_health_can_never_be_asked_ends_the_reload_and_touches_nobody() {
+    let mut world = World::online(checked(2, false));
+    let holders = world.holders();
+    world.event(Event::NeverHealthy(holders[0]));
+    assert_eq!(world.actions, [], "nobody asks about who is online");
+    let ticket = world.reload(checked(2, false));
+    let (slot, run) = (SLOTS[1], world.heir(SLOTS[1]));
+    world.all_but_well(run);
+    world.event(Event::NeverHealthy(run));
+    assert_eq!(world.outcome(ticket), Some(Outcome::Failed(Failure::TooLate { slot, run })));
+    world.calm();
+    assert_eq!((world.holders(), world.fleet.state()), (holders, ClusterState::Online));
+}
+
+#[test]
 fn a_restart_that_is_never_well_counts_as_an_unstable_run() {
     let mut world = World::online(checked(1, false));
     world.exit(world.holder(SLOTS[0]));

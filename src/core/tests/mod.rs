@@ -21,4 +21,5 @@ mod story;
 mod table;
 mod time;
 mod who;
+mod whole;
 mod world;

@@ -35,6 +35,8 @@ pub(super) enum Move {
     Ready(Who),
     /// Its health command says so.
     Healthy(Who),
+    /// It can never be asked.
+    NeverHealthy(Who),
     Alive(Who),
     TooFat(Who),
     Exit(Who, Fate),
@@ -144,6 +146,7 @@ impl Bounds {
             }
             Move::Ready(who) => world.try_say_ready(run_of(world, who))?,
             Move::Healthy(who) => world.try_say_healthy(run_of(world, who))?,
+            Move::NeverHealthy(who) => world.try_event(Event::NeverHealthy(run_of(world, who)))?,
             Move::Alive(who) => world.try_event(Event::Alive(run_of(world, who)))?,
             Move::TooFat(who) => world.try_event(Event::TooFat(run_of(world, who)))?,
             Move::Exit(who, fate) => {
@@ -195,6 +198,7 @@ pub(super) fn leads_to_rest(step: Move) -> bool {
         | Move::AllDue
         | Move::Undying
         | Move::TooFat(_)
+        | Move::NeverHealthy(_)
         | Move::StillQueued(..)
         | Move::Finish(_) => false,
         Move::Scale(_) | Move::Reload(_) | Move::Restart(_) | Move::Stop { .. } => false,
@@ -225,9 +229,11 @@ fn of_slot(world: &World, slot: Slot, seat: &Seat, moves: &mut Vec<Move>) {
         }
         Holder::Empty(_) | Holder::Errored | Holder::Finished => {}
     }
-    let unproven = |who| move |proc: &Proc| proc.is_unproven().then_some(Move::Healthy(who));
-    moves.extend(seat.holder_proc().and_then(unproven(Who::Holder(slot))));
-    moves.extend(seat.heir.as_ref().and_then(unproven(Who::Heir(slot))));
+    let holder = seat.holder_proc().map(|proc| (proc, Who::Holder(slot)));
+    let heir = seat.heir.as_ref().map(|proc| (proc, Who::Heir(slot)));
+    for (_, who) in holder.into_iter().chain(heir).filter(|(proc, _)| proc.is_unproven()) {
+        moves.extend([Move::Healthy(who), Move::NeverHealthy(who)]);
+    }
     let mut others = Vec::new();
     if let Some(heir) = &seat.heir {
         let who = Who::Heir(slot);

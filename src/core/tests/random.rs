@@ -184,6 +184,7 @@ fn ghost(world: &mut World, number: usize) -> Result<(), String> {
         Event::Bound(run),
         Event::Ready(run),
         Event::Healthy(run),
+        Event::NeverHealthy(run),
         Event::Alive(run),
         Event::TooFat(run),
         Event::Exited(run),

@@ -134,6 +134,8 @@ fn a_replacement_that_fails_fails_the_restart_and_goes_on_as_a_crash() {
     let run = world.holder(SECOND);
     world.exit(run);
     assert_eq!(world.outcome(ticket), Some(Outcome::Failed(Failure::Died { slot: SECOND, run })));
+    assert_eq!((world.fleet.mask(), world.fleet.state()), (0b01, ClusterState::Launching));
+    world.come_up(world.holder(FIRST));
     assert_eq!((world.fleet.mask(), world.fleet.state()), (0b01, ClusterState::Degraded));
     world.calm();
     assert_eq!(world.fleet.state(), ClusterState::Online);

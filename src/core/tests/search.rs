@@ -248,7 +248,8 @@ fn nobody_else_counts(world: &World) -> Result<(), String> {
         events.extend(seat.leavers.iter().map(|leaver| Event::Ready(leaver.run)));
         let procs = seat.holder_proc().into_iter().chain(&seat.heir);
         let unasked = procs.filter(|proc| !proc.is_unproven()).map(|proc| proc.run);
-        events.extend(unasked.chain(seat.leavers.iter().map(|leaver| leaver.run)).map(Event::Healthy));
+        let unasked = unasked.chain(seat.leavers.iter().map(|leaver| leaver.run));
+        events.extend(unasked.flat_map(|run| [Event::Healthy(run), Event::NeverHealthy(run)]));
         let light = seat.holder_proc().filter(|_| !may_be_fat(world, seat));
         events.extend(light.map(|proc| Event::TooFat(proc.run)));
     }

@@ -35,6 +35,7 @@ fn happened(event: &Event) -> String {
         Event::Bound(run) => format!("{} is bound", run.0),
         Event::Ready(run) => format!("{} READY", run.0),
         Event::Healthy(run) => format!("{} is well", run.0),
+        Event::NeverHealthy(run) => format!("{} will never be well", run.0),
         Event::Alive(run) => format!("{} is alive", run.0),
         Event::TooFat(run) => format!("{} is too fat", run.0),
         Event::Exited(run) => format!("{} exited", run.0),

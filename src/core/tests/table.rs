@@ -95,7 +95,7 @@ fn cells(line: &str) -> Vec<&str> {
 
 const SUBJECT: Slot = Slot::Worker(2);
 
-const STATES: [&str; 21] = [
+pub(super) const STATES: [&str; 21] = [
     "empty",
     "launch, unbound",
     "launch",
@@ -120,7 +120,7 @@ const STATES: [&str; 21] = [
 ];
 
 /// Brings the subject into a state; tells who will speak.
-fn prepare(state: &str) -> (World, Option<Run>) {
+pub(super) fn prepare(state: &str) -> (World, Option<Run>) {
     let mut plan = plan(if state == "empty" { 1 } else { 2 });
     plan.worker.max_restarts = u32::from(state.starts_with("errored"));
     let mut world = World::online(plan.clone());

@@ -43,7 +43,7 @@ impl World {
         self.now.since(before)
     }
 
-    fn row(&self, slot: Slot) -> SlotView {
+    pub(super) fn row(&self, slot: Slot) -> SlotView {
         self.fleet.slots().find(|view| view.slot == slot).expect("a row")
     }
 }
