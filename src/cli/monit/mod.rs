@@ -13,6 +13,7 @@ mod layout;
 mod model;
 mod order;
 mod rates;
+mod torn;
 mod tty;
 
 #[cfg(test)]
