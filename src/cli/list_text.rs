@@ -60,7 +60,11 @@ impl Column {
     };
 
     /// What a narrow terminal does without, the most useful first.
-    const DISPENSABLE: [Column; 8] = [
+    const DISPENSABLE: [Column; 12] = [
+        Column::Restarts,
+        Column::Pid,
+        Column::Rate,
+        Column::Uptime,
         Column::Dropped,
         Column::Memory,
         Column::LastExit,
