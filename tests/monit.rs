@@ -217,7 +217,7 @@ fn without_a_terminal_or_a_cluster_nothing_is_drawn() {
         command.env("TERM", "dumb");
     });
     assert_eq!(dumb.wait_for_end(), Some(1));
-    dumb.expect_given_back().expect_text(&["monit needs a terminal", "hint: "]);
+    dumb.expect_given_back().expect_text(&["monit needs a terminal", "TERM=dumb", "hint: "]);
     cluster.command(["stop"]).expect_code(0);
     wait_until("it is gone", || cluster.try_exit().is_some());
     let mut nobody = cluster.on_a_terminal(&["monit"], USUAL, |_| ());

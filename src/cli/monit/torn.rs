@@ -14,29 +14,40 @@ const MOST: usize = 16;
 pub(super) fn read(
     mut next: impl FnMut(Option<Duration>) -> io::Result<Option<Event>>,
 ) -> io::Result<Vec<Event>> {
-    let Some(first) = next(None)? else { return Ok(Vec::new()) };
-    if code(&first) != Some(KeyCode::Esc) {
-        return Ok(vec![first]);
-    }
-    let Some(second) = next(Some(LATE))? else { return Ok(vec![first]) };
-    let Some(KeyCode::Char(begin @ ('[' | 'O'))) = code(&second) else { return Ok(vec![first, second]) };
-    let mut rest = String::new();
-    while rest.len() < MOST {
+    let Some(mut first) = next(None)? else { return Ok(Vec::new()) };
+    let mut read = Vec::new();
+    let begin = loop {
+        if code(&first) != Some(KeyCode::Esc) {
+            read.push(first);
+            return Ok(read);
+        }
         match next(Some(LATE))? {
             Some(event) => match code(&event) {
-                Some(KeyCode::Char(c)) => {
-                    rest.push(c);
-                    if begin == 'O' || matches!(c, '@'..='~') {
-                        return Ok(key(&rest).into_iter().collect());
-                    }
-                }
-                // The terminal has another size.
-                Some(_) | None => return Ok(vec![event]),
+                Some(KeyCode::Char(begin @ ('[' | 'O'))) => break begin,
+                // The one before was pressed; this one may begin a key.
+                _ => read.push(std::mem::replace(&mut first, event)),
             },
-            None => break,
+            None => {
+                read.push(first);
+                return Ok(read);
+            }
+        }
+    };
+    let mut rest = String::new();
+    while rest.len() < MOST {
+        let Some(event) = next(Some(LATE))? else { break };
+        let Some(KeyCode::Char(c)) = code(&event) else {
+            // The terminal has another size.
+            read.push(event);
+            break;
+        };
+        rest.push(c);
+        if begin == 'O' || matches!(c, '@'..='~') {
+            read.extend(key(&rest));
+            break;
         }
     }
-    Ok(Vec::new())
+    Ok(read)
 }
 
 fn code(event: &Event) -> Option<KeyCode> {
@@ -117,5 +128,7 @@ mod tests {
         assert_eq!(read_all("\u{1b}"), [KeyCode::Esc]);
         assert_eq!(read_all("\u{1b}y"), [KeyCode::Esc, KeyCode::Char('y')]);
         assert_eq!(read_all("q"), [KeyCode::Char('q')]);
+        assert_eq!(read_all("\u{1b}\u{1b}"), [KeyCode::Esc, KeyCode::Esc]);
+        assert_eq!(read_all("\u{1b}\u{1b}[A"), [KeyCode::Esc, KeyCode::Up], "the first one was pressed");
     }
 }

@@ -26,10 +26,15 @@ pub(super) fn draw(pen: &mut Pen<'_>, area: Rect, model: &Model) {
     let chosen = model.row();
     // The chosen row is always seen: in the middle, where there are rows enough on either side.
     let first = chosen.saturating_sub(room / 2).min(rows.len().saturating_sub(room));
-    let table = Table::of(&rows, usize::from(area.width));
+    let range = if rows.len() > room {
+        format!(" {}–{} of {}", first + 1, first + room, rows.len())
+    } else {
+        String::new()
+    };
+    let table = Table::of(&rows, usize::from(area.width), width(&range));
     let mut heading = table.heading();
-    if rows.len() > room {
-        heading.push((format!(" {}–{} of {}", first + 1, first + room, rows.len()), Some(Style::Dim)));
+    if !range.is_empty() {
+        heading.push((range, Some(Style::Dim)));
     } else if table.rates > 0 {
         heading.push((" lately".into(), Some(Style::Bold)));
     }
@@ -120,7 +125,8 @@ struct Table {
 }
 
 impl Table {
-    fn of(rows: &[Row], room: usize) -> Table {
+    /// In `room` columns, so many of which are kept free in the heading.
+    fn of(rows: &[Row], room: usize, free: usize) -> Table {
         let wide = room >= WIDE;
         let cell = |column: Column, row: &Row| {
             let (text, style) = row.get(&column).cloned().unwrap_or_else(|| ("-".into(), None));
@@ -137,7 +143,7 @@ impl Table {
         let taken =
             |columns: &[(Column, usize)]| -> usize { columns.iter().map(|(_, width)| width + gap).sum() };
         for dispensable in DISPENSABLE {
-            if taken(&columns) > room {
+            if taken(&columns) + free > room {
                 columns.retain(|(column, _)| *column != dispensable);
             }
         }

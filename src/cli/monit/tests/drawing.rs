@@ -221,6 +221,17 @@ fn the_help_names_every_key() {
 }
 
 #[test]
+fn what_a_low_or_narrow_screen_leaves_out_is_said() {
+    let mut screen = Screen::of(cluster_of(64), 50, 12);
+    let heading = screen.lines().into_iter().find(|line| line.contains("restarts")).unwrap();
+    assert!(heading.ends_with(" of 64"), "{heading}");
+    screen.press('?');
+    let lines = screen.lines();
+    assert_eq!(lines[3], " ↑ ↓ or k j  choose a worker or role; scroll mete…");
+    assert_eq!(lines[10], " … 8 more on a higher terminal");
+}
+
+#[test]
 fn what_deserves_a_line_of_its_own_gets_one() {
     let screen = Screen::of(fake::view().list, 100, 30);
     assert_eq!(screen.lines()[2], "last reload failed (generation 2): worker 1 exited with code 1");
