@@ -109,7 +109,10 @@ fn a_supervisor_that_does_not_answer_is_told_as_such_and_named_in_the_end() {
             let cluster = &cluster;
             scope.spawn(move || {
                 let waiting = cluster.on_terminal(100, order.iter().copied());
-                waiting.expect(&format!("\r{}: the supervisor (pid {pid}) is stopped: no answer for ", order[0]));
+                waiting.expect(&format!(
+                    "\r{}: the supervisor (pid {pid}) is stopped: no answer for ",
+                    order[0]
+                ));
                 assert!(!waiting.written().contains("no cluster"), "{:?}", waiting.written());
                 let way_out = format!("hint: it is stopped (SIGSTOP, or a debugger): `kill -CONT {pid}`");
                 let said = if order[0] == "wait" {
@@ -125,6 +128,21 @@ fn a_supervisor_that_does_not_answer_is_told_as_such_and_named_in_the_end() {
     });
     cluster.signal(Signal::SIGCONT);
     assert_eq!(cluster.list().cluster.generation, 1, "none of it is done later");
+}
+
+#[test]
+fn one_that_is_stopped_while_an_order_is_under_way_is_told_and_the_wait_goes_on_with_it() {
+    let place = Place::new();
+    let cluster = with_late_successors(&place);
+    let reload = cluster.on_terminal(100, ["reload"]);
+    let launching = |left: &str| left.contains("worker 1 launching (");
+    reload.expect_left("a step", launching);
+    cluster.signal(Signal::SIGSTOP);
+    reload.expect_left("silence", |left| left.contains(" is stopped: no answer for "));
+    cluster.signal(Signal::SIGCONT);
+    reload.expect_left("the step again", launching);
+    let_go(&place);
+    assert_eq!(reload.end().expect_code(0).stdout, "reload done: generation 2\n");
 }
 
 #[test]
