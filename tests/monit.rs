@@ -72,6 +72,19 @@ fn orders_are_asked_before_and_carried_out() {
 }
 
 #[test]
+fn a_key_that_comes_in_pieces_is_that_key_and_esc_alone_only_closes() {
+    let cluster = cluster!().workers(4).start();
+    let screen = monit(&cluster);
+    for slot in 1..4 {
+        screen.press("\u{1b}").press("[").press("B").expect_text(&[&format!("▸ {slot} ")]);
+    }
+    screen.press("?").expect_text(&["keys and signs"]);
+    screen.press("\u{1b}").expect_text(&["restarts", "q quit"]);
+    screen.press("R").expect_text(&["any other key: no"]);
+    screen.press("\u{1b}").expect_text(&["not done: reload"]);
+}
+
+#[test]
 fn it_fits_whatever_size_the_terminal_gets() {
     let cluster = cluster!().workers(4).start();
     let screen = monit(&cluster);
@@ -96,7 +109,10 @@ fn a_cluster_that_is_killed_is_said_to_be_gone_and_the_next_one_is_shown() {
     let cluster = cluster!().place(&place).workers(2).start();
     let screen = monit(&cluster);
     let old = cluster.pid();
+    screen.press("R").expect_text(&["any other key: no"]);
     cluster.signal(Signal::SIGKILL);
+    screen.expect_text(&["not done: reload: the cluster is not reached any more"]);
+    screen.press("y");
     let text = screen.expect_text(&["not reached", "last seen at ", "ago", "hint: "]);
     assert!(
         !text.contains(&format!("pid {old}")) && row(&text, 0).is_empty(),
@@ -107,6 +123,7 @@ fn a_cluster_that_is_killed_is_said_to_be_gone_and_the_next_one_is_shown() {
     let next = cluster!().place(&place).workers(3).start();
     screen.expect_text(&[&format!("pid {}", next.pid())]);
     screen.expect("its workers", |screen| row(screen, 2).get(3).is_some_and(|state| state == "online"));
+    assert_eq!(next.list().cluster.generation, 1, "what was asked about the other one is not done to it");
 }
 
 #[test]
@@ -123,7 +140,7 @@ fn a_supervisor_that_does_not_answer_is_shown_as_such() {
 #[test]
 fn whatever_ends_it_gives_the_terminal_back() {
     let cluster = cluster!().workers(2).start();
-    for key in ["q", "\u{1b}", "\u{3}"] {
+    for key in ["q", "\u{3}"] {
         let mut screen = monit(&cluster);
         assert!(screen.is_taken() && screen.has_other_modes(), "the terminal is taken over");
         screen.press(key);
@@ -200,7 +217,7 @@ fn without_a_terminal_or_a_cluster_nothing_is_drawn() {
         command.env("TERM", "dumb");
     });
     assert_eq!(dumb.wait_for_end(), Some(1));
-    dumb.expect_given_back().expect_text(&["monit needs a terminal", "hint: "]);
+    dumb.expect_given_back().expect_text(&["monit needs a terminal", "TERM=dumb", "hint: "]);
     cluster.command(["stop"]).expect_code(0);
     wait_until("it is gone", || cluster.try_exit().is_some());
     let mut nobody = cluster.on_a_terminal(&["monit"], USUAL, |_| ());

@@ -71,7 +71,7 @@ fn without_a_terminal_and_as_json_not_a_byte_is_added() {
 fn an_interrupted_wait_leaves_a_clean_line_and_ends_as_it_always_did() {
     let place = Place::new();
     let cluster = with_late_successors(&place);
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT] {
         let reload = cluster.on_terminal(80, ["reload"]);
         reload.expect("worker 1 launching (").signal(signal);
         let output = reload.end();
@@ -79,6 +79,70 @@ fn an_interrupted_wait_leaves_a_clean_line_and_ends_as_it_always_did() {
     }
     let_go(&place);
     cluster.expect("the reloads went on", |list| list.cluster.generation == 3);
+}
+
+#[test]
+fn a_wait_that_is_stopped_leaves_a_clean_line_and_draws_it_again_when_it_goes_on() {
+    let place = Place::new();
+    let cluster = with_late_successors(&place);
+    let reload = cluster.on_terminal(80, ["reload"]);
+    for _ in 0..2 {
+        let drawn = |left: &str| left.contains("worker 1 launching (");
+        reload.expect_left("a line", drawn).signal(Signal::SIGTSTP);
+        reload.expect_stopped().expect_left("nothing", str::is_empty);
+        reload.signal(Signal::SIGCONT);
+    }
+    let_go(&place);
+    let output = reload.end().expect_code(0);
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("reload done: generation 2\n", ""));
+}
+
+#[test]
+fn a_supervisor_that_does_not_answer_is_told_as_such_and_named_in_the_end() {
+    let place = Place::new();
+    let cluster = cluster!().place(&place).workers(2).start();
+    let pid = cluster.pid();
+    cluster.signal(Signal::SIGSTOP);
+    let orders: [&[&str]; 4] = [&["reload"], &["restart", "1"], &["stop"], &["wait", "--timeout", "3s"]];
+    thread::scope(|scope| {
+        for order in orders {
+            let cluster = &cluster;
+            scope.spawn(move || {
+                let waiting = cluster.on_terminal(100, order.iter().copied());
+                waiting.expect(&format!(
+                    "\r{}: the supervisor (pid {pid}) is stopped: no answer for ",
+                    order[0]
+                ));
+                assert!(!waiting.written().contains("no cluster"), "{:?}", waiting.written());
+                let way_out = format!("hint: it is stopped (SIGSTOP, or a debugger): `kill -CONT {pid}`");
+                let said = if order[0] == "wait" {
+                    format!("is not online after 3s: its supervisor (pid {pid}) has not answered for 3s\n")
+                } else {
+                    format!("(pid {pid}) did not answer `{}` within 5s\n", order[0])
+                };
+                waiting.end().expect_code(1).expect_said(&[&said, &way_out]);
+            });
+        }
+        let said = format!("(pid {pid}) did not answer `signal` within 5s");
+        cluster.command(["signal", "USR1", "0"]).expect_code(1).expect_said(&[&said]);
+    });
+    cluster.signal(Signal::SIGCONT);
+    assert_eq!(cluster.list().cluster.generation, 1, "none of it is done later");
+}
+
+#[test]
+fn one_that_is_stopped_while_an_order_is_under_way_is_told_and_the_wait_goes_on_with_it() {
+    let place = Place::new();
+    let cluster = with_late_successors(&place);
+    let reload = cluster.on_terminal(100, ["reload"]);
+    let launching = |left: &str| left.contains("worker 1 launching (");
+    reload.expect_left("a step", launching);
+    cluster.signal(Signal::SIGSTOP);
+    reload.expect_left("silence", |left| left.contains(" is stopped: no answer for "));
+    cluster.signal(Signal::SIGCONT);
+    reload.expect_left("the step again", launching);
+    let_go(&place);
+    assert_eq!(reload.end().expect_code(0).stdout, "reload done: generation 2\n");
 }
 
 #[test]

@@ -6,9 +6,11 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{getsockopt, sockopt};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::error::Error;
+use super::process::is_stopped;
 use crate::wire::{Answer, CONTROL_SOCKET, MAX_ANSWER, Request};
 
 /// How long a supervisor may take to say what it knows.
@@ -76,8 +78,10 @@ impl Client {
     /// Gives an order and waits for as long as it takes. A supervisor that does not even answer a ping gets none:
     /// that would be waited for without an end.
     pub(super) fn order(&self, request: Request) -> Result<Reply, Refusal> {
-        self.ask("ping", PATIENCE)?;
+        let verb = request.verb.clone();
+        self.ask("ping", PATIENCE).map_err(|error| error.of(&verb))?;
         self.exchange(request, None)
+            .map_err(|Refusal { error, answer }| Refusal { error: error.of(&verb), answer })
     }
 
     /// An answer that could not be used, for `why`.
@@ -88,9 +92,10 @@ impl Client {
     fn exchange(&self, mut request: Request, patience: Option<Duration>) -> Result<Reply, Refusal> {
         request.version = env!("CARGO_PKG_VERSION").into();
         let verb = request.verb.clone();
-        let mut exchange =
-            Exchange { client: self, verb: &verb, patience, deadline: patience.map(|p| Instant::now() + p) };
+        let deadline = patience.map(|p| Instant::now() + p);
+        let mut exchange = Exchange { client: self, verb: &verb, patience, deadline, pid: None };
         let stream = exchange.connect()?;
+        exchange.pid = peer(&stream);
         exchange.send(&stream, &request)?;
         let (line, fds) = exchange.receive(&stream)?;
         let answer = exchange.parse(&line)?;
@@ -107,6 +112,8 @@ struct Exchange<'a> {
     verb: &'a str,
     patience: Option<Duration>,
     deadline: Option<Instant>,
+    /// Who listens, once it is connected.
+    pid: Option<u32>,
 }
 
 impl Exchange<'_> {
@@ -213,10 +220,18 @@ impl Exchange<'_> {
 
     fn silent(&self) -> Error {
         let within = self.patience.unwrap_or(PATIENCE);
-        Error::Silent { dir: self.client.dir.clone(), verb: self.verb.into(), within }
+        let stopped = self.pid.is_some_and(is_stopped);
+        Error::Silent { dir: self.client.dir.clone(), pid: self.pid, stopped, command: None, within }
     }
 
     fn closed(&self, bytes: usize) -> Error {
         Error::Closed { dir: self.client.dir.clone(), verb: self.verb.into(), bytes }
     }
+}
+
+/// The pid of who listens at the other end, as the kernel knows it: one that does not answer has one, too.
+fn peer(stream: &UnixStream) -> Option<u32> {
+    let pid = getsockopt(stream, sockopt::PeerCredentials).ok()?.pid();
+    // 0: of a pid namespace that cannot be seen from here.
+    u32::try_from(pid).ok().filter(|pid| *pid > 0)
 }

@@ -36,12 +36,16 @@ pub(super) enum Error {
         source: io::Error,
     },
     /// Nothing came in time.
-    #[error("the supervisor in {} did not answer {verb:?} within {}", dir.display(), humantime::format_duration(whole_millis(*within)))]
+    #[error("the supervisor in {}{} did not answer{} within {}", dir.display(), numbered(*pid), quoted(command.as_deref()), humantime::format_duration(whole_millis(*within)))]
     Silent {
         /// The runtime directory.
         dir: PathBuf,
-        /// What was asked.
-        verb: String,
+        /// Its pid, where that is known.
+        pid: Option<u32>,
+        /// It stands still.
+        stopped: bool,
+        /// The command that the user gave, once that is known.
+        command: Option<String>,
         /// How long was waited.
         within: Duration,
     },
@@ -82,6 +86,16 @@ pub(super) enum Error {
 }
 
 impl Error {
+    /// The same, of a command: it matters to nobody which look was under way inside it.
+    pub(super) fn of(self, name: &str) -> Error {
+        match self {
+            Error::Silent { dir, pid, stopped, command: None, within } => {
+                Error::Silent { dir, pid, stopped, command: Some(name.into()), within }
+            }
+            other => other,
+        }
+    }
+
     /// The way out, where there is one.
     pub(super) fn hint(&self) -> Option<String> {
         match self {
@@ -95,9 +109,7 @@ impl Error {
                 "the control socket is for the cluster's user and root only: run this command as one of them"
                     .into(),
             ),
-            Error::Silent { .. } => Some(
-                "it may be stopped (SIGSTOP) or under a debugger; the workers go on reading meanwhile".into(),
-            ),
+            Error::Silent { pid, stopped, .. } => Some(way_out_of_silence(*pid, *stopped)),
             Error::Closed { .. } => {
                 Some("it may have been stopped just now: try `atlas-cluster ping`".into())
             }
@@ -134,6 +146,28 @@ impl Error {
         }
         report
     }
+}
+
+/// What to do about a supervisor that does not answer.
+pub(super) fn way_out_of_silence(pid: Option<u32>, stopped: bool) -> String {
+    match pid.filter(|_| stopped) {
+        Some(pid) => format!(
+            "it is stopped (SIGSTOP, or a debugger): `kill -CONT {pid}` lets it go on; its workers go on reading meanwhile"
+        ),
+        None => {
+            "it may be busy, or stopped (SIGSTOP): try again in a while; its workers go on reading meanwhile"
+                .into()
+        }
+    }
+}
+
+/// ` (pid 4000)`.
+pub(super) fn numbered(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default()
+}
+
+fn quoted(command: Option<&str>) -> String {
+    command.map(|command| format!(" `{command}`")).unwrap_or_default()
 }
 
 /// Somebody else than root, who asks in `dir`, may mean the cluster of the system.

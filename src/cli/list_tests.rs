@@ -80,6 +80,7 @@ last reload failed (generation 2): worker 1 exited with code 1
         assert!(lines.iter().all(|line| width(line) <= columns), "{text}");
         lines
     };
+    assert!(framed(50)[0].contains("datagrams") && !framed(50)[0].contains("restarts"));
     assert!(framed(140)[0].contains("role") && framed(140)[0].contains("queue"));
     assert!(framed(100)[0].contains("last exit") && !framed(100)[0].contains("role"));
 }

@@ -29,7 +29,7 @@ pub(super) fn draw(list: &List, rates: Option<&Rates>, now: Timestamp, look: &Lo
 
 /// What a row shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Column {
+pub(super) enum Column {
     Id,
     Pid,
     Role,
@@ -60,7 +60,11 @@ impl Column {
     };
 
     /// What a narrow terminal does without, the most useful first.
-    const DISPENSABLE: [Column; 8] = [
+    const DISPENSABLE: [Column; 12] = [
+        Column::Restarts,
+        Column::Pid,
+        Column::Rate,
+        Column::Uptime,
         Column::Dropped,
         Column::Memory,
         Column::LastExit,
@@ -71,7 +75,7 @@ impl Column {
         Column::Role,
     ];
 
-    fn heading(self) -> &'static str {
+    pub(super) fn heading(self) -> &'static str {
         match self {
             Column::Id => "id",
             Column::Pid => "pid",
@@ -91,21 +95,26 @@ impl Column {
         }
     }
 
-    fn is_number(self) -> bool {
+    /// Filled up with spaces before it.
+    pub(super) fn is_number(self) -> bool {
         !matches!(self, Column::Id | Column::Role | Column::State | Column::LastExit)
     }
 }
 
 /// Text and style of each column; what has none shows as `-`.
-type Row = BTreeMap<Column, (String, Option<Style>)>;
+pub(super) type Row = BTreeMap<Column, (String, Option<Style>)>;
 
 fn rows(list: &List, rates: Option<&Rates>, now: Timestamp, look: &Look) -> Vec<Row> {
     let rate = |worker: &Worker| rates.and_then(|rates| rates.get(&worker.id)).copied();
     let workers = list.workers.iter().map(|worker| worker_row(worker, rate(worker), now, look));
-    workers.chain(list.roles.iter().map(|role| Seat::of_role(role).row(now))).collect()
+    workers.chain(list.roles.iter().map(|role| role_row(role, now))).collect()
 }
 
-fn worker_row(worker: &Worker, rate: Option<f64>, now: Timestamp, look: &Look) -> Row {
+pub(super) fn role_row(role: &RoleRow, now: Timestamp) -> Row {
+    Seat::of_role(role).row(now)
+}
+
+pub(super) fn worker_row(worker: &Worker, rate: Option<f64>, now: Timestamp, look: &Look) -> Row {
     let counts = &worker.counts;
     let count = |amount: Option<u64>| amount.map(|amount| number(amount, look));
     let alarming = |amount: Option<u64>| amount.filter(|amount| *amount > 0).map(|_| Style::Yellow);

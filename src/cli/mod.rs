@@ -49,7 +49,7 @@ use progress::{Wait, during};
 /// Does what `command` asks of the cluster in `runtime_dir`; gives the exit code.
 pub(crate) fn run(command: &Command, runtime_dir: &Path) -> u8 {
     let client = Client::new(runtime_dir);
-    conclude(perform(command, &client))
+    conclude(perform(command, &client).map_err(|error| error.of(name(command))))
 }
 
 /// Says what failed; answers the exit code.
@@ -97,6 +97,35 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         }
     }
     Ok(DONE)
+}
+
+/// As the user gave it.
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Start(..) => "start",
+        Command::List { .. } => "list",
+        Command::Describe { .. } => "describe",
+        Command::Meters { .. } => "meters",
+        Command::Monit => "monit",
+        Command::Ping => "ping",
+        Command::Wait { .. } => "wait",
+        Command::Stop { .. } => "stop",
+        Command::Reload { .. } => "reload",
+        Command::Upgrade { .. } => "upgrade",
+        Command::Restart { .. } => "restart",
+        Command::Scale { .. } => "scale",
+        Command::Check(_) => "check",
+        Command::Signal { .. } => "signal",
+        Command::Simulate(_) => "simulate",
+        Command::Param { verb, .. } => params::verb_name(*verb),
+        Command::Import { .. } => "import",
+        Command::Startup { .. } => "startup",
+        Command::Logs(_) => "logs",
+        Command::Flush => "flush",
+        Command::Capture(_) => "capture",
+        Command::Version => "version",
+        Command::Help(_) => "help",
+    }
 }
 
 /// One line of an answer.

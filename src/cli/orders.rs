@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::client::{Client, PATIENCE, Reply};
-use super::error::Error;
+use super::error::{Error, numbered, way_out_of_silence};
 use super::process::Identity;
 use super::progress::{Wait, during};
 use super::snapshot::Snapshot;
 use super::terminal::print;
-use super::text::{clean, clean_lines};
+use super::text::{clean, clean_lines, span};
 use super::{complain, json};
 use crate::amount::{self, Scale};
 use crate::args::Goal;
 use crate::exit::{DONE, FAILED, USAGE};
-use crate::wire::{LastReload, List, Request};
+use crate::wire::{LastReload, List, Request, Trouble};
 
 /// How often what is waited for is looked at.
 const EVERY: Duration = Duration::from_millis(50);
@@ -135,36 +135,61 @@ pub(super) fn wait(client: &Client, goal: Goal, timeout: Duration) -> Result<(),
 fn wait_for(client: &Client, goal: Goal, timeout: Duration) -> Result<(), Error> {
     let deadline = Instant::now().checked_add(timeout);
     let mut processes: Vec<Identity> = Vec::new();
-    let (mut last, mut absent);
+    let mut silent_since: Option<Instant> = None;
     loop {
-        absent = false;
+        let began = Instant::now();
         // At least one look, however short the time.
         let left = deadline.map_or(PATIENCE, |deadline| deadline.saturating_duration_since(Instant::now()));
-        match Snapshot::take(client, left.clamp(EVERY, PATIENCE)) {
-            Ok(snapshot) if goal == Goal::Online && snapshot.view.list.cluster.state == "online" => {
-                return Ok(());
-            }
+        let looked = Snapshot::take(client, left.clamp(EVERY, PATIENCE));
+        silent_since = silent_since.or(Some(began)).filter(|_| matches!(looked, Err(Error::Silent { .. })));
+        let last = match looked {
             Ok(snapshot) => {
-                last = format!("it is {}", clean(&snapshot.view.list.cluster.state));
-                processes = self::processes(&snapshot.view.list);
+                let list = &snapshot.view.list;
+                if goal == Goal::Online && list.cluster.state == "online" {
+                    return Ok(());
+                }
+                processes = self::processes(list);
+                Last::State(clean(&list.cluster.state))
             }
             Err(error @ Error::NotRunning { .. }) => {
                 if goal == Goal::Stopped && !processes.iter().any(|process| process.lives()) {
                     return Ok(());
                 }
-                absent = goal == Goal::Online;
-                last = error.to_string();
+                Last::Error(error)
             }
-            Err(error @ (Error::Silent { .. } | Error::Closed { .. })) => last = error.to_string(),
+            Err(error @ (Error::Silent { .. } | Error::Closed { .. })) => Last::Error(error),
             Err(error) => return Err(error),
-        }
+        };
         if left.is_zero() {
-            let (goal, timeout) = (goal_name(goal), humantime::format_duration(timeout));
-            let dir = client.dir().display();
-            let why = format!("the cluster in {dir} is not {goal} after {timeout}: {last}");
-            return Err(if absent { Error::NotThere(why) } else { Error::NotReached(why) });
+            let silent = silent_since.map(|since| since.elapsed()).unwrap_or_default();
+            return Err(not_reached(client, goal, timeout, last, silent));
         }
         thread::sleep(EVERY.min(left));
+    }
+}
+
+/// What was seen last of what is waited for.
+enum Last {
+    State(String),
+    Error(Error),
+}
+
+/// The time is over; for so long nothing was answered.
+fn not_reached(client: &Client, goal: Goal, timeout: Duration, last: Last, silent: Duration) -> Error {
+    let (name, dir) = (goal_name(goal), client.dir().display());
+    let timeout = humantime::format_duration(timeout);
+    let why = |last: &str| format!("the cluster in {dir} is not {name} after {timeout}: {last}");
+    match last {
+        Last::State(state) => Error::NotReached(why(&format!("it is {state}"))),
+        Last::Error(Error::Silent { pid, stopped, .. }) => {
+            let last = format!("its supervisor{} has not answered for {}", numbered(pid), span(silent));
+            let hint = Some(way_out_of_silence(pid, stopped));
+            Error::Refused(Trouble { message: why(&last), hint, exit: FAILED })
+        }
+        Last::Error(error) if goal == Goal::Online && matches!(error, Error::NotRunning { .. }) => {
+            Error::NotThere(why(&error.to_string()))
+        }
+        Last::Error(error) => Error::NotReached(why(&error.to_string())),
     }
 }
 

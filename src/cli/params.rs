@@ -60,7 +60,8 @@ fn value_of(text: &str) -> Value {
     }
 }
 
-fn verb_name(verb: Verb) -> &'static str {
+/// As the user writes it.
+pub(super) fn verb_name(verb: Verb) -> &'static str {
     match verb {
         Verb::Get => "get",
         Verb::Set => "set",

@@ -36,6 +36,11 @@ impl Identity {
     }
 }
 
+/// Whether it stands still, by SIGSTOP or under a debugger.
+pub(super) fn is_stopped(pid: u32) -> bool {
+    Stat::of(pid).is_some_and(|stat| stat.stopped)
+}
+
 /// Resident memory and CPU time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Usage {
@@ -60,6 +65,8 @@ impl Usage {
 struct Stat {
     /// It is dead, but its parent has not waited for it yet.
     over: bool,
+    /// It stands still, by a signal or under a debugger.
+    stopped: bool,
     cpu: u64,
     start: u64,
 }
@@ -72,12 +79,13 @@ impl Stat {
     /// The name, in parentheses, may contain anything; the fields begin behind the last one.
     fn parse(text: &str) -> Option<Stat> {
         let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
-        let over = matches!(fields.next()?, "Z" | "X" | "x");
+        let state = fields.next()?;
+        let (over, stopped) = (matches!(state, "Z" | "X" | "x"), matches!(state, "T" | "t"));
         // State is field 3; utime, stime and starttime are fields 14, 15 and 22 (proc_pid_stat(5)).
         let user: u64 = fields.nth(10)?.parse().ok()?;
         let system: u64 = fields.next()?.parse().ok()?;
         let start = fields.nth(6)?.parse().ok()?;
-        Some(Stat { over, cpu: user.saturating_add(system), start })
+        Some(Stat { over, stopped, cpu: user.saturating_add(system), start })
     }
 
     fn cpu_percent(&self, ticks_per_second: u64, now_micros: u64) -> f64 {
@@ -111,7 +119,14 @@ mod tests {
 
     #[test]
     fn a_name_may_contain_what_it_likes() {
-        assert_eq!(Stat::parse(STAT), Some(Stat { over: false, cpu: 200, start: 1000 }));
+        assert_eq!(Stat::parse(STAT), Some(Stat { over: false, stopped: false, cpu: 200, start: 1000 }));
+    }
+
+    #[test]
+    fn who_is_stopped_is_seen_to_be() {
+        let stopped = |state: &str| Stat::parse(&STAT.replace(" S ", state)).unwrap().stopped;
+        assert_eq!([" S ", " T ", " t ", " R "].map(stopped), [false, true, true, false]);
+        assert!(!is_stopped(std::process::id()));
     }
 
     #[test]
@@ -123,7 +138,7 @@ mod tests {
 
     #[test]
     fn cpu_time_is_shared_out_over_the_life() {
-        let stat = Stat { over: false, cpu: 200, start: 1000 };
+        let stat = Stat { over: false, stopped: false, cpu: 200, start: 1000 };
         assert_eq!(stat.cpu_percent(100, 50_000_000), 5.0, "2 s of CPU in 40 s");
         assert!(stat.cpu_percent(100, 0).is_finite(), "a clock that stands before the start");
     }

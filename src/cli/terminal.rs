@@ -7,7 +7,9 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
+use signal_hook::flag;
+use signal_hook::low_level::emulate_default_handler;
 
 use super::error::Error;
 
@@ -86,6 +88,10 @@ pub(super) fn print(text: &str) -> Result<(), Error> {
 /// The terminal's other screen, without a cursor; the first one comes back when this is dropped.
 pub(super) struct Screen {
     interrupted: Arc<AtomicBool>,
+    /// Ctrl-Z.
+    stopped: Arc<AtomicBool>,
+    /// `fg`, or whatever else lets a stopped process go on.
+    continued: Arc<AtomicBool>,
 }
 
 impl Screen {
@@ -94,17 +100,21 @@ impl Screen {
     /// Back.
     pub(super) const LEAVE: &str = "\x1b[?7h\x1b[?25h\x1b[?1049l";
 
-    /// Switches over. From now on SIGINT, SIGTERM and SIGHUP are only noted, so that there is time to switch back.
+    /// Switches over. From now on signals that end or stop this process are only noted, so that there is time to switch
+    /// back.
     pub(super) fn enter() -> Result<Screen, Error> {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let noted = || Arc::new(AtomicBool::new(false));
+        let screen = Screen { interrupted: noted(), stopped: noted(), continued: noted() };
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
             // A second one ends this at once: the terminal may be what does not answer.
-            signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&interrupted))
-                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&interrupted)))
+            flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&screen.interrupted))
+                .and_then(|_| flag::register(signal, Arc::clone(&screen.interrupted)))
                 .map_err(Error::Output)?;
         }
-        // The guard comes first: what was written half is undone too.
-        let screen = Screen { interrupted };
+        for (signal, noted) in [(SIGTSTP, &screen.stopped), (SIGCONT, &screen.continued)] {
+            flag::register(signal, Arc::clone(noted)).map_err(Error::Output)?;
+        }
+        // The guard is there: what is written half is undone too.
         print(Screen::ENTER)?;
         Ok(screen)
     }
@@ -112,6 +122,21 @@ impl Screen {
     /// Whether somebody wants this to end.
     pub(super) fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
+    }
+
+    /// Stops this process if somebody has asked for that; the shell has the terminal meanwhile. Whether somebody else may
+    /// have used it, so that all is to be drawn anew.
+    pub(super) fn rest(&self) -> Result<bool, Error> {
+        let asked = self.stopped.swap(false, Ordering::Relaxed);
+        if asked {
+            print(Screen::LEAVE)?;
+            emulate_default_handler(SIGTSTP).map_err(Error::Output)?;
+        }
+        let again = self.continued.swap(false, Ordering::Relaxed) || asked;
+        if again {
+            print(Screen::ENTER)?;
+        }
+        Ok(again)
     }
 
     /// Shows a frame in place of the last one.

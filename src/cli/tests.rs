@@ -70,7 +70,14 @@ fn a_silent_supervisor_is_not_waited_for_long() {
     let start = Instant::now();
     let error = Client::new(fake.dir()).ask("view", Duration::from_millis(50)).err().unwrap();
     assert!(start.elapsed() < SOON);
-    expect_report(&error, 1, "did not answer \"view\" within 50ms", "SIGSTOP");
+    let pid = std::process::id();
+    expect_report(&error, 1, &format!("(pid {pid}) did not answer within 50ms"), "SIGSTOP");
+    let error = error.of("list");
+    expect_report(&error, 1, &format!("(pid {pid}) did not answer `list` within 50ms"), "SIGSTOP");
+    assert_eq!(error.to_string(), error.of("view").to_string(), "once it is known it stays so");
+    let error = orders::wait(&Client::new(fake.dir()), Goal::Online, Duration::ZERO).unwrap_err();
+    let told = format!("is not online after 0s: its supervisor (pid {pid}) has not answered for ");
+    expect_report(&error, 1, &told, "SIGSTOP");
 }
 
 #[test]

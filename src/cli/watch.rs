@@ -11,7 +11,7 @@ use super::terminal::{Look, Screen, print};
 
 /// How often the supervisor is asked, and how often a pipe gets a block.
 const EVERY: Duration = Duration::from_secs(1);
-/// How late a Ctrl-C may be noticed.
+/// How late a Ctrl-C or Ctrl-Z may be noticed.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// What can be watched.
@@ -51,8 +51,9 @@ fn on_screen<P: Picture>(
     let screen = Screen::enter()?;
     let mut due = Instant::now();
     while !screen.interrupted() {
+        let anew = screen.rest()?;
         let now = Instant::now();
-        if due <= now {
+        if anew || due <= now {
             let look = Look::now();
             screen.show(&picture.draw(&look)?, look.rows)?;
             due = now + P::FRAMES.unwrap_or(EVERY);

@@ -146,6 +146,8 @@ pub(in crate::cli) fn heard(processor: &ProcessorRow) -> String {
 struct Labels {
     /// Width of the parameters; None if no names are shown.
     params: Option<usize>,
+    /// There is no room for both: what people know a meter by goes first.
+    short: bool,
     width: usize,
 }
 
@@ -154,9 +156,14 @@ impl Labels {
     fn of(meters: &Meters, most: usize) -> Labels {
         let all = || meters.processors.iter().flat_map(|processor| &processor.meters);
         let params = all().map(|meter| width(&meter.param)).max().unwrap_or(0);
-        let mut labels =
-            Labels { params: all().any(|meter| meter.name.is_some()).then_some(params), width: 0 };
-        labels.width = all().map(|meter| width(&labels.whole(meter))).max().unwrap_or(0).min(most);
+        let mut labels = Labels {
+            params: all().any(|meter| meter.name.is_some()).then_some(params),
+            short: false,
+            width: 0,
+        };
+        let widest = |labels: &Labels| all().map(|meter| width(&labels.whole(meter))).max().unwrap_or(0);
+        labels.short = widest(&labels) > most;
+        labels.width = widest(&labels).min(most);
         labels
     }
 
@@ -166,10 +173,25 @@ impl Labels {
 
     fn whole(&self, meter: &MeterRow) -> String {
         match (self.params, &meter.name) {
+            _ if self.short => short_label(meter),
             (Some(params), Some(name)) => format!("{}  {}", left(&meter.param, params), clean(name)),
             _ => meter.param.clone(),
         }
     }
+}
+
+/// `Z0 Patio`, or the parameter where no name is known.
+pub(in crate::cli) fn short_label(meter: &MeterRow) -> String {
+    match &meter.name {
+        Some(name) => format!("{} {}", number(meter), clean(name)),
+        None => meter.param.clone(),
+    }
+}
+
+/// `Z0`.
+pub(in crate::cli) fn number(meter: &MeterRow) -> String {
+    let kind = meter.kind.chars().next().map(|kind| kind.to_ascii_uppercase()).unwrap_or_default();
+    format!("{kind}{}", meter.index)
 }
 
 fn level(meter: &MeterRow) -> String {

@@ -145,6 +145,20 @@ fn a_frame_fits_the_terminal_s_width_and_uses_more_columns_where_it_is_low() {
 }
 
 #[test]
+fn where_there_is_little_room_a_meter_is_called_by_its_name() {
+    let mut meters = made_up();
+    meters.processors[0].meters[1].name = Some("Patio, in the back".into());
+    let drawn = |columns| frame(&meters, &Look { columns, ..TERMINAL });
+    assert!(drawn(120).contains("ZoneMeter_0     Patio, in the back █"), "{}", drawn(120));
+    assert!(drawn(80).contains("Z0 Patio, in the back █"), "{}", drawn(80));
+    assert!(
+        drawn(50).contains("Z0 Patio, in th… █") && drawn(50).contains("ZoneMeter_1      ░"),
+        "{}",
+        drawn(50)
+    );
+}
+
+#[test]
 fn colours_change_no_width() {
     let plain = |text: &str| {
         let mut plain = String::new();

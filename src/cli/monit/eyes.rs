@@ -4,6 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::thread;
+use std::time::Duration;
 
 use contract::logs::FOLDER;
 use crossbeam_channel::Sender;
@@ -12,6 +13,7 @@ use ratatui::crossterm::event::{self, Event, KeyEvent};
 
 use super::model::LINES_KEPT;
 use super::order::{Order, Told};
+use super::torn;
 use crate::cli::client::Client;
 use crate::cli::error::Error;
 use crate::cli::log_files::{Filter, Follower};
@@ -113,14 +115,20 @@ impl Eyes {
 /// Tells each key that is pressed, and each change of the terminal's size.
 pub(super) fn watch_keyboard(give: Sender<News>) -> io::Result<()> {
     let read = move || {
+        let next = |within: Option<Duration>| match within {
+            Some(within) if !event::poll(within)? => Ok(None),
+            Some(_) | None => event::read().map(Some),
+        };
         // After an error there is no keyboard any more; whoever draws will see the same.
-        while let Ok(event) = event::read() {
-            let news = match event {
-                Event::Key(key) => News::Key(key),
-                _ => News::Redraw,
-            };
-            if give.send(news).is_err() {
-                return;
+        while let Ok(events) = torn::read(next) {
+            for event in events {
+                let news = match event {
+                    Event::Key(key) => News::Key(key),
+                    _ => News::Redraw,
+                };
+                if give.send(news).is_err() {
+                    return;
+                }
             }
         }
     };

@@ -3,12 +3,13 @@
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::layout::{Layout, Lines};
-use super::model::{Deed, Model, Pane, Talk};
+use super::model::{Deed, Model, Pane, Talk, UnderWay};
 use super::order::{Order, Told};
 use crate::amount::Scale;
+use crate::cli::progress::Course;
 
 /// The keys, and what they do; as the help shows them.
-pub(super) const KEYS: [(&str, &str); 10] = [
+pub(super) const KEYS: [(&str, &str); 11] = [
     ("↑ ↓ or k j", "choose a worker or role; scroll meters and log lines"),
     ("PgUp PgDn", "the same by a page; Home and End go to the ends"),
     ("Tab", "change between workers, meters and log lines"),
@@ -16,9 +17,10 @@ pub(super) const KEYS: [(&str, &str); 10] = [
     ("R", "reload: read the configuration, replace every worker"),
     ("+ -", "one worker more, one fewer"),
     ("y", "yes, do it; any other key: no"),
+    ("Esc", "close a question, what is told, or this help"),
     ("?", "this help"),
     ("Ctrl-Z", "back to the shell for a while; `fg` comes back"),
-    ("q Esc Ctrl-C", "quit; the cluster goes on, and so does what was ordered"),
+    ("q Ctrl-C", "quit; the cluster goes on, and so does what was ordered"),
 ];
 
 impl Model {
@@ -43,7 +45,7 @@ impl Model {
             return None;
         }
         match key.code {
-            KeyCode::Char('q') | KeyCode::Esc => return Some(Deed::Quit),
+            KeyCode::Char('q') => return Some(Deed::Quit),
             KeyCode::Char('?' | 'h') => self.help = true,
             KeyCode::Char('r') => self.ask_restart(),
             KeyCode::Char('R') => self.ask(Order::Reload),
@@ -61,7 +63,8 @@ impl Model {
             self.talk = Some(Talk::Told(Told::well(format!("not done: {}", order.name()))));
             return None;
         }
-        self.under_way = Some((order.clone(), self.now));
+        let course = Course::new(order.wait(), self.alive().cloned());
+        self.under_way = Some(UnderWay { order: order.clone(), since: self.now, course });
         Some(Deed::Give(order))
     }
 
@@ -73,8 +76,8 @@ impl Model {
     }
 
     fn ask(&mut self, order: Order) {
-        if let Some((under_way, _)) = &self.under_way {
-            let line = format!("one order at a time: {} is under way", under_way.name());
+        if let Some(UnderWay { order, .. }) = &self.under_way {
+            let line = format!("one order at a time: {} is under way", order.name());
             self.refuse(&line);
         } else if self.alive().is_none() {
             self.refuse("the cluster is not reached: nothing can be ordered");
@@ -122,7 +125,8 @@ impl Model {
             _ => return,
         };
         match self.pane {
-            Pane::Workers => self.chosen = self.ids().get(to).cloned(),
+            // While no cluster is reached there are no rows, and whoever was chosen is so when it is back.
+            Pane::Workers => self.chosen = self.ids().get(to).cloned().or(self.chosen.take()),
             Pane::Meters => self.meters_above = to,
             Pane::Lines => self.lines_below = to,
         }

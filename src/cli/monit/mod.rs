@@ -13,6 +13,7 @@ mod layout;
 mod model;
 mod order;
 mod rates;
+mod torn;
 mod tty;
 
 #[cfg(test)]
@@ -27,7 +28,7 @@ use super::client::{Client, PATIENCE};
 use super::error::Error;
 use super::meters::Seen;
 use super::snapshot::Snapshot;
-use super::terminal::Look;
+use super::terminal::{Look, is_smart};
 use super::watch::look_every_second;
 use crate::exit::FAILED;
 use crate::wire::Trouble;
@@ -63,7 +64,8 @@ pub(super) fn run(client: &Client) -> Result<(), Error> {
 }
 
 fn no_terminal() -> Error {
-    let message = "monit needs a terminal to draw on and to read keys from".into();
+    let dumb = if is_smart() { "" } else { " (TERM=dumb is none)" };
+    let message = format!("monit needs a terminal to draw on and to read keys from{dumb}");
     let hint =
         "for a pipe or a file there are `atlas-cluster list --watch` and `meters --watch`, both with --json";
     Error::Refused(Trouble { message, hint: Some(hint.into()), exit: FAILED })

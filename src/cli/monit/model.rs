@@ -3,9 +3,10 @@
 //! ```text
 //!                 Seen                          y
 //!   ┌─ Missed ◀──────────▶ Seen     question ──────▶ under way ──────▶ told
-//!   └──────────▲  Missed                 └─ another key ─▶ told ─ any key ─▶ nothing
+//!   └──────────▲  Missed                 └─ another key, or it lapses ─▶ told ─ any key ─▶ nothing
 //! ```
-//! The cluster is alive on the screen only while it was seen a moment ago: old figures never look alive.
+//! The cluster is alive on the screen only while it was seen a moment ago: old figures never look alive. A question lapses
+//! with the cluster, or the worker, that it is about.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,11 +14,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ratatui::crossterm::event::KeyEvent;
 
-use super::order::{Order, Told};
+use super::order::{Order, Told, seat};
 use super::rates::History;
 use crate::cli::list::rates;
 use crate::cli::list_text::Rates;
 use crate::cli::meters::shape::Meters;
+use crate::cli::progress::Course;
 use crate::wire::List;
 
 /// A view of the cluster that is older than this shows nothing alive any more.
@@ -115,8 +117,16 @@ pub(super) struct Model {
     pub(super) lines_below: usize,
     pub(super) help: bool,
     pub(super) talk: Option<Talk>,
-    /// The order that is being carried out, and since when.
-    pub(super) under_way: Option<(Order, Moment)>,
+    pub(super) under_way: Option<UnderWay>,
+}
+
+/// The order that is being carried out.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    pub(super) order: Order,
+    pub(super) since: Moment,
+    /// How far it is.
+    pub(super) course: Course,
 }
 
 impl Model {
@@ -161,6 +171,7 @@ impl Model {
             Event::Size(columns, rows) => self.size = (columns, rows),
             Event::Tick => {}
         }
+        self.let_lapse();
         None
     }
 
@@ -183,8 +194,27 @@ impl Model {
         chosen.and_then(|id| self.ids().iter().position(|other| other == id)).unwrap_or(0)
     }
 
+    /// A question is about what was there when it was asked.
+    fn let_lapse(&mut self) {
+        let Some(Talk::Asked(order)) = &self.talk else { return };
+        let why = match order.whom() {
+            _ if self.alive().is_none() => "the cluster is not reached any more".into(),
+            Some(id) if !self.ids().iter().any(|other| other == id) => {
+                format!("there is no {} any more", seat(id))
+            }
+            Some(_) | None => return,
+        };
+        self.talk = Some(Talk::Told(Told::wrong(format!("not done: {}: {why}", order.name()), None)));
+    }
+
     fn on_seen(&mut self, list: Box<List>, at: Timestamp) {
         let row = self.row();
+        if let (Some((_, _, old)), Some(Talk::Asked(order))) = (&self.seen, &self.talk)
+            && old.cluster.pid != list.cluster.pid
+        {
+            let line = format!("not done: {}: another cluster is there now", order.name());
+            self.talk = Some(Talk::Told(Told::wrong(line, None)));
+        }
         // What another cluster counted is no beginning for this one.
         let before = self.seen.take();
         let before = before.filter(|(_, _, old)| old.cluster.started_at == list.cluster.started_at);
@@ -197,11 +227,22 @@ impl Model {
         self.history.push(&list, &self.rates);
         self.reach = Reach::Seen;
         self.seen = Some((self.now, at, list));
-        // Whoever is chosen stays so; where he is gone, it is who has his place.
+        self.choose_anew(row);
+    }
+
+    /// Whoever is chosen stays so. In place of a worker that is gone it is the one before it; of a role, who has its row.
+    fn choose_anew(&mut self, row: usize) {
+        let Some((_, _, list)) = &self.seen else { return };
         let ids = self.ids();
-        if self.chosen.as_ref().is_none_or(|id| !ids.contains(id)) {
-            self.chosen = ids.get(row.min(ids.len().saturating_sub(1))).cloned();
+        let chosen = self.chosen.as_ref();
+        if chosen.is_some_and(|id| ids.contains(id)) {
+            return;
         }
+        let neighbour = chosen.and_then(|id| id.parse::<u8>().ok()).and_then(|id| {
+            let before = list.workers.iter().rev().find(|worker| worker.id < id);
+            before.or(list.workers.first()).map(|worker| worker.id.to_string())
+        });
+        self.chosen = neighbour.or_else(|| ids.get(row.min(ids.len().saturating_sub(1))).cloned());
     }
 
     fn on_lines(&mut self, lines: Option<Vec<String>>) {

@@ -1,4 +1,4 @@
-//! What can be ordered from the screen: how it is asked, given and followed. Each is what the command of that name does.
+//! What can be ordered from the screen: how it is asked and given. Each is what the command of that name does.
 
 use std::slice;
 
@@ -6,6 +6,7 @@ use crate::amount::Scale;
 use crate::cli::client::Client;
 use crate::cli::error::Error;
 use crate::cli::orders;
+use crate::cli::progress::Wait;
 use crate::cli::text::{clean, clean_lines};
 use crate::exit::DONE;
 use crate::wire::List;
@@ -78,25 +79,20 @@ impl Order {
         }
     }
 
-    /// How far it is, as the list shows it; nothing where that shows nothing.
-    pub(super) fn step(&self, list: &List) -> Option<String> {
+    /// What is waited for once it is given.
+    pub(super) fn wait(&self) -> Wait {
         match self {
-            Order::Reload => {
-                let heirs = || list.workers.iter().filter_map(|worker| worker.heir.as_ref());
-                let ready = heirs().filter(|heir| heir.state == "online").count();
-                let all = heirs().count();
-                (all > 0).then(|| format!("{ready} of {all} successors ready"))
-            }
-            Order::Restart(id) => {
-                let worker = list.workers.iter().find(|worker| worker.id.to_string() == *id);
-                let role = list.roles.iter().find(|role| role.name == *id);
-                let state = worker.map(|worker| &worker.state).or(role.map(|role| &role.state))?;
-                Some(format!("{} is {}", seat(id), clean(state)))
-            }
-            Order::Scale(_) => {
-                let (there, wanted) = (list.workers.len(), list.cluster.workers_wanted);
-                Some(format!("{there} workers there, {wanted} wanted"))
-            }
+            Order::Reload => Wait::Reload,
+            Order::Restart(id) => Wait::Restart(vec![id.clone()]),
+            Order::Scale(_) => Wait::Scale,
+        }
+    }
+
+    /// Whom it would meet, where it is for one alone.
+    pub(super) fn whom(&self) -> Option<&str> {
+        match self {
+            Order::Restart(id) => Some(id),
+            Order::Reload | Order::Scale(_) => None,
         }
     }
 
@@ -121,6 +117,6 @@ fn one_line(text: &str) -> String {
 }
 
 /// `worker 2`, `link`.
-fn seat(id: &str) -> String {
+pub(super) fn seat(id: &str) -> String {
     if id.bytes().all(|byte| byte.is_ascii_digit()) { format!("worker {id}") } else { clean(id) }
 }

@@ -1,8 +1,8 @@
 //! What a command waits for, told on standard error while it waits: one line, rewritten in place, gone when it is over.
 //!
 //! Only on a terminal. The answer to the order comes over a connection of its own; what is told here comes from views
-//! that are asked for beside it, so a supervisor needs to know nothing of it, and one that does not answer is not
-//! waited for.
+//! that are asked for beside it, so a supervisor needs to know nothing of it, and of one that does not answer that is
+//! told.
 
 mod step;
 #[cfg(test)]
@@ -16,18 +16,22 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 use nix::unistd::{getpgrp, tcgetpgrp};
 
-use self::step::Course;
-pub(super) use self::step::Wait;
-use super::client::Client;
+pub(super) use self::step::{Course, Wait};
+use self::step::{Sight, Silence};
+use super::client::{self, Client};
+use super::error::Error;
 use super::snapshot::Snapshot;
 use super::terminal::{Look, is_smart};
 
 /// What is over sooner than this is not worth a line.
 const AFTER: Duration = Duration::from_millis(300);
-/// How often the line is drawn anew.
+/// How often the supervisor is asked, and the line drawn anew.
 const EVERY: Duration = Duration::from_millis(100);
-/// How long a supervisor may take to say what it knows: the line stands still meanwhile.
+/// How long a supervisor may take to say what it knows before it is told that it does not.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// What ends or stops this process, with the line on the terminal.
+const ENDING: [Signal; 5] =
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP];
 /// To the line's beginning, and what stands there goes.
 const ERASE: &str = "\r\x1b[K";
 
@@ -52,14 +56,19 @@ impl Progress {
         if !stderr().is_terminal() || !is_smart() {
             return None;
         }
-        let ending = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+        let ending = SigSet::from_iter(ENDING);
         // Before the threads are there, so that none of them dies of these with a line half drawn.
         let mask = ending.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok()?;
         let progress = Progress { line: Arc::default(), mask };
-        let (line, client) = (Arc::clone(&progress.line), client.clone());
-        Builder::new().name("signals".into()).spawn(move || end_cleanly(&ending, &line)).ok()?;
-        let line = Arc::clone(&progress.line);
-        Builder::new().name("progress".into()).spawn(move || tell(&client, wait, &line)).ok()?;
+        let line = || Arc::clone(&progress.line);
+        let (signals_line, eyes_line, line) = (line(), line(), line());
+        let sight = Arc::new(Mutex::new(Sight::Nothing));
+        let (seen, client) = (Arc::clone(&sight), client.clone());
+        let spawn =
+            |name: &str, work: Box<dyn FnOnce() + Send>| Builder::new().name(name.into()).spawn(work).ok();
+        spawn("signals", Box::new(move || end_cleanly(&ending, &signals_line)))?;
+        spawn("eyes", Box::new(move || look(&client, &seen, &eyes_line)))?;
+        spawn("progress", Box::new(move || tell(wait, &sight, &line)))?;
         Some(progress)
     }
 }
@@ -79,14 +88,9 @@ struct Line {
 }
 
 impl Line {
-    /// False once it is over.
-    fn draw(&mut self, text: &str) -> bool {
-        if self.over {
-            return false;
-        }
+    fn draw(&mut self, text: &str) {
         // One call, so that nobody ever sees it without its text.
         self.drawn |= write(&format!("\r{text}\x1b[K")).is_ok();
-        true
     }
 
     fn erase(&mut self) {
@@ -106,11 +110,12 @@ fn write(bytes: &str) -> io::Result<()> {
     out.write_all(bytes.as_bytes()).and_then(|()| out.flush())
 }
 
-fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
-    line.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes a signal, erases the line, and lets the signal do what it always does.
+/// Takes a signal, erases the line, and lets the signal do what it always does: end the process, or stop it until somebody
+/// lets it go on. Nobody draws meanwhile.
 fn end_cleanly(ending: &SigSet, line: &Mutex<Line>) {
     while let Ok(signal) = ending.wait() {
         let mut line = lock(line);
@@ -118,30 +123,48 @@ fn end_cleanly(ending: &SigSet, line: &Mutex<Line>) {
         if ending.thread_unblock().and_then(|()| raise(signal)).is_err() {
             return;
         }
-        // It is ignored: so it was before.
+        // It is ignored, as it was before; or the process goes on.
         if ending.thread_block().is_err() {
             return;
         }
     }
 }
 
+/// Looks until the line is over.
+fn look(client: &Client, sight: &Mutex<Sight>, line: &Mutex<Line>) {
+    while !lock(line).over {
+        let began = Instant::now();
+        let before = lock(sight).silence();
+        // One that is known not to answer is not asked again and again: it would find all of it waiting.
+        let patience = if before.is_some() { client::PATIENCE } else { PATIENCE };
+        let seen = match Snapshot::take(client, patience) {
+            Ok(snapshot) => Sight::List(Box::new(snapshot.view.list)),
+            Err(Error::Silent { pid, stopped, .. }) => {
+                Sight::Silent(Silence { pid, stopped, since: before.map_or(began, |it| it.since) })
+            }
+            Err(Error::NotRunning { .. }) => Sight::Nobody,
+            Err(_) => Sight::Nothing,
+        };
+        *lock(sight) = seen;
+        thread::sleep(EVERY);
+    }
+}
+
 /// Draws until the line is over.
-fn tell(client: &Client, wait: Wait, line: &Mutex<Line>) {
+fn tell(wait: Wait, sight: &Mutex<Sight>, line: &Mutex<Line>) {
     let begun = Instant::now();
-    let look = || Snapshot::take(client, PATIENCE).ok().map(|snapshot| snapshot.view.list);
-    let mut course = Course::new(wait, look());
-    thread::sleep(AFTER.saturating_sub(begun.elapsed()));
+    let mut course = Course::new(wait, None);
+    thread::sleep(AFTER);
     loop {
-        if lock(line).over {
+        let text = course.line(&lock(sight), begun, Instant::now(), Look::of(&stderr()).columns);
+        let mut line = lock(line);
+        if line.over {
             return;
         }
-        let now = look();
-        if let Some(text) = course.line(now.as_ref(), begun.elapsed(), Look::of(&stderr()).columns)
-            && is_in_front()
-            && !lock(line).draw(&text)
-        {
-            return;
+        if let Some(text) = text.filter(|_| is_in_front()) {
+            line.draw(&text);
         }
+        drop(line);
         thread::sleep(EVERY);
     }
 }

@@ -1,7 +1,8 @@
 //! From what a supervisor says of itself to the line that tells what is waited for. Pure.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::cli::error::numbered;
 use crate::cli::text::{clean, cut, span, width};
 use crate::wire::{Heir, List};
 
@@ -27,7 +28,7 @@ pub(in crate::cli) enum Wait {
 }
 
 impl Wait {
-    fn verb(&self) -> &'static str {
+    pub(super) fn verb(&self) -> &'static str {
         match self {
             Wait::Start(_) => "start",
             Wait::Reload => "reload",
@@ -40,37 +41,95 @@ impl Wait {
     }
 }
 
+/// What was seen of the supervisor last.
+pub(super) enum Sight {
+    /// What it says of itself.
+    List(Box<List>),
+    /// It has a control socket, and does not answer there.
+    Silent(Silence),
+    /// There is none.
+    Nobody,
+    /// Nothing that says anything: it was not looked yet, or that failed.
+    Nothing,
+}
+
+/// A supervisor that does not answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Silence {
+    pub(super) pid: Option<u32>,
+    /// It stands still.
+    pub(super) stopped: bool,
+    /// When the first question was asked that it left without an answer.
+    pub(super) since: Instant,
+}
+
+impl Sight {
+    pub(super) fn silence(&self) -> Option<Silence> {
+        match self {
+            Sight::Silent(silence) => Some(*silence),
+            Sight::List(_) | Sight::Nobody | Sight::Nothing => None,
+        }
+    }
+}
+
 /// What is waited for, how it was before, and what was told last.
-pub(super) struct Course {
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Course {
     wait: Wait,
     before: Option<List>,
     last: Option<String>,
 }
 
 impl Course {
-    /// `before`: what there was when the waiting began, where that could be asked.
-    pub(super) fn new(wait: Wait, before: Option<List>) -> Course {
+    /// `before`: what there was when the waiting began, where that is known; else it is what is seen first.
+    pub(in crate::cli) fn new(wait: Wait, before: Option<List>) -> Course {
         Course { wait, before, last: None }
     }
 
-    /// The line for what there is now, after so much time, in less than `columns`: the last one would make a terminal
-    /// go to its next line. While the supervisor says nothing it is still what it was last; None before it said anything.
-    pub(super) fn line(&mut self, now: Option<&List>, waited: Duration, columns: usize) -> Option<String> {
-        let step = match now {
-            Some(list) => self.step(list),
-            None if self.wait == Wait::Online && self.last.is_none() => {
-                Some("no cluster is there yet".into())
+    /// The line for what there is `now`, in less than `columns`: the last one would make a terminal go to its next line.
+    /// Where there is nothing to see it is still what it was last.
+    pub(super) fn line(
+        &mut self,
+        sight: &Sight,
+        begun: Instant,
+        now: Instant,
+        columns: usize,
+    ) -> Option<String> {
+        let step = match sight {
+            Sight::List(list) => {
+                self.before.get_or_insert_with(|| (**list).clone());
+                self.step(list)
             }
-            None => None,
+            Sight::Silent(silence) => Some(unanswered(silence, now)),
+            Sight::Nobody => self.nobody(),
+            Sight::Nothing => None,
         };
         self.last = step.or(self.last.take());
-        let text = format!("{}: {}", self.wait.verb(), self.last.as_ref()?);
-        let time = format!(" ({})", time(waited));
-        let room = columns.saturating_sub(1);
-        Some(cut(&(cut(&text, room.saturating_sub(width(&time))) + &time), room))
+        Some(self.told(self.last.as_ref()?, now.saturating_duration_since(begun), columns))
     }
 
-    fn step(&self, list: &List) -> Option<String> {
+    /// A step as a line, after so much time.
+    pub(in crate::cli) fn told(&self, step: &str, waited: Duration, columns: usize) -> String {
+        let text = format!("{}: {step}", self.wait.verb());
+        let time = format!(" ({})", time(waited));
+        let room = columns.saturating_sub(1);
+        cut(&(cut(&text, room.saturating_sub(width(&time))) + &time), room)
+    }
+
+    /// One that has gone leaves the line as it is: that is told by how the command ends.
+    fn nobody(&self) -> Option<String> {
+        match self.wait {
+            _ if self.last.is_some() => None,
+            Wait::Start(pid) => Some(format!("the supervisor (pid {pid}) has not answered yet")),
+            Wait::Online => Some("no cluster is there yet".into()),
+            Wait::Reload | Wait::Upgrade | Wait::Stop | Wait::Restart(_) | Wait::Scale | Wait::Stopped => {
+                None
+            }
+        }
+    }
+
+    /// How far it is, as `list` shows it; None where that shows nothing.
+    pub(in crate::cli) fn step(&self, list: &List) -> Option<String> {
         let rows = rows(list);
         match &self.wait {
             // Somebody else's cluster is there, and ours is about to say so.
@@ -260,6 +319,15 @@ fn successors(rows: &[Row<'_>], generation: u32) -> String {
         "it waits for its turn".into()
     } else {
         with(format!("{ready} of {all} successors ready"), held_up)
+    }
+}
+
+fn unanswered(silence: &Silence, now: Instant) -> String {
+    let (pid, time) = (numbered(silence.pid), span(now.saturating_duration_since(silence.since)));
+    if silence.stopped {
+        format!("the supervisor{pid} is stopped: no answer for {time}")
+    } else {
+        format!("the supervisor{pid} has not answered for {time}")
     }
 }
 

@@ -1,8 +1,8 @@
 //! From views to lines.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::step::{Course, Wait};
+use super::step::{Course, Sight, Silence, Wait};
 use crate::cli::fake;
 use crate::cli::text::width;
 use crate::wire::{Heir, LastReload, List, Worker};
@@ -38,10 +38,20 @@ fn change(mut list: List, slot: usize, change: impl FnOnce(&mut Worker)) -> List
     list
 }
 
+fn seen(list: &List) -> Sight {
+    Sight::List(Box::new(list.clone()))
+}
+
+/// The line after so much time.
+fn line(course: &mut Course, sight: &Sight, waited: Duration, columns: usize) -> Option<String> {
+    let begun = Instant::now();
+    course.line(sight, begun, begun + waited, columns)
+}
+
 #[track_caller]
-fn expect(wait: Wait, before: Option<List>, now: &List, line: &str) {
-    let told = Course::new(wait, before).line(Some(now), WAITED, WIDE);
-    assert_eq!(told.as_deref(), Some(line));
+fn expect(wait: Wait, before: Option<List>, now: &List, told: &str) {
+    let line = line(&mut Course::new(wait, before), &seen(now), WAITED, WIDE);
+    assert_eq!(line.as_deref(), Some(told));
 }
 
 #[test]
@@ -123,9 +133,10 @@ fn a_scaling_tells_how_many_there_are_or_are_too_many() {
 #[test]
 fn a_start_tells_of_its_own_cluster_alone() {
     let list = change(online(), 2, |worker| worker.state = "launching".into());
-    let line = "start: 3 of 4 workers online; worker 2 launching (1.4 s)";
-    expect(Wait::Start(list.cluster.pid), None, &list, line);
-    assert_eq!(Course::new(Wait::Start(1), None).line(Some(&list), WAITED, WIDE), None);
+    let pid = list.cluster.pid;
+    expect(Wait::Start(pid), None, &list, "start: 3 of 4 workers online; worker 2 launching (1.4 s)");
+    let mut other = Course::new(Wait::Start(1), None);
+    assert_eq!(line(&mut other, &seen(&list), WAITED, WIDE), None);
     let line = "wait: it is online; 3 of 4 workers online; worker 2 launching (1.4 s)";
     expect(Wait::Online, None, &list, line);
 }
@@ -143,22 +154,48 @@ fn a_stop_counts_who_is_left() {
 }
 
 #[test]
-fn while_nothing_is_answered_the_last_step_stands_and_the_time_goes_on() {
+fn while_nothing_is_there_to_see_the_last_step_stands_and_the_time_goes_on() {
     let mut course = Course::new(Wait::Stop, None);
-    assert_eq!(course.line(None, WAITED, WIDE), None, "an older supervisor, or none");
+    assert_eq!(line(&mut course, &Sight::Nothing, WAITED, WIDE), None, "an older supervisor, or not yet");
     let list = change(online(), 0, |worker| worker.pid = None);
-    let first = course.line(Some(&list), WAITED, WIDE).unwrap();
-    let later = course.line(None, Duration::from_secs(185), WIDE).unwrap();
-    assert_eq!(later, first.replace("(1.4 s)", "(3m 5s)"));
-    let mut absent = Course::new(Wait::Online, None);
-    assert_eq!(absent.line(None, WAITED, WIDE).as_deref(), Some("wait: no cluster is there yet (1.4 s)"));
+    let first = line(&mut course, &seen(&list), WAITED, WIDE).unwrap();
+    for sight in [Sight::Nothing, Sight::Nobody] {
+        let later = line(&mut course, &sight, Duration::from_secs(185), WIDE).unwrap();
+        assert_eq!(later, first.replace("(1.4 s)", "(3m 5s)"));
+    }
+}
+
+#[test]
+fn a_supervisor_that_is_not_there_or_does_not_answer_is_told_as_such() {
+    let nobody = |wait| line(&mut Course::new(wait, None), &Sight::Nobody, WAITED, WIDE);
+    assert_eq!(nobody(Wait::Online).as_deref(), Some("wait: no cluster is there yet (1.4 s)"));
+    let starting = "start: the supervisor (pid 77) has not answered yet (1.4 s)";
+    assert_eq!(nobody(Wait::Start(77)).as_deref(), Some(starting));
+    assert_eq!(nobody(Wait::Reload), None, "the command ends with that");
+
+    let begun = Instant::now();
+    let silent = |pid, stopped| Sight::Silent(Silence { pid, stopped, since: begun });
+    let later = begun + Duration::from_millis(2_500);
+    for wait in [Wait::Online, Wait::Stopped, Wait::Reload, Wait::Stop, Wait::Scale, Wait::Start(77)] {
+        let verb = wait.verb();
+        let mut course = Course::new(wait, None);
+        let told = course.line(&silent(Some(77), false), begun, later, WIDE);
+        let expected = format!("{verb}: the supervisor (pid 77) has not answered for 2s (2.5 s)");
+        assert_eq!(told, Some(expected));
+    }
+    let mut course = Course::new(Wait::Reload, Some(online()));
+    let told = course.line(&silent(None, true), begun, later, WIDE);
+    let expected = "reload: the supervisor is stopped: no answer for 2s (2.5 s)";
+    assert_eq!(told.as_deref(), Some(expected));
+    let answered = course.line(&seen(&online()), begun, later, WIDE);
+    assert_eq!(answered.as_deref(), Some("reload: it is about to begin (2.5 s)"));
 }
 
 #[test]
 fn the_line_is_narrower_than_the_terminal_and_keeps_its_time() {
-    let list = reloading(&["launching", "launching", "online", "online"]);
+    let list = seen(&reloading(&["launching", "launching", "online", "online"]));
     for columns in 0..120 {
-        let line = Course::new(Wait::Reload, None).line(Some(&list), WAITED, columns).unwrap();
+        let line = line(&mut Course::new(Wait::Reload, None), &list, WAITED, columns).unwrap();
         assert!(width(&line) < columns.max(1), "{columns}: {line}");
         assert!(columns < 20 || line.ends_with("(1.4 s)"), "{columns}: {line}");
     }
@@ -167,6 +204,6 @@ fn the_line_is_narrower_than_the_terminal_and_keeps_its_time() {
 #[test]
 fn what_a_supervisor_says_does_not_move_the_cursor() {
     let list = change(online(), 0, |worker| worker.state = "\u{1b}[2J".into());
-    let line = Course::new(Wait::Online, None).line(Some(&list), WAITED, WIDE).unwrap();
+    let line = line(&mut Course::new(Wait::Online, None), &seen(&list), WAITED, WIDE).unwrap();
     assert!(!line.contains(char::is_control), "{line:?}");
 }

@@ -1,6 +1,7 @@
 //! A command whose standard error is a terminal, and what it shows there.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -30,6 +31,8 @@ impl OnTerminal {
         let (mut from, line) = open_terminal();
         set_size(&line, columns, 24);
         let what = format!("{command:?}");
+        // A job of its own, as a shell makes one: of those the kernel stops nobody whose shell is of another session.
+        command.process_group(0);
         command.env("TERM", "xterm").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(line);
         let child = command.spawn().unwrap_or_else(|e| panic!("cannot run {what}: {e}"));
         drop(command); // and with it our end of what the command writes to
@@ -60,10 +63,30 @@ impl OnTerminal {
         self
     }
 
+    /// Waits until what is left to see on the terminal is as asked for.
+    #[track_caller]
+    pub fn expect_left(&self, what: &str, holds: impl Fn(&str) -> bool) -> &OnTerminal {
+        wait_until(format_args!("{what}, on the terminal of {}", self.what), || {
+            holds(&left_to_see(&self.written()))
+        });
+        self
+    }
+
     /// Sends the command a signal.
     pub fn signal(&self, signal: Signal) -> &OnTerminal {
-        process::signal(i32::try_from(self.child.id()).expect("a pid"), signal);
+        process::signal(self.pid(), signal);
         self
+    }
+
+    /// Waits until the command is stopped.
+    #[track_caller]
+    pub fn expect_stopped(&self) -> &OnTerminal {
+        wait_until("it is stopped", || process::find(self.pid()).is_some_and(|it| it.state == 'T'));
+        self
+    }
+
+    fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a pid")
     }
 
     /// Waits for its end. What is left to see on the terminal is its standard error.

@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 
 use super::pen::Pen;
-use crate::cli::monit::model::{Model, Talk};
+use crate::cli::monit::model::{Model, Talk, UnderWay};
 use crate::cli::terminal::Style;
-use crate::cli::text::{seconds, width};
+use crate::cli::text::width;
 
 /// As many of them as there is room for.
 const KEYS: [&str; 3] = [
@@ -33,19 +33,18 @@ fn said(model: &Model) -> Vec<(String, Option<Style>)> {
     match (&model.talk, &model.under_way) {
         (Some(Talk::Asked(order)), _) => {
             let question = model.alive().map(|list| order.question(list));
-            let lost = || format!("{}? the cluster is not reached now", order.name());
-            vec![(question.unwrap_or_else(lost), Some(Style::Bold))]
+            question.into_iter().map(|question| (question, Some(Style::Bold))).collect()
         }
         (Some(Talk::Told(told)), _) => {
             let style = if told.well { Style::Green } else { Style::Red };
             let hint = told.hint.iter().map(|hint| (format!("hint: {hint}"), None));
             std::iter::once((told.line.clone(), Some(style))).chain(hint).collect()
         }
-        (None, Some((order, since))) => {
-            let lasts = seconds(model.now.saturating_sub(*since).as_secs() as f64);
-            let step = model.alive().and_then(|list| order.step(list));
-            let step = step.map(|step| format!(": {step}")).unwrap_or_default();
-            vec![(format!("{} under way for {lasts}{step}", order.name()), Some(Style::Yellow))]
+        (None, Some(UnderWay { since, course, .. })) => {
+            let step = model.alive().and_then(|list| course.step(list));
+            let step = step.as_deref().unwrap_or("it is under way");
+            let waited = model.now.saturating_sub(*since);
+            vec![(course.told(step, waited, usize::from(model.size.0)), Some(Style::Yellow))]
         }
         (None, None) => Vec::new(),
     }

@@ -3,12 +3,14 @@
 use ratatui::layout::Rect;
 
 use super::pen::{Pen, Piece};
-use crate::cli::meters::draw::{Bar, NOTHING, connection_style, decibels, heard, mark, who};
+use crate::cli::meters::draw::{
+    Bar, NOTHING, connection_style, decibels, heard, mark, number, short_label, who,
+};
 use crate::cli::meters::shape::{MeterRow, Meters, ProcessorRow};
 use crate::cli::monit::layout::{GAP, Grid, GridLine, Layout};
 use crate::cli::monit::model::{Model, Pane};
 use crate::cli::terminal::Style;
-use crate::cli::text::{clean, cut, left, right};
+use crate::cli::text::{cut, left, right, width};
 
 /// `-23.5`.
 const LEVEL: usize = 5;
@@ -102,10 +104,6 @@ fn tail(meter: &MeterRow, marks: bool, beside: bool) -> String {
 
 /// `Z0 Patio`; where no name is known the parameter, or `Z0` where that does not fit: cut, all would look alike.
 fn label(meter: &MeterRow, room: usize) -> String {
-    let kind = meter.kind.chars().next().map(|kind| kind.to_ascii_uppercase()).unwrap_or_default();
-    match &meter.name {
-        Some(name) => format!("{kind}{} {}", meter.index, clean(name)),
-        None if meter.param.len() <= room => meter.param.clone(),
-        None => format!("{kind}{}", meter.index),
-    }
+    let label = short_label(meter);
+    if meter.name.is_none() && width(&label) > room { number(meter) } else { label }
 }

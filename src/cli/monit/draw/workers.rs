@@ -3,10 +3,10 @@
 use ratatui::layout::Rect;
 
 use super::pen::{Pen, Piece, mark};
-use crate::cli::list_text::state_style;
+use crate::cli::list_text::{Column, Row, role_row, worker_row};
 use crate::cli::monit::model::{Model, Pane, Reach};
-use crate::cli::terminal::Style;
-use crate::cli::text::{bytes, clean, cut, grouped, left, right, seconds, width};
+use crate::cli::terminal::{Look, Style};
+use crate::cli::text::{cut, grouped, left, right, seconds, width};
 use crate::wire::{List, RoleRow, Worker};
 
 /// The shortest row of rates that tells something, and the longest that is looked at as a whole.
@@ -21,30 +21,30 @@ pub(super) fn draw(pen: &mut Pen<'_>, area: Rect, model: &Model) {
     let Some(list) = model.alive() else {
         return not_reached(pen, area, model);
     };
-    let rows: Vec<Row<'_>> = list
-        .workers
-        .iter()
-        .map(|worker| Row::Worker(worker, model.rates.get(&worker.id).copied()))
-        .chain(list.roles.iter().map(Row::Role))
-        .collect();
+    let rows = rows(list, model);
     let room = usize::from(area.height.saturating_sub(1));
     let chosen = model.row();
     // The chosen row is always seen: in the middle, where there are rows enough on either side.
     let first = chosen.saturating_sub(room / 2).min(rows.len().saturating_sub(room));
-    let table = Table::of(&rows, usize::from(area.width));
+    let range = if rows.len() > room {
+        format!(" {}–{} of {}", first + 1, first + room, rows.len())
+    } else {
+        String::new()
+    };
+    let table = Table::of(&rows, usize::from(area.width), width(&range));
     let mut heading = table.heading();
-    if rows.len() > room {
-        heading.push((format!(" {}–{} of {}", first + 1, first + room, rows.len()), Some(Style::Dim)));
+    if !range.is_empty() {
+        heading.push((range, Some(Style::Dim)));
     } else if table.rates > 0 {
         heading.push((" lately".into(), Some(Style::Bold)));
     }
     heading[0].0 = mark(model.pane == Pane::Workers);
     pen.write(area, 0, &heading);
     let most = most_lately(list, model, table.rates);
-    for (y, (at, row)) in rows.iter().enumerate().skip(first).take(room).enumerate() {
+    for (y, at) in (first..rows.len()).take(room).enumerate() {
         let mut pieces = table.row(at);
         pieces[0].0 = mark(at == chosen);
-        if let Row::Worker(worker, _) = row {
+        if let Some(worker) = list.workers.get(at) {
             pieces.push((format!(" {}", line_of(&model.history.last(worker.id, table.rates), most)), None));
         }
         pen.write(area, 1 + y, &pieces);
@@ -78,89 +78,41 @@ fn not_reached(pen: &mut Pen<'_>, area: Rect, model: &Model) {
     say("it is asked again and again: this comes back when it does", Some(Style::Dim));
 }
 
-/// A row: a worker with its rate, or a role.
-enum Row<'a> {
-    Worker(&'a Worker, Option<f64>),
-    Role(&'a RoleRow),
+/// In the order of the list, but for what matters less here.
+const COLUMNS: [Column; 10] = {
+    use Column::{Cpu, Dropped, Id, Memory, Pid, Queue, Rate, Restarts, Role, State};
+    [Id, Pid, Role, State, Restarts, Rate, Queue, Dropped, Cpu, Memory]
+};
+/// What a narrow terminal does without: first the first.
+const DISPENSABLE: [Column; 7] = {
+    use Column::{Cpu, Dropped, Memory, Pid, Queue, Restarts, Role};
+    [Pid, Memory, Cpu, Queue, Dropped, Restarts, Role]
+};
+
+/// As `list` has them, but for a shorter rate, and for a role's name, which stands once.
+fn rows(list: &List, model: &Model) -> Vec<Row> {
+    let look = Look { terminal: true, colour: false, columns: 0, rows: 0 };
+    let at = model.seen.as_ref().map(|(_, at, _)| *at).unwrap_or_default();
+    let of_worker = |worker: &Worker| {
+        let mut row = worker_row(worker, None, at, &look);
+        let rate = model.rates.get(&worker.id).map(|rate| (grouped(rate.round() as u64), None));
+        row.extend(rate.map(|rate| (Column::Rate, rate)));
+        row
+    };
+    let of_role = |role: &RoleRow| {
+        let mut row = role_row(role, at);
+        row.remove(&Column::Id);
+        row
+    };
+    list.workers.iter().map(of_worker).chain(list.roles.iter().map(of_role)).collect()
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Column {
-    Id,
-    Pid,
-    Role,
-    State,
-    Restarts,
-    Rate,
-    Queue,
-    Dropped,
-    Cpu,
-    Memory,
+fn heading(column: Column) -> &'static str {
+    if column == Column::Rate { "rate/s" } else { column.heading() }
 }
 
-impl Column {
-    const ALL: [Column; 10] = {
-        use Column::{Cpu, Dropped, Id, Memory, Pid, Queue, Rate, Restarts, Role, State};
-        [Id, Pid, Role, State, Restarts, Rate, Queue, Dropped, Cpu, Memory]
-    };
-    /// What a narrow terminal does without: first the first.
-    const DISPENSABLE: [Column; 7] = {
-        use Column::{Cpu, Dropped, Memory, Pid, Queue, Restarts, Role};
-        [Pid, Memory, Cpu, Queue, Dropped, Restarts, Role]
-    };
-
-    fn heading(self) -> &'static str {
-        match self {
-            Column::Id => "id",
-            Column::Pid => "pid",
-            Column::Role => "role",
-            Column::State => "state",
-            Column::Restarts => "restarts",
-            Column::Rate => "rate/s",
-            Column::Queue => "queue",
-            Column::Dropped => "dropped",
-            Column::Cpu => "cpu",
-            Column::Memory => "mem",
-        }
-    }
-
-    fn is_number(self) -> bool {
-        !matches!(self, Column::Role | Column::State)
-    }
-
-    /// What a row has in this column; None for what it cannot tell.
-    fn cell(self, row: &Row<'_>) -> Option<Piece> {
-        let (pid, state, restarts, cpu, memory) = match row {
-            Row::Worker(it, _) => (it.pid, &it.state, it.restarts, it.cpu_percent, it.memory_bytes),
-            Row::Role(it) => (it.pid, &it.state, it.restarts, it.cpu_percent, it.memory_bytes),
-        };
-        let worker = match row {
-            Row::Worker(worker, rate) => Some((*worker, *rate)),
-            Row::Role(_) => None,
-        };
-        let alarming = |amount: u64| (amount > 0).then_some(Style::Yellow);
-        Some(match self {
-            Column::Id => (worker?.0.id.to_string(), None),
-            Column::Pid => (pid?.to_string(), None),
-            Column::Role => match row {
-                Row::Worker(it, _) => (clean(&it.role), None),
-                Row::Role(it) => (clean(&it.name), None),
-            },
-            Column::State => {
-                let heir = if worker.is_some_and(|(it, _)| it.heir.is_some()) { " +heir" } else { "" };
-                (clean(state) + heir, Some(state_style(state)))
-            }
-            Column::Restarts => (restarts.to_string(), alarming(u64::from(restarts))),
-            Column::Rate => (grouped(worker?.1?.round() as u64), None),
-            Column::Queue => (bytes(worker?.0.queue_bytes?), None),
-            Column::Dropped => {
-                let dropped = worker?.0.counts.dropped?;
-                (grouped(dropped), alarming(dropped))
-            }
-            Column::Cpu => (format!("{:.1}%", cpu?), None),
-            Column::Memory => (bytes(memory?), None),
-        })
-    }
+fn is_number(column: Column) -> bool {
+    column == Column::Id || column.is_number()
 }
 
 /// Cells, and the columns that have room.
@@ -173,24 +125,25 @@ struct Table {
 }
 
 impl Table {
-    fn of(rows: &[Row<'_>], room: usize) -> Table {
+    /// In `room` columns, so many of which are kept free in the heading.
+    fn of(rows: &[Row], room: usize, free: usize) -> Table {
         let wide = room >= WIDE;
-        let cell = |column: Column, row: &Row<'_>| {
-            let (text, style) = column.cell(row).unwrap_or_else(|| ("-".into(), None));
+        let cell = |column: Column, row: &Row| {
+            let (text, style) = row.get(&column).cloned().unwrap_or_else(|| ("-".into(), None));
             (if column == Column::State && !wide { cut(&text, STATE) } else { text }, style)
         };
         let gap = if wide { 2 } else { 1 };
-        let mut columns: Vec<(Column, usize)> = Column::ALL
+        let mut columns: Vec<(Column, usize)> = COLUMNS
             .iter()
             .map(|column| {
-                let heading = if *column == Column::State { STATE } else { width(column.heading()) };
-                (*column, rows.iter().map(|row| width(&cell(*column, row).0)).max().unwrap_or(0).max(heading))
+                let least = if *column == Column::State { STATE } else { width(heading(*column)) };
+                (*column, rows.iter().map(|row| width(&cell(*column, row).0)).max().unwrap_or(0).max(least))
             })
             .collect();
         let taken =
             |columns: &[(Column, usize)]| -> usize { columns.iter().map(|(_, width)| width + gap).sum() };
-        for dispensable in Column::DISPENSABLE {
-            if taken(&columns) > room {
+        for dispensable in DISPENSABLE {
+            if taken(&columns) + free > room {
                 columns.retain(|(column, _)| *column != dispensable);
             }
         }
@@ -201,7 +154,7 @@ impl Table {
     }
 
     fn heading(&self) -> Vec<Piece> {
-        let cells = self.columns.iter().map(|(column, _)| (column.heading().to_owned(), Some(Style::Bold)));
+        let cells = self.columns.iter().map(|(column, _)| (heading(*column).to_owned(), Some(Style::Bold)));
         self.spaced(cells)
     }
 
@@ -213,7 +166,7 @@ impl Table {
     fn spaced(&self, cells: impl Iterator<Item = Piece>) -> Vec<Piece> {
         let mut pieces: Vec<Piece> = vec![(" ".into(), None)];
         for (at, ((text, style), (column, width))) in cells.zip(&self.columns).enumerate() {
-            let filled = if column.is_number() { right(&text, *width) } else { left(&text, *width) };
+            let filled = if is_number(*column) { right(&text, *width) } else { left(&text, *width) };
             let gap = if at == 0 { 0 } else { self.gap };
             pieces.extend([(" ".repeat(gap), None), (filled, style)]);
         }

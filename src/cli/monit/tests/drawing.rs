@@ -6,7 +6,7 @@ use super::{Screen, cluster_of, counted, meter, meters, processor};
 use crate::cli::fake;
 use crate::cli::monit::model::Event;
 use crate::cli::text::width;
-use crate::wire::{Counts, Heir};
+use crate::wire::{Counts, Heir, LastReload};
 
 #[test]
 fn a_usual_screen_reads_well() {
@@ -191,13 +191,16 @@ fn an_order_shows_its_question_its_step_and_what_came_of_it() {
     screen.press('R');
     assert_eq!(last(&screen), "reload: read the configuration, replace every worker?");
     screen.press('y');
+    assert_eq!(last(&screen), "reload: it is about to begin (0.0 s)");
     let mut list = cluster_of(4);
+    list.cluster.last_reload = Some(LastReload { result: "running".into(), generation: 2, error: None });
     let heir =
         |state: &str| Some(Heir { pid: Some(7), state: state.into(), generation: 2, health_asked: false });
     (list.workers[0].heir, list.workers[1].heir) = (heir("online"), heir("launching"));
     screen.seen(list);
     screen.later(1);
-    assert_eq!(last(&screen), "reload under way for 2s: 1 of 2 successors ready");
+    let told = "reload: generation 2: 1 of 2 successors ready; worker 1 launching (2.0 s)";
+    assert_eq!(last(&screen), told, "as the command tells it");
     assert!(screen.text().contains("online +…"), "{}", screen.text());
     let refused = crate::cli::monit::order::Told::wrong("unknown key `worker`", Some("mend it".into()));
     screen.happens(Event::Answered(refused));
@@ -209,11 +212,23 @@ fn the_help_names_every_key() {
     let mut screen = Screen::of(cluster_of(4), 80, 24);
     screen.press('?');
     let text = screen.text();
-    for key in ["Tab", "PgUp", "Ctrl-Z", "q Esc", "reload: ", "any key goes back", "░ stale", "▁▂▃▅█"]
+    for key in
+        ["Tab", "PgUp", "Ctrl-Z", "Esc", "q Ctrl-C", "reload: ", "any key goes back", "░ stale", "▁▂▃▅█"]
     {
         assert!(text.contains(key), "{key:?} is missing:\n{text}");
     }
     assert!(!text.contains("restarts"), "it stands in place of the rest:\n{text}");
+}
+
+#[test]
+fn what_a_low_or_narrow_screen_leaves_out_is_said() {
+    let mut screen = Screen::of(cluster_of(64), 50, 12);
+    let heading = screen.lines().into_iter().find(|line| line.contains("restarts")).unwrap();
+    assert!(heading.ends_with(" of 64"), "{heading}");
+    screen.press('?');
+    let lines = screen.lines();
+    assert_eq!(lines[3], " ↑ ↓ or k j  choose a worker or role; scroll mete…");
+    assert_eq!(lines[10], " … 8 more on a higher terminal");
 }
 
 #[test]

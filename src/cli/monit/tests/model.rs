@@ -46,7 +46,7 @@ fn one_order_is_under_way_at_a_time_and_its_answer_is_told() {
     assert_eq!(screen.press('+'), None);
     assert_eq!(told(&screen), "one order at a time: reload is under way");
     screen.happens(Event::Answered(Told::well("reload done: generation 2")));
-    assert_eq!((told(&screen), &screen.model.under_way), ("reload done: generation 2", &None));
+    assert_eq!((told(&screen), screen.model.under_way.is_none()), ("reload done: generation 2", true));
     screen.press('j');
     assert_eq!(screen.model.talk, None, "the next key takes away what was told");
     screen.press('+');
@@ -56,7 +56,7 @@ fn one_order_is_under_way_at_a_time_and_its_answer_is_told() {
 #[test]
 fn keys_that_end_it_do_so_and_control_keys_always() {
     let mut screen = Screen::of(cluster_of(2), 80, 24);
-    assert_eq!([screen.press('q'), screen.key(KeyCode::Esc)], [Some(Deed::Quit), Some(Deed::Quit)]);
+    assert_eq!([screen.press('q'), screen.key(KeyCode::Esc)], [Some(Deed::Quit), None]);
     screen.press('R');
     assert_eq!(screen.control('c'), Some(Deed::Quit), "a question does not hold it");
     assert_eq!(screen.control('z'), Some(Deed::Suspend));
@@ -64,6 +64,41 @@ fn keys_that_end_it_do_so_and_control_keys_always() {
     screen.press('?');
     assert!(screen.model.help);
     assert_eq!((screen.press('q'), screen.model.help), (None, false), "any key leaves the help");
+    screen.press('?');
+    assert_eq!((screen.key(KeyCode::Esc), screen.model.help), (None, false));
+    screen.press('R');
+    screen.key(KeyCode::Esc);
+    assert_eq!(told(&screen), "not done: reload");
+}
+
+#[test]
+fn a_question_lapses_with_what_it_is_about() {
+    let mut screen = Screen::of(cluster_of(4), 80, 24);
+    screen.key(KeyCode::End);
+    screen.press('r');
+    screen.seen(cluster_of(4));
+    assert!(matches!(screen.model.talk, Some(Talk::Asked(_))), "it is the same cluster");
+    screen.seen(cluster_of(3));
+    assert_eq!(told(&screen), "not done: restart 3: there is no worker 3 any more");
+    assert_eq!(screen.press('y'), None, "it was not asked any more");
+
+    screen.press('R');
+    let mut other = cluster_of(3);
+    other.cluster.pid += 1;
+    screen.seen(other.clone());
+    assert_eq!(told(&screen), "not done: reload: another cluster is there now");
+    assert_eq!(screen.press('y'), None);
+
+    let gone = "not done: reload: the cluster is not reached any more";
+    screen.press('R');
+    screen.missed();
+    assert_eq!(told(&screen), gone, "it has ended");
+    assert_eq!(screen.press('y'), None);
+    screen.seen(other);
+    screen.press('R');
+    screen.later(4);
+    assert_eq!(told(&screen), gone, "it does not answer");
+    assert_eq!(screen.press('y'), None);
 }
 
 #[test]
@@ -79,7 +114,20 @@ fn whoever_is_chosen_stays_so_while_rows_come_and_go() {
     screen.key(KeyCode::Down);
     assert_eq!(screen.model.chosen.as_deref(), Some("8"), "it does not leave the table");
     screen.seen(cluster_of(3));
-    assert_eq!(screen.model.chosen.as_deref(), Some("2"), "who is gone: the last one");
+    assert_eq!(screen.model.chosen.as_deref(), Some("2"), "who is gone: the one before it");
+    let mut scaled = fake::view().list;
+    let roles = scaled.roles.clone();
+    for (workers, chosen) in [(8, "2"), (2, "1"), (1, "0"), (8, "0")] {
+        scaled.workers = cluster_of(workers).workers;
+        scaled.roles = [roles.clone(), roles.clone()].concat();
+        screen.seen(scaled.clone());
+        assert_eq!(screen.model.chosen.as_deref(), Some(chosen), "a worker, and no role, of {workers}");
+    }
+    (0..5).for_each(|_| _ = screen.press('j'));
+    screen.missed();
+    screen.press('j');
+    screen.seen(cluster_of(8));
+    assert_eq!(screen.model.chosen.as_deref(), Some("5"), "the same after a while without a cluster");
     screen.seen(fake::view().list);
     screen.key(KeyCode::End);
     assert_eq!(screen.model.chosen.as_deref(), Some("simulator"), "roles can be chosen, too");
