@@ -79,11 +79,14 @@ pub(super) fn flush(runtime_dir: &Path) -> Result<(), Error> {
         Ok(()) | Err(_) => Ok(()),
     };
     let empty = || {
+        // First: if this one is filled meanwhile, it is emptied under its new name.
+        let current = open_file(fs::File::options().write(true), &folder.join(FILE));
         let full = rotated(&folder)?.len();
         // What a compression that was killed left, too.
-        full_files(&folder)?.iter().try_for_each(|(_, path)| gone(fs::remove_file(path)))?;
-        let current = open_file(fs::File::options().write(true), &folder.join(FILE));
+        let remove = || full_files(&folder)?.iter().try_for_each(|(_, path)| gone(fs::remove_file(path)));
+        remove()?;
         gone(current.and_then(|file| file.set_len(0)))?;
+        remove()?; // what was filled, or being compressed, meanwhile
         io::Result::Ok(full)
     };
     let full = empty().map_err(|e| {
