@@ -175,7 +175,7 @@ impl Drop for Flag<'_> {
 #[test]
 fn what_the_link_has_taken_is_answered_though_it_is_replaced() {
     let (cluster, processor) = start("127.0.1.9");
-    processor.answer_after(Duration::from_millis(150));
+    processor.answer_after(Duration::from_millis(100));
     let (over, answered, socket) =
         (AtomicBool::new(false), AtomicUsize::new(0), cluster.runtime_dir().join("link.sock"));
     let get = || {
