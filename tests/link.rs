@@ -1,13 +1,26 @@
 //! The link: one connection to each processor, whatever happens to the processes; names, mutes, states; commands.
 
-use harness::{Cluster, Place, Processor, cluster, free_port, process, wait_until};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use harness::{Cluster, Place, Processor, cluster, free_port, process, run, wait_until};
 use nix::sys::signal::Signal;
 
 /// A cluster and its processor, every meter fresh, every name known.
 fn start(address: &str) -> (Cluster, Processor) {
+    start_with(address, "")
+}
+
+fn start_with(address: &str, config: &str) -> (Cluster, Processor) {
     let port = free_port();
     let processor = Processor::start(address, port);
-    let cluster = cluster!().listen(format!("127.0.0.1:{port}")).config(processor.config("bar")).start();
+    let config = config.to_owned() + &processor.config("bar");
+    let cluster = cluster!().listen(format!("127.0.0.1:{port}")).config(config).start();
     expect_alive(&cluster, address);
     (cluster, processor)
 }
@@ -122,6 +135,97 @@ fn who_asks_while_the_link_is_replaced_is_answered_by_the_next_one() {
         wait_until("another link runs", || cluster.role("link") != pid);
         expect_alive(&cluster, "127.0.1.5");
     }
+}
+
+/// Asks over one connection, one thing after another, as long as that is kept; then over the next one.
+fn bump_until(over: &AtomicBool, socket: &Path) -> u32 {
+    let mut done = 0;
+    while !over.load(Ordering::Relaxed) {
+        let stream = UnixStream::connect(socket).expect("the socket is kept");
+        let mut answers = BufReader::new(&stream).lines();
+        while !over.load(Ordering::Relaxed) {
+            let bump = "{\"verb\":\"bump\",\"processor\":\"bar\",\"param\":\"ZoneGain_1\",\"val\":-0.5}\n";
+            match (&stream).write_all(bump.as_bytes()).map(|()| answers.next()) {
+                Ok(Some(Ok(answer))) => {
+                    assert_eq!(answer, "{\"param\":\"ZoneGain_1\"}");
+                    done += 1;
+                }
+                // The kernel says that nobody read it.
+                Ok(Some(Err(e))) | Err(e)
+                    if [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe].contains(&e.kind()) =>
+                {
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    done
+}
+
+/// Set when it is dropped: whoever waits for it does not wait for ever.
+struct Flag<'a>(&'a AtomicBool);
+
+impl Drop for Flag<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_the_link_has_taken_is_answered_though_it_is_replaced() {
+    let (cluster, processor) = start("127.0.1.9");
+    processor.answer_after(Duration::from_millis(100));
+    let (over, answered, socket) =
+        (AtomicBool::new(false), AtomicUsize::new(0), cluster.runtime_dir().join("link.sock"));
+    let get = || {
+        let mut command = Command::new(cluster.binary());
+        command.args(["get", "bar", "ZoneName_0", "--runtime-dir"]).arg(cluster.runtime_dir());
+        command
+    };
+    let bumps = thread::scope(|scope| {
+        let _flag = Flag(&over);
+        let asker = || {
+            while !over.load(Ordering::Relaxed) {
+                assert_eq!(run(get()).expect_code(0).stdout, "Patio\n");
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let (one, other, bumper) =
+            (scope.spawn(asker), scope.spawn(asker), scope.spawn(|| bump_until(&over, &socket)));
+        for _ in 0..5 {
+            cluster.command(["reload"]).expect_code(0);
+        }
+        over.store(true, Ordering::Relaxed);
+        (one.join().expect("answered"), other.join().expect("answered"), bumper.join().expect("answered")).2
+    });
+    assert!(answered.into_inner() > 5 && bumps > 5, "commands were under way");
+    processor.answer_after(Duration::ZERO);
+    let gain = cluster.command(["get", "bar", "ZoneGain_1"]).expect_code(0).stdout;
+    assert_eq!(gain.trim().parse(), Ok(-20.0 - 0.5 * f64::from(bumps)), "each was done once");
+}
+
+/// A link that has an asker and no answer is told to leave; false where the answer was given up before that.
+fn leave_without_an_answer() -> bool {
+    let (cluster, processor) = start_with("127.0.1.10", "[worker]\nkill_timeout = \"60s\"\n");
+    processor.lock_up(true);
+    let mut get = Command::new(cluster.binary());
+    get.args(["get", "bar", "ZoneGain_0", "--runtime-dir"]).arg(cluster.runtime_dir());
+    let asker = get.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs");
+    wait_until("the processor is asked", || {
+        processor.heard("\"get\",\"params\":{\"param\":\"ZoneGain_0\"") > 0
+    });
+    cluster.command(["reload"]).expect_code(0);
+    let output = asker.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("hint: it may have been done all the same"), "{said}");
+    said.contains("link ended before it answered")
+}
+
+#[test]
+fn a_link_whose_processor_never_answers_leaves_all_the_same() {
+    assert!((0..5).any(|_| leave_without_an_answer()), "within its second, not when the answer is given up");
 }
 
 #[test]

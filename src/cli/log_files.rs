@@ -1,15 +1,16 @@
 //! The log files, read without asking anybody: from the oldest line on, or from where the last look ended.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use contract::logs::{COMPRESSED, FILE, Record, parse_text, rotated};
+use contract::logs::{COMPRESSED, FILE, Record, open_file, parse_text, rotated};
 use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
+use nix::libc::{ELOOP, ENXIO};
 use regex_lite::Regex;
 
 /// The longest line that is shown whole, in bytes: one of 8 KiB, each byte of it written as six.
@@ -101,10 +102,23 @@ fn next_line(file: &mut dyn BufRead) -> io::Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned()))
 }
 
+/// What lies there is no file of the logger's.
+fn is_strange(why: &io::Error) -> bool {
+    [Some(ELOOP), Some(ENXIO)].contains(&why.raw_os_error())
+}
+
+/// The files that are full; none where the folder is gone.
+fn full(folder: &Path) -> io::Result<BTreeMap<u64, PathBuf>> {
+    match rotated(folder) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(BTreeMap::new()),
+        found => found,
+    }
+}
+
 /// A file that is full: if it is not there any more, it may have been compressed a moment ago.
 fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
     let is_compressed = |path: &Path| path.as_os_str().as_encoded_bytes().ends_with(COMPRESSED.as_bytes());
-    match File::open(path) {
+    match open_file(File::options().read(true), path) {
         Err(e) if e.kind() == ErrorKind::NotFound && !is_compressed(path) => {
             let name = OsString::from_iter([path.as_os_str(), COMPRESSED.as_ref()]);
             open(Path::new(&name))
@@ -167,6 +181,7 @@ impl Follower {
             let (mut lines, why) = match open(path) {
                 Ok(file) => tail(file, filter, room),
                 Err(e) if e.kind() == ErrorKind::NotFound => continue, // removed
+                Err(e) if is_strange(&e) => (VecDeque::new(), Some(e)),
                 Err(e) => return Err(e),
             };
             last.damaged
@@ -186,10 +201,10 @@ impl Follower {
             let ours = self.number;
             // First: what is filled after this is found by the next look.
             self.open_current()?;
-            let filled = rotated(&self.folder)?.into_iter();
+            let filled = full(&self.folder)?.into_iter();
             for (_, path) in filled.filter(|(number, _)| (ours + 1..self.number).contains(number)) {
                 match open(&path).and_then(|mut file| file.read_to_end(&mut bytes)) {
-                    Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+                    Err(e) if e.kind() != ErrorKind::NotFound && !is_strange(&e) => return Err(e),
                     Ok(_) | Err(_) => {}
                 }
             }
@@ -218,8 +233,9 @@ impl Follower {
 
     /// Whether another file has its place.
     fn is_over(&self) -> io::Result<bool> {
-        match std::fs::metadata(self.folder.join(FILE)) {
-            Ok(found) => Ok(self.file.is_none() || found.ino() != self.inode),
+        match std::fs::symlink_metadata(self.folder.join(FILE)) {
+            // Whatever else lies there: the next one is to come.
+            Ok(found) => Ok(found.is_file() && (self.file.is_none() || found.ino() != self.inode)),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false), // the next one is not there yet
             Err(e) => Err(e),
         }
@@ -227,11 +243,10 @@ impl Follower {
 
     /// The number and the file must belong together: looked at before and after.
     fn open_current(&mut self) -> io::Result<()> {
-        let newest =
-            |folder: &Path| io::Result::Ok(rotated(folder)?.keys().next_back().copied().unwrap_or(0));
+        let newest = |folder: &Path| io::Result::Ok(full(folder)?.keys().next_back().copied().unwrap_or(0));
         loop {
             let before = newest(&self.folder)?;
-            self.file = match File::open(self.folder.join(FILE)) {
+            self.file = match open_file(File::options().read(true), &self.folder.join(FILE)) {
                 Ok(file) => Some(file),
                 Err(e) if e.kind() == ErrorKind::NotFound => None,
                 Err(e) => return Err(e),
@@ -315,6 +330,31 @@ mod tests {
         assert_eq!(last(&follower), ["one", "two"]);
         assert_eq!(more(&mut follower), ["half", "three", "four", "five"]);
         assert_eq!((last(&folder.follower()).len(), more(&mut follower).len()), (6, 0));
+    }
+
+    #[test]
+    fn whoever_follows_outlives_whatever_lies_in_the_files_places() {
+        let folder = Folder::new("one\n");
+        let mut follower = folder.follower();
+        let replace = |make: &dyn Fn(&Path)| {
+            fs::remove_file(folder.path("")).unwrap();
+            make(&folder.path(""));
+        };
+        let fifo = |path: &Path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        replace(&fifo);
+        fifo(&folder.path(".1")); // nobody writes there: to open it would be to wait
+        assert_eq!(more(&mut follower), [""; 0]);
+        assert!(Follower::at_the_end(folder.0.path()).is_err_and(|e| is_strange(&e)));
+        replace(&|path| std::os::unix::fs::symlink("/etc/hostname", path).unwrap());
+        assert_eq!(more(&mut follower), [""; 0]);
+        fs::remove_dir_all(folder.0.path()).unwrap();
+        assert_eq!(more(&mut follower), [""; 0]);
+        fs::create_dir(folder.0.path()).unwrap();
+        folder.append("two\n");
+        fifo(&folder.path(".2"));
+        assert_eq!(more(&mut follower), ["two"]);
+        let shown = folder.follower().last(&Filter::default(), 100).unwrap();
+        assert_eq!((shown.lines.len(), shown.damaged.len()), (1, 1), "{shown:?}");
     }
 
     #[test]

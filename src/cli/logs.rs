@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use contract::logs::{FILE, FOLDER, Record, full_files, open_file, parse_text, rotated};
 use jiff::Timestamp;
+use nix::libc::{EISDIR, ELOOP, ENXIO};
 use regex_lite::Regex;
 
 use super::error::Error;
@@ -79,16 +80,19 @@ pub(super) fn flush(runtime_dir: &Path) -> Result<(), Error> {
         Ok(()) | Err(_) => Ok(()),
     };
     let empty = || {
+        // First: if this one is filled meanwhile, it is emptied under its new name.
+        let current = open_file(fs::File::options().write(true), &folder.join(FILE));
         let full = rotated(&folder)?.len();
         // What a compression that was killed left, too.
-        full_files(&folder)?.iter().try_for_each(|(_, path)| gone(fs::remove_file(path)))?;
-        let current = open_file(fs::File::options().write(true), &folder.join(FILE));
+        let remove = || full_files(&folder)?.iter().try_for_each(|(_, path)| gone(fs::remove_file(path)));
+        remove()?;
         gone(current.and_then(|file| file.set_len(0)))?;
+        remove()?; // what was filled, or being compressed, meanwhile
         io::Result::Ok(full)
     };
     let full = empty().map_err(|e| {
         let message = format!("cannot empty the log files in {}: {e}", folder.display());
-        Error::Refused(Trouble { message, hint: Some("run this as the cluster's user".into()), exit: FAILED })
+        Error::Refused(Trouble { message, hint: Some(way_out(&e)), exit: FAILED })
     })?;
     print(&format!("flush done: {FILE} is empty, {full} full files are removed\n"))
 }
@@ -125,7 +129,16 @@ fn none(folder: &Path) -> Error {
 
 fn unreadable(folder: &Path, why: &io::Error) -> Error {
     let message = format!("cannot read the log files in {}: {why}", folder.display());
-    Error::Refused(Trouble { message, hint: Some("run this as the cluster's user".into()), exit: FAILED })
+    Error::Refused(Trouble { message, hint: Some(way_out(why)), exit: FAILED })
+}
+
+fn way_out(why: &io::Error) -> String {
+    let is_no_file = [ELOOP, ENXIO, EISDIR].map(Some).contains(&why.raw_os_error());
+    if is_no_file {
+        format!("what lies in the place of {FILE} is no file: move it away, and the logger makes one")
+    } else {
+        "run this as the cluster's user".into()
+    }
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub(super) fn run(
         format,
         value: value.map(value_of),
     };
-    let reply = exchange(&client.dir().join(contract::LINK_SOCKET), &request)?;
+    let reply = ask_until_read(client, &request)?;
     if let Some(error) = reply.error {
         return Err(refused(error.message, error.hint, error.exit));
     }
@@ -69,7 +69,22 @@ pub(super) fn verb_name(verb: Verb) -> &'static str {
     }
 }
 
-fn exchange(path: &Path, request: &Request) -> Result<Reply, Error> {
+/// A link that ended before it read what was asked has done nothing: the next one is asked.
+fn ask_until_read(client: &Client, request: &Request) -> Result<Reply, Error> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match exchange(&client.dir().join(contract::LINK_SOCKET), request)? {
+            Some(reply) => return Ok(reply),
+            None if Instant::now() >= deadline => return Err(strange("none of them reads what is asked")),
+            None => thread::sleep(EVERY),
+        }
+        // Who is stopping has no next one.
+        expect_processors(client)?;
+    }
+}
+
+/// One question, one answer; none if it was not read.
+fn exchange(path: &Path, request: &Request) -> Result<Option<Reply>, Error> {
     let mut line = serde_json::to_vec(request).map_err(|error| strange(&error.to_string()))?;
     line.push(b'\n');
     if line.len() > MAX_FRAME {
@@ -87,7 +102,14 @@ fn exchange(path: &Path, request: &Request) -> Result<Reply, Error> {
         BufReader::new(stream.take(MAX_FRAME as u64)).read_line(&mut answer)?;
         Ok(answer)
     };
-    let answer = ask().map_err(|error| match error.kind() {
+    let answer = match ask() {
+        // The kernel says so of what lay there unread, and of what finds nobody.
+        Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+            return Ok(None);
+        }
+        answer => answer,
+    };
+    let answer = answer.map_err(|error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
             strange(&format!("none came within {}", humantime::format_duration(ANSWER)))
         }
@@ -97,7 +119,7 @@ fn exchange(path: &Path, request: &Request) -> Result<Reply, Error> {
         let hint = "it may have been done all the same: `atlas-cluster get` tells";
         return Err(refused("link ended before it answered".into(), Some(hint.into()), FAILED));
     }
-    serde_json::from_str(&answer).map_err(|error| strange(&error.to_string()))
+    serde_json::from_str(&answer).map(Some).map_err(|error| strange(&error.to_string()))
 }
 
 /// The longest of the words is the one that is meant.
@@ -172,6 +194,24 @@ mod tests {
             assert!(error.to_string().contains(&format!("{what} is too long: 5000 bytes")), "{error}");
             assert!(error.hint().is_some_and(|hint| hint.contains("allowed: ")) && error.exit() == USAGE);
         }
+    }
+
+    #[test]
+    fn what_nobody_read_can_be_asked_again_and_what_somebody_read_cannot() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("link.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let link = thread::spawn(move || {
+            drop(listener.accept().unwrap());
+            let (stream, _) = listener.accept().unwrap();
+            BufReader::new(stream).read_line(&mut String::new()).unwrap();
+        });
+        let (processor, param) = ("bar".into(), "ZoneGain_0".into());
+        let request = Request { verb: Verb::Get, processor, param, format: None, value: None };
+        assert!(exchange(&path, &request).is_ok_and(|reply| reply.is_none()));
+        let Err(error) = exchange(&path, &request) else { panic!("there is an answer") };
+        assert!(error.to_string().contains("link ended before it answered"), "{error}");
+        link.join().unwrap();
     }
 
     #[test]

@@ -87,6 +87,43 @@ impl Printed {
     }
 }
 
+impl Printed {
+    /// Each line that was printed stands in the files exactly once, in its order, or was left out of a flood and is counted
+    /// once, where it would stand. No worker may have been replaced. Answers how many were written, and how many left out.
+    ///
+    /// # Panics
+    /// When one is lost, doubled, out of order, or counted in another place.
+    #[track_caller]
+    pub fn expect_all_told(&self, text: &str) -> (u64, u64) {
+        let (mut next, mut written, mut left_out): (BTreeMap<u32, u64>, _, _) = (BTreeMap::new(), 0, 0);
+        for line in text.lines() {
+            let Some((source, said)) = line.split_once(" [").and_then(|(_, rest)| rest.split_once("] "))
+            else {
+                panic!("half a line: {line}")
+            };
+            let Ok(slot) = source.parse() else { continue };
+            let expected = next.entry(slot).or_default();
+            if let Some((number, _)) = said.split_once(" lines were left out here") {
+                let number: u64 = number.parse().unwrap_or_else(|e| panic!("{e}: {line}"));
+                (*expected, left_out) = (*expected + number, left_out + number);
+            } else if let Some((_, number)) = said.strip_prefix("line ").and_then(|rest| rest.split_once(' '))
+            {
+                assert_eq!(number.parse(), Ok(*expected), "the next line of slot {slot}: {line}");
+                (*expected, written) = (*expected + 1, written + 1);
+            }
+        }
+        for ((slot, _), printed) in self.counts() {
+            let found = next.remove(&slot).unwrap_or(0);
+            let fits = found == printed || found == printed + 1;
+            assert!(
+                fits,
+                "slot {slot} printed {printed} lines, and {found} are in the files or counted there"
+            );
+        }
+        (written, left_out)
+    }
+}
+
 /// All log files of a folder, the oldest first.
 ///
 /// # Panics

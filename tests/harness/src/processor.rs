@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -18,6 +18,8 @@ struct Shared {
     has: Mutex<BTreeMap<String, Value>>,
     /// What was subscribed, on all connections that are open.
     subscribed: Mutex<Vec<(usize, String)>>,
+    /// Every line that came, in its order.
+    heard: Mutex<Vec<String>>,
     /// Every line that was sent, in its order.
     said: Mutex<Vec<String>>,
     /// Every connection there was.
@@ -25,6 +27,8 @@ struct Shared {
     most: AtomicUsize,
     ever: AtomicUsize,
     locked: AtomicBool,
+    /// Before each answer, in ms.
+    delay: AtomicU64,
     over: AtomicBool,
 }
 
@@ -96,6 +100,19 @@ impl Processor {
         self.shared.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// How many lines came in which this stands.
+    #[must_use]
+    pub fn heard(&self, text: &str) -> usize {
+        let heard = self.shared.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// From now on each answer takes so long.
+    pub fn answer_after(&self, delay: Duration) {
+        let millis = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.shared.delay.store(millis, Ordering::Relaxed);
+    }
+
     /// From now on commands get no answer, or get one again.
     pub fn lock_up(&self, locked: bool) {
         self.shared.locked.store(locked, Ordering::Relaxed);
@@ -134,6 +151,8 @@ fn serve(stream: &TcpStream, shared: &Arc<Shared>, meter_port: u16) {
     let sender = send_levels(stream, shared, meter_port, number, &over);
     let mut lines = BufReader::new(stream).lines();
     while let Some(Ok(line)) = lines.next() {
+        shared.heard.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
+        thread::sleep(Duration::from_millis(shared.delay.load(Ordering::Relaxed)));
         let locked = shared.locked.load(Ordering::Relaxed);
         for answer in take(&line, shared, number).into_iter().filter(|_| !locked) {
             let mut stream = stream;

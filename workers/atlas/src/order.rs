@@ -12,7 +12,9 @@
 //!
 //! One request at a time is under way for a client. It may send several without waiting: they are answered one after
 //! another, in their order; and it may close its sending side behind the last one. An answer that is missing when the
-//! connection ends, because link ended, says nothing: the command may have been done.
+//! connection ends, because link ended, says nothing: the command may have been done. Where the connection is reset or
+//! broken instead, nobody read what was not answered: it can be asked again. A link that is replaced lets go of each client
+//! once he has the answers to what he had said before.
 
 use serde::{Deserialize, Serialize};
 

@@ -164,6 +164,11 @@ impl Peer {
         self.happen(now, Event::Command(ticket, order), tools);
     }
 
+    /// We leave, by then at the latest.
+    pub(crate) fn leave(&mut self, now: Duration, by: Duration, tools: &mut Tools<'_>) {
+        self.happen(now, Event::Leave(by), tools);
+    }
+
     /// The table says when each meter was heard last.
     pub(crate) fn levels_heard(
         &mut self,

@@ -1,10 +1,16 @@
 //! The part of the configuration that this role reads.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use contract::Failure;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+
+/// How long we finish what was accepted when we are told to leave: what a processor answers, it answers in milliseconds; …
+const LEAVE: Duration = Duration::from_secs(1);
+/// … of the time after which we would be killed no more than this part.
+const PART: f64 = 0.625;
 
 /// Unknown fields are other people's.
 #[derive(Debug, Default, Deserialize)]
@@ -19,6 +25,8 @@ pub(crate) struct Settings {
 struct Worker {
     #[serde(default)]
     program: Option<IgnoredAny>,
+    #[serde(default)]
+    kill_timeout: Option<String>,
 }
 
 /// A processor to be connected to.
@@ -40,6 +48,13 @@ impl Settings {
     pub(crate) fn parse(json: &str) -> Result<Settings, Failure> {
         serde_json::from_str(json)
             .map_err(|e| Failure { what: format!("the configuration segment makes no sense: {e}"), errno: 0 })
+    }
+
+    /// How long we may take to leave.
+    pub(crate) fn leave(&self) -> Duration {
+        let killed =
+            self.worker.kill_timeout.as_deref().and_then(|text| humantime::parse_duration(text).ok());
+        killed.map_or(LEAVE, |after| after.mul_f64(PART).min(LEAVE))
     }
 
     pub(crate) fn processors(&self) -> &[Processor] {
@@ -67,5 +82,18 @@ mod tests {
         assert!(!Settings::parse(foreign).unwrap().reads_levels());
         assert!(Settings::parse("{}").unwrap().processors().is_empty());
         assert!(Settings::parse("7").is_err());
+    }
+
+    #[test]
+    fn who_would_be_killed_soon_leaves_sooner() {
+        let leave = |timeout: &str| {
+            let json = format!(r#"{{"worker":{{"kill_timeout":"{timeout}"}}}}"#);
+            Settings::parse(&json).unwrap().leave()
+        };
+        assert_eq!(
+            ["20s", "1s 600ms", "800ms", "0s"].map(leave),
+            [1000, 1000, 500, 0].map(Duration::from_millis)
+        );
+        assert_eq!(Settings::default().leave(), LEAVE);
     }
 }

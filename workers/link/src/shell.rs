@@ -1,4 +1,5 @@
 //! The loop: waits, reads and writes, takes what users ask, looks at the table, and only then judges what did not come.
+//! Told to leave, it takes nobody new, and goes on until those are answered whom it has taken, for a bounded time.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use table::Reader;
 
 use crate::connection::{Outcome, Ticket};
 use crate::diary;
-use crate::door::Door;
+use crate::door::{self, Door};
 use crate::peer::{Peer, Tools};
 use crate::recorders::Recorders;
 use crate::reply;
@@ -45,11 +46,15 @@ pub(crate) struct Shell<'a> {
     /// Whether the workers that read the datagrams are ours.
     pub(super) reads_levels: bool,
     pub(super) next_look: Duration,
+    /// How long we may take to leave, …
+    pub(super) leave: Duration,
+    /// … and until when that is, once we do.
+    pub(super) leave_by: Option<Duration>,
 }
 
 impl Shell<'_> {
-    /// Waits, takes what came, and only then judges what did not come.
-    pub(crate) fn turn(&mut self, events: &mut Events) -> Result<(), Failure> {
+    /// Waits, takes what came, and only then judges what did not come. Answers whether there is to be another turn.
+    pub(crate) fn turn(&mut self, events: &mut Events) -> Result<bool, Failure> {
         let full = self.tools.diary.flush(self.life.notify());
         self.wait(events, full)?;
         for event in events.iter() {
@@ -60,10 +65,10 @@ impl Shell<'_> {
                 peer.note(event);
             }
         }
-        if self.life.leaving() {
-            return Ok(()); // a demo that leaves with us is no loss to be told
-        }
         let now = clock::boot();
+        if self.life.leaving() && self.leave_by.is_none() {
+            self.begin_to_leave(now);
+        }
         self.peers.iter_mut().for_each(|peer| peer.work(now, &mut self.tools));
         self.take_requests();
         self.record();
@@ -75,7 +80,23 @@ impl Shell<'_> {
         for (ticket, outcome) in std::mem::take(&mut self.tools.answers) {
             self.answer(ticket, outcome);
         }
-        Ok(())
+        Ok(!self.is_over(now))
+    }
+
+    /// Whoever comes from now on waits for our successor. First of all, so that a demo that leaves with us is no loss to be
+    /// told.
+    fn begin_to_leave(&mut self, now: Duration) {
+        let by = now + self.leave;
+        self.leave_by = Some(by);
+        self.door.iter_mut().for_each(|door| door.close(self.poll.registry()));
+        self.peers.iter_mut().for_each(|peer| peer.leave(now, by, &mut self.tools));
+    }
+
+    /// We leave, and nobody waits for an answer, or there is no more time.
+    fn is_over(&mut self, now: Duration) -> bool {
+        let Some(by) = self.leave_by else { return false };
+        let is_needed = self.door.as_mut().is_some_and(|door| door.let_go(now));
+        !is_needed || now >= by
     }
 
     fn wait(&mut self, events: &mut Events, full: bool) -> Result<(), Failure> {
@@ -86,6 +107,9 @@ impl Shell<'_> {
         let mut wait = if more { Duration::ZERO } else { due.saturating_sub(now) };
         if self.peers.iter().any(Peer::waits_for_port) {
             wait = wait.min(PORT);
+        }
+        if let Some(by) = self.leave_by {
+            wait = wait.min(by.saturating_sub(now)).min(door::FRESH);
         }
         wait = self.life.poll_wait(now).map_or(wait, |ping| ping.min(wait));
         if full {

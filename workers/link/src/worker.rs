@@ -1,4 +1,4 @@
-//! The birth of the role: prepare, wait for the seat, take up what was kept; then the loop, until told to leave.
+//! The birth of the role: prepare, wait for the seat, take up what was kept; then the loop, until it is over.
 
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -62,11 +62,11 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
         recorders,
         reads_levels: settings.reads_levels(),
         next_look: Duration::ZERO,
+        leave: settings.leave(),
+        leave_by: None,
     };
     let mut events = Events::with_capacity(256);
-    while !shell.life.leaving() {
-        shell.turn(&mut events)?;
-    }
+    while shell.turn(&mut events)? {}
     shell.life.notify().stopping();
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::gzip::Press;
 use crate::journal::{Journal, State};
 use crate::limit::Limit;
 use crate::settings::Settings;
+use crate::text::Text;
 
 /// How long a file that cannot be opened is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -93,8 +94,8 @@ impl<'a> Book<'a> {
     }
 
     /// Writes whole lines, or counts them: for good once the caller says that this is [finished](Book::finish).
-    pub(crate) fn write(&mut self, now: &Now, boot: Duration, text: &[u8]) {
-        if text.is_empty() {
+    pub(crate) fn write(&mut self, now: &Now, boot: Duration, text: &Text) {
+        if text.bytes.is_empty() {
             return;
         }
         let mut told = Vec::new();
@@ -102,17 +103,15 @@ impl<'a> Book<'a> {
             let why = io::Error::from_raw_os_error(self.state.why).to_string();
             tell_lost(&mut told, self.style, now, self.state.lost, &why);
         }
-        match self.append(boot, &[&told, text].concat()) {
+        match self.append(boot, &[&told, &text.bytes[..]].concat()) {
             Ok(()) => self.state.lost = 0,
             Err((written, e)) => {
-                let lines = |text: &[u8]| text.iter().filter(|&&byte| byte == b'\n').count();
                 // Those of before, if that could be told at least.
                 let before = if written < told.len() { self.state.lost } else { 0 };
                 if before == 0 {
                     self.state.why = e.raw_os_error().unwrap_or(ENOSPC);
                 }
-                let left = &text[written.saturating_sub(told.len()).min(text.len())..];
-                self.state.lost = before + lines(left) as u64;
+                self.state.lost = before + text.missing_from(written.saturating_sub(told.len()));
             }
         }
     }
@@ -263,7 +262,7 @@ mod tests {
 
     fn write(book: &mut Book<'_>, text: &str) {
         let now = Now { boot: 1, time: "T".into() };
-        book.write(&now, book.next_try + RETRY, text.as_bytes());
+        book.write(&now, book.next_try + RETRY, &Text::of(text));
     }
 
     #[test]
@@ -323,9 +322,12 @@ mod tests {
         write(&mut book, "one\ntwo\n");
         write(&mut book, "three\n");
         assert_eq!(book.state.lost, 3);
+        let (mut flood, now) = (Text::of("9 left out\n"), Now { boot: 1, time: "T".into() });
+        flood.note_teller(9);
+        book.write(&now, book.next_try + RETRY, &flood);
         fs::remove_dir(&path).unwrap();
         write(&mut book, "four\n");
-        let told = "T [logger] 3 lines of all could not be written: Is a directory (os error 21)\nfour\n";
+        let told = "T [logger] 12 lines of all could not be written: Is a directory (os error 21)\nfour\n";
         assert_eq!((desk.text("").as_str(), book.state.lost), (told, 0));
     }
 

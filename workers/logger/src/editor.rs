@@ -3,6 +3,7 @@
 use contract::logs::Format;
 
 use crate::limit::Limit;
+use crate::text::Text;
 use crate::{lines, record};
 
 /// How lines are written.
@@ -26,19 +27,12 @@ pub(crate) struct Now {
 }
 
 /// Appends the lines in `taken`, as far as the source may write.
-pub(crate) fn edit(
-    out: &mut Vec<u8>,
-    style: Style,
-    now: &Now,
-    source: &str,
-    limit: &mut Limit,
-    taken: &[u8],
-) {
+pub(crate) fn edit(out: &mut Text, style: Style, now: &Now, source: &str, limit: &mut Limit, taken: &[u8]) {
     tell_left_out(out, style, now, source, limit);
     let mut lines = lines::lines(taken);
     while let Some(line) = lines.next() {
         if limit.admit(now.boot, style.rate, line.len()) {
-            record::append(out, style.format, &now.time, source, line);
+            record::append(&mut out.bytes, style.format, &now.time, source, line);
         } else {
             // It is one moment: nobody is heard again within it.
             limit.left_out += lines.by_ref().count() as u64;
@@ -69,11 +63,27 @@ pub(crate) fn fitting(style: Style, now: &Now, source: &str, most: u64, taken: &
 }
 
 /// Appends one line about those that were left out, if the source is heard again.
-pub(crate) fn tell_left_out(out: &mut Vec<u8>, style: Style, now: &Now, source: &str, limit: &mut Limit) {
-    if let Some(number) = limit.reopen(now.boot, style.rate) {
-        let what = format!("{number} lines were left out here: log.rate_limit is {} a second", style.rate);
-        record::append(out, style.format, &now.time, source, what.as_bytes());
-    }
+pub(crate) fn tell_left_out(out: &mut Text, style: Style, now: &Now, source: &str, limit: &mut Limit) {
+    let number = limit.reopen(now.boot, style.rate);
+    number.into_iter().for_each(|number| say_left_out(out, style, now, source, number));
+}
+
+/// The same, if there are any: whoever comes next may have nothing to write to.
+pub(crate) fn tell_left_out_at_last(
+    out: &mut Text,
+    style: Style,
+    now: &Now,
+    source: &str,
+    limit: &mut Limit,
+) {
+    let number = limit.take_left_out();
+    number.into_iter().for_each(|number| say_left_out(out, style, now, source, number));
+}
+
+fn say_left_out(out: &mut Text, style: Style, now: &Now, source: &str, number: u64) {
+    let what = format!("{number} lines were left out here: log.rate_limit is {} a second", style.rate);
+    record::append(&mut out.bytes, style.format, &now.time, source, what.as_bytes());
+    out.note_teller(number);
 }
 
 /// The line about those that could not be written.
@@ -93,26 +103,39 @@ mod tests {
     #[test]
     fn a_flood_is_told_where_it_was_and_the_lines_after_it_follow() {
         let style = Style { format: Format::Text, rate: 10 };
-        let (mut out, mut limit) = (Vec::new(), Limit::default());
+        let (mut out, mut limit) = (Text::default(), Limit::default());
         let flood: String = (0..105).map(|n| format!("{n}\n")).collect();
         edit(&mut out, style, &now(1), "0", &mut limit, flood.as_bytes());
-        assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 100);
-        out.clear();
+        assert_eq!(out.bytes.iter().filter(|&&byte| byte == b'\n').count(), 100);
+        out = Text::default();
         edit(&mut out, style, &now(1100), "0", &mut limit, b"after\n");
         let said = "T [0] 5 lines were left out here: log.rate_limit is 10 a second\nT [0] after\n";
-        assert_eq!(String::from_utf8_lossy(&out), said);
+        assert_eq!(String::from_utf8_lossy(&out.bytes), said);
     }
 
     #[test]
     fn a_flood_that_ended_is_told_without_another_line() {
         let style = Style { format: Format::Text, rate: 10 };
-        let (mut out, mut limit) = (Vec::new(), Limit::default());
+        let (mut out, mut limit) = (Text::default(), Limit::default());
         edit(&mut out, style, &now(1), "0", &mut limit, &b"x\n".repeat(101));
-        out.clear();
+        out = Text::default();
         tell_left_out(&mut out, style, &now(500), "0", &mut limit);
-        assert!(out.is_empty());
+        assert!(out.bytes.is_empty());
         tell_left_out(&mut out, style, &now(1100), "0", &mut limit);
-        assert!(String::from_utf8_lossy(&out).starts_with("T [0] 1 lines were left out"));
+        assert!(String::from_utf8_lossy(&out.bytes).starts_with("T [0] 1 lines were left out"));
+    }
+
+    #[test]
+    fn at_the_end_it_is_told_at_once_and_no_second_time() {
+        let style = Style { format: Format::Text, rate: 10 };
+        let mut limit = Limit { left: 0, at: 1, left_out: 7, muted: true };
+        let mut out = Text::default();
+        tell_left_out_at_last(&mut out, style, &now(2), "0", &mut limit);
+        assert!(String::from_utf8_lossy(&out.bytes).starts_with("T [0] 7 lines were left out"));
+        assert_eq!(out.missing_from(0), 7);
+        tell_left_out_at_last(&mut out, style, &now(3), "0", &mut limit);
+        edit(&mut out, style, &now(2000), "0", &mut limit, b"heard\n");
+        assert_eq!(String::from_utf8_lossy(&out.bytes).lines().skip(1).collect::<Vec<_>>(), ["T [0] heard"]);
     }
 
     #[test]
@@ -125,16 +148,16 @@ mod tests {
                 let mut whole = Vec::new();
                 while !rest.is_empty() {
                     let fits = fitting(style, &now(1), "0", most, rest);
-                    let mut out = Vec::new();
+                    let mut out = Text::default();
                     edit(&mut out, style, &now(1), "0", &mut Limit::default(), &rest[..fits]);
-                    assert!(out.len() as u64 <= most, "{} > {most}", out.len());
-                    whole.append(&mut out);
+                    assert!(out.bytes.len() as u64 <= most, "{} > {most}", out.bytes.len());
+                    whole.append(&mut out.bytes);
                     (rest, times) = (&rest[fits..], times + 1);
                 }
-                let mut at_once = Vec::new();
+                let mut at_once = Text::default();
                 edit(&mut at_once, style, &now(1), "0", &mut Limit::default(), text.as_bytes());
                 assert!(
-                    whole == at_once && (times == 1) == (at_once.len() as u64 <= most),
+                    whole == at_once.bytes && (times == 1) == (at_once.bytes.len() as u64 <= most),
                     "{times} batches"
                 );
             }

@@ -1,7 +1,7 @@
 //! Full files, compressed by a thread of their own: whoever prints need not wait for it.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, JoinHandle};
@@ -9,6 +9,10 @@ use std::thread::{Builder, JoinHandle};
 use contract::logs::{COMPRESSED, HALF, open_file, rotated};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+
+/// What a disk says that takes nothing.
+const OF_THE_DISK: [ErrorKind; 3] =
+    [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::ReadOnlyFilesystem];
 
 /// At most one thread.
 #[derive(Default)]
@@ -24,12 +28,14 @@ impl Press {
             return;
         }
         let folder = folder.to_owned();
-        // What cannot be compressed stays as it is, and is tried again with the next full file.
+        // What cannot be compressed stays as it is, and is tried again with the next full file. It keeps no other from
+        // being compressed, unless it is the disk that takes nothing.
         let work = move || {
             for path in rotated(&folder).into_iter().flat_map(std::collections::BTreeMap::into_values) {
-                if !path.as_os_str().as_encoded_bytes().ends_with(COMPRESSED.as_bytes())
-                    && compress(&path).is_err()
-                {
+                if path.as_os_str().as_encoded_bytes().ends_with(COMPRESSED.as_bytes()) {
+                    continue;
+                }
+                if compress(&path).is_err_and(|e| OF_THE_DISK.contains(&e.kind())) {
                     return;
                 }
             }
@@ -56,7 +62,7 @@ fn compress(path: &Path) -> io::Result<()> {
         fs::rename(&part, &whole)?;
         // One that was removed meanwhile, for there are newer ones, is not to come back.
         match fs::remove_file(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => fs::remove_file(&whole),
+            Err(e) if e.kind() == ErrorKind::NotFound => fs::remove_file(&whole),
             removed => removed,
         }
     };
@@ -77,6 +83,7 @@ mod tests {
         fs::write(path(".1"), &text).unwrap();
         fs::write(path(".2"), "short\n").unwrap();
         fs::write(path(".2.gz.part"), "half").unwrap();
+        fs::create_dir(path(".0")).unwrap(); // nobody can compress that
         fs::write(path(""), "current\n").unwrap();
         let mut press = Press::default();
         press.start(folder.path());
@@ -90,7 +97,8 @@ mod tests {
         names.sort();
         assert_eq!(
             names,
-            ["", ".1.gz", ".2.gz"].map(|name| format!("{FILE}{name}").into()) as [std::ffi::OsString; 3]
+            ["", ".0", ".1.gz", ".2.gz"].map(|name| format!("{FILE}{name}").into())
+                as [std::ffi::OsString; 4]
         );
     }
 

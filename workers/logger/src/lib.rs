@@ -21,6 +21,7 @@ mod lines;
 mod pipes;
 mod record;
 mod settings;
+mod text;
 mod worker;
 
 use contract::{Lent, Role, SEAT};

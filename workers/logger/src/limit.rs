@@ -59,7 +59,13 @@ impl Limit {
             return None;
         }
         self.muted = false;
-        Some(std::mem::take(&mut self.left_out))
+        self.take_left_out()
+    }
+
+    /// How many lines were left out and are not told of, to be told now, heard again or not.
+    pub(crate) fn take_left_out(&mut self) -> Option<u64> {
+        let number = std::mem::take(&mut self.left_out);
+        (number > 0).then_some(number)
     }
 
     fn refill(&mut self, now: u64, rate: u64) {

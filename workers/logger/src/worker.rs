@@ -16,9 +16,11 @@ use crate::book::Book;
 use crate::editor::{self, Now, Style};
 use crate::folder::Folder;
 use crate::journal::{self, Journal};
+use crate::limit::Limit;
 use crate::lines::takeable;
 use crate::pipes::{Glass, Seen, Stage, without_waiting};
 use crate::settings::Settings;
+use crate::text::Text;
 
 /// Token of SIGUSR1; those below are of the sources.
 const REOPEN: Token = Token(1 << 20);
@@ -34,7 +36,9 @@ struct Source {
     pipe: OwnedFd,
     /// There may be something.
     ready: bool,
-    /// Nobody is left who could print.
+    /// Nobody is left who could print: what is there is all.
+    closed: bool,
+    /// And nothing is there.
     ended: bool,
     /// An unfinished line: its length, and when that was seen first.
     unfinished: Option<(usize, Duration)>,
@@ -86,7 +90,15 @@ fn sources(contract: &mut Contract, poll: &Poll) -> Result<Vec<Source>, Failure>
         };
         watch().map_err(|e| Failure::of(format_args!("cannot watch the pipe of {name}"), &e))?;
         let name = name.to_owned();
-        sources.push(Source { number, name, pipe, ready: true, ended: false, unfinished: None });
+        sources.push(Source {
+            number,
+            name,
+            pipe,
+            ready: true,
+            closed: false,
+            ended: false,
+            unfinished: None,
+        });
     }
     Ok(sources)
 }
@@ -120,6 +132,7 @@ impl Shell<'_> {
                 })?;
             }
             if self.is_over() {
+                self.tell_what_is_left();
                 self.life.notify().stopping();
                 return Ok(());
             }
@@ -164,7 +177,10 @@ impl Shell<'_> {
                     let _ = self.reopen.pending().count();
                     self.book.reopen();
                 }
-                Token(index) if index < self.sources.len() => self.sources[index].ready = true,
+                Token(index) if index < self.sources.len() => {
+                    self.sources[index].ready = true;
+                    self.sources[index].closed |= event.is_read_closed();
+                }
                 token => _ = self.life.handle(token),
             }
         }
@@ -185,7 +201,7 @@ impl Shell<'_> {
             return Ok(false);
         };
         let settled = source.unfinished.is_some_and(|(len, since)| len == bytes && boot >= since + SETTLED);
-        let taken = takeable(self.glass.window(bytes), settled || self.alone.is_some());
+        let taken = takeable(self.glass.window(bytes), settled || source.closed || self.alone.is_some());
         if taken == 0 {
             source.ready = false;
             source.unfinished = match source.unfinished {
@@ -231,7 +247,7 @@ impl Shell<'_> {
 
     /// Writes what is in the window, and commits that.
     fn write(&mut self, batch: u64, (number, name): (usize, String), bytes: usize) {
-        let (now, boot, mut text) = (now(), clock::boot(), Vec::new());
+        let (now, boot, mut text) = (now(), clock::boot(), Text::default());
         let mut limit = self.book.limit(number);
         editor::edit(&mut text, self.style, &now, &name, &mut limit, self.glass.window(bytes));
         self.book.write(&now, boot, &text);
@@ -240,16 +256,30 @@ impl Shell<'_> {
 
     /// What was left out of a flood that is over, and what could not be written.
     fn tell_what_is_due(&mut self) {
-        let (mut text, mut limits, mut at) = (Vec::new(), Vec::new(), None);
+        self.tell(editor::tell_left_out);
+    }
+
+    /// The same at the end, of a flood that is not over, too.
+    fn tell_what_is_left(&mut self) {
+        if self.book.has_lost() {
+            self.book.reopen(); // now, or perhaps never
+        }
+        self.tell(editor::tell_left_out_at_last);
+    }
+
+    fn tell(&mut self, tell_left_out: impl Fn(&mut Text, Style, &Now, &str, &mut Limit)) {
+        let (mut text, mut limits, mut at) = (Text::default(), Vec::new(), None);
         for source in &self.sources {
-            let mut limit = self.book.limit(source.number);
-            if limit.muted {
-                let now = at.get_or_insert_with(now);
-                editor::tell_left_out(&mut text, self.style, now, &source.name, &mut limit);
-                limits.push((source.number, limit));
+            let before = self.book.limit(source.number);
+            if before.muted {
+                let (now, mut limit) = (at.get_or_insert_with(now), before);
+                tell_left_out(&mut text, self.style, now, &source.name, &mut limit);
+                if (limit.muted, limit.left_out) != (before.muted, before.left_out) {
+                    limits.push((source.number, limit));
+                }
             }
         }
-        if !text.is_empty() {
+        if !limits.is_empty() {
             self.book.write(&at.unwrap_or_else(now), clock::boot(), &text);
             self.book.set_limits(limits);
         } else if self.book.has_lost() {

@@ -10,6 +10,7 @@
 //! `unresponsive` while they are not, `disconnected` from the first failure on, through all attempts that fail.
 //!
 //! A command of a user waits until it can be sent, for a connection too; while the last attempt has failed it does not.
+//! While we leave, such commands are all that is sent, and a connection is opened for nothing else.
 //!
 //! `session` is one TCP connection, `survey` what is asked, `flight` the message under way, `answers` what comes,
 //! `levels` who is silent, `queue` users' commands that wait, `journal` what the log says, `limits` every number.
@@ -61,6 +62,8 @@ pub(crate) struct Connection {
     queue: Queue,
     /// Whether silent meters are a reason to act: not where others read the datagrams.
     watches_levels: bool,
+    /// We leave.
+    leaving: bool,
     shown: Option<State>,
     journal: Journal,
 }
@@ -76,6 +79,7 @@ impl Connection {
             levels: Levels::new(),
             queue: Queue::default(),
             watches_levels,
+            leaving: false,
             shown: None,
             journal: Journal::new(now),
         }
@@ -84,10 +88,16 @@ impl Connection {
     /// When a clock event is due.
     pub(crate) fn deadline(&self) -> Time {
         let due = match &self.phase {
+            Phase::Down { .. } if self.is_done() => Time::MAX,
             Phase::Down { until } | Phase::Opening { until } => *until,
-            Phase::Up(session) => session.deadline(&self.queue),
+            Phase::Up(session) => session.deadline(&self.queue, self.leaving),
         };
         [self.queue.deadline(), self.journal.deadline()].into_iter().flatten().fold(due, Time::min)
+    }
+
+    /// We leave, and nobody waits for a connection.
+    fn is_done(&self) -> bool {
+        self.leaving && self.queue.is_empty()
     }
 
     /// Takes an event; appends what is to be done, in that order.
@@ -108,10 +118,15 @@ impl Connection {
         if event == Event::Clock {
             self.queue.expire(now, out);
         }
-        let may_tell = self.journal.has_room(now, self.levels.untold_since());
-        let mut turn = Turn { now, out, levels: &mut self.levels, queue: &mut self.queue, may_tell };
+        if let Event::Leave(by) = event {
+            self.leaving = true;
+            self.queue.end_by(by);
+        }
+        let (may_tell, done) = (self.journal.has_room(now, self.levels.untold_since()), self.is_done());
+        let leaving = self.leaving;
+        let mut turn = Turn { now, out, levels: &mut self.levels, queue: &mut self.queue, may_tell, leaving };
         match (&mut self.phase, event) {
-            (Phase::Down { until }, Event::Clock) if *until <= now => self.open(now, out),
+            (Phase::Down { until }, Event::Clock) if *until <= now && !done => self.open(now, out),
             (Phase::Down { .. } | Phase::Opening { .. }, Event::Command(ticket, order)) => match self.shown {
                 // A predecessor may have been connected a moment ago: whoever asks meets no gap between us.
                 None | Some(State::Connecting | State::Connected) => self.queue.push(now, ticket, order, out),
@@ -147,12 +162,15 @@ impl Connection {
             (Phase::Up(_), Event::Closed(why)) => self.lose(now, why, out),
             // A connection that was not ordered is none of ours.
             (Phase::Down { .. }, Event::Opened) => out.push(Action::Close),
-            (Phase::Up(_), Event::Opened)
+            (Phase::Up(_), Event::Opened | Event::Leave(_))
             | (
                 Phase::Down { .. },
-                Event::Clock | Event::Closed(_) | Event::Line(_) | Event::LevelsHeard(_),
+                Event::Clock | Event::Closed(_) | Event::Line(_) | Event::LevelsHeard(_) | Event::Leave(_),
             )
-            | (Phase::Opening { .. }, Event::Clock | Event::Line(_) | Event::LevelsHeard(_)) => {}
+            | (
+                Phase::Opening { .. },
+                Event::Clock | Event::Line(_) | Event::LevelsHeard(_) | Event::Leave(_),
+            ) => {}
         }
     }
 
@@ -214,6 +232,7 @@ impl Connection {
     fn news(&mut self, now: Time, action: Action) -> Option<Action> {
         match action {
             Action::State(state) => (self.shown.replace(state) != Some(state)).then_some(action),
+            Action::Tell(..) if self.leaving => None,
             Action::Tell(remark, _) => {
                 self.journal.note(now, remark).map(|(remark, aside)| Action::Tell(remark, aside))
             }

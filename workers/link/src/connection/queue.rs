@@ -20,6 +20,8 @@ pub(super) struct Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiting: VecDeque<Waiting>,
+    /// What is not sent by then is given up, whenever it came.
+    end: Option<Time>,
 }
 
 impl Queue {
@@ -32,11 +34,18 @@ impl Queue {
         if self.waiting.len() >= COMMANDS {
             return out.push(Action::Answer(ticket, Outcome::Busy));
         }
-        self.waiting.push_back(Waiting { ticket, order: order.clone(), until: now + PATIENCE });
+        let until = self.end.map_or(now + PATIENCE, |end| end.min(now + PATIENCE));
+        self.waiting.push_back(Waiting { ticket, order: order.clone(), until });
     }
 
     pub(super) fn pop(&mut self) -> Option<Waiting> {
         self.waiting.pop_front()
+    }
+
+    /// Nothing waits longer than until then.
+    pub(super) fn end_by(&mut self, end: Time) {
+        self.end = Some(end);
+        self.waiting.iter_mut().for_each(|waiting| waiting.until = waiting.until.min(end));
     }
 
     /// When the first of them is given up.

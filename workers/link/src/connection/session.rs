@@ -29,6 +29,8 @@ pub(super) struct Turn<'a> {
     pub(super) queue: &'a mut Queue,
     /// There is room in the log for a line about levels.
     pub(super) may_tell: bool,
+    /// We leave.
+    pub(super) leaving: bool,
 }
 
 impl Turn<'_> {
@@ -111,14 +113,16 @@ impl Session {
     }
 
     /// When `on_clock` has something to do.
-    pub(super) fn deadline(&self, queue: &Queue) -> Time {
+    pub(super) fn deadline(&self, queue: &Queue, leaving: bool) -> Time {
         match (&self.flight, self.health) {
             (Some(flight), _) => flight.deadline(),
             (None, Health::Locked { probe_at, .. }) => probe_at.max(self.free_at),
             (None, Health::Doubted { .. }) => self.free_at,
             (None, Health::Unproven | Health::Answering) => {
-                let idle = queue.is_empty() && self.late.is_none() && !self.survey.has_next();
-                let next = if idle { self.sweep_at.min(self.keep_alive_at) } else { self.free_at };
+                let wants_nothing = leaving || (self.late.is_none() && !self.survey.has_next());
+                let sweep_at = if leaving { Time::MAX } else { self.sweep_at };
+                let idle = queue.is_empty() && wants_nothing;
+                let next = if idle { sweep_at.min(self.keep_alive_at) } else { self.free_at };
                 next.max(self.free_at)
             }
         }
@@ -285,13 +289,16 @@ impl Session {
         self.keep_alive_at = turn.now + KEEP_ALIVE;
     }
 
-    /// A user's command before what is ours, unless one was just sent: neither keeps the other waiting for ever.
+    /// A user's command before what is ours, unless one was just sent: neither keeps the other waiting for ever. Who
+    /// leaves wants nothing more himself.
     fn next_cargo(&mut self, turn: &mut Turn<'_>) -> Option<Cargo> {
         if turn.now >= self.keep_alive_at {
             return Some(Cargo::KeepAlive);
         }
         let mut users = || turn.queue.pop().map(|command| Cargo::Command { command, updated: false });
-        let cargo = if self.served_user {
+        let cargo = if turn.leaving {
+            users()
+        } else if self.served_user {
             self.next_of_ours(turn.now).or_else(users)
         } else {
             users().or_else(|| self.next_of_ours(turn.now))

@@ -30,6 +30,8 @@ pub(crate) enum Event<'a> {
     LevelsHeard(&'a [(MeterId, Time)]),
     /// A user wants something.
     Command(Ticket, &'a Order),
+    /// We leave, by then at the latest: users' commands are all that is still sent, and what else is so a successor tells.
+    Leave(Time),
 }
 
 /// What is to be done, in this order.

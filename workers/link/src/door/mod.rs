@@ -5,6 +5,7 @@
 
 mod client;
 mod followers;
+mod leaving;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,7 @@ use std::path::Path;
 
 use atlas::asked::{self, Asked};
 use atlas::order::{MAX_FRAME, Refusal, Reply};
-use contract::{LINK_SOCKET, Notify};
+use contract::{LINK_SOCKET, Notify, clock};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use nix::sys::socket::{getsockopt, sockopt};
@@ -24,6 +25,7 @@ use serde::Serialize;
 
 use crate::connection::Ticket;
 use client::Client;
+pub(crate) use leaving::FRESH;
 
 /// The name under which the socket is kept.
 pub(crate) const KEPT: &str = "commands";
@@ -139,7 +141,7 @@ impl Door {
             }
             self.next_client += 1;
             self.activity += 1;
-            let client = Client::new(stream, self.activity);
+            let client = Client::new(stream, self.activity, clock::boot() + FRESH);
             self.clients.insert(token.0, client);
             if self.clients.len() > MAX_CLIENTS {
                 let idle =

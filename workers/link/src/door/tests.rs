@@ -158,3 +158,61 @@ fn who_records_too_slowly_is_told_what_he_missed_and_holds_up_nobody() {
         turn(&mut door, &mut poll);
     }
 }
+
+#[test]
+fn who_was_taken_is_served_to_the_end_and_who_comes_then_waits_for_the_next_one() {
+    let (folder, mut poll, mut door) = door();
+    let connect = || StdStream::connect(folder.path().join(LINK_SOCKET)).unwrap();
+    let now = clock::boot(); // it stands still: the hesitant one is not late, however slow this is
+    let (mut asker, mut hesitant, mut idle) = (connect(), connect(), connect());
+    idle.write_all(GET).unwrap();
+    let ticket = request(&mut door, &mut poll);
+    door.answer(ticket, &Reply::default());
+    asker.write_all(GET).unwrap();
+    let first = request(&mut door, &mut poll);
+    asker.write_all(GET).unwrap();
+    door.close(poll.registry());
+    let mut late = connect();
+    late.write_all(GET).unwrap();
+    assert!(turn(&mut door, &mut poll).is_empty() && door.let_go(now), "two are left");
+    assert_eq!(door.clients.len(), 2, "who has his answer is gone, and the late one is not taken");
+    hesitant.write_all(GET).unwrap();
+    let third = request(&mut door, &mut poll);
+    door.answer(third, &Reply::default());
+    door.answer(first, &Reply::default());
+    assert!(door.let_go(now), "what was said before is answered, too");
+    let second = request(&mut door, &mut poll);
+    asker.write_all(GET).unwrap();
+    door.answer(second, &Reply::default());
+    assert!(!door.let_go(now), "and what is said from then on is not taken");
+    let mut answers = String::new();
+    hesitant.read_to_string(&mut answers).unwrap();
+    assert_eq!(
+        asker.read_to_string(&mut answers).unwrap_err().kind(),
+        ErrorKind::ConnectionReset,
+        "so he knows"
+    );
+    assert_eq!(answers, "{\"param\":\"\"}\n".repeat(3));
+    let next = Door::open(
+        Some(door.listener.as_fd().try_clone_to_owned().unwrap()),
+        folder.path(),
+        &Notify::nobody(),
+        poll.registry(),
+    );
+    (door, asker) = (next.unwrap(), late);
+    let ticket = request(&mut door, &mut poll);
+    door.answer(ticket, &Reply::default());
+    assert_eq!(asker.read(&mut [0; 64]).unwrap(), 13);
+}
+
+#[test]
+fn who_records_holds_nobody_up() {
+    let (folder, mut poll, mut door) = door();
+    let mut recorder = StdStream::connect(folder.path().join(LINK_SOCKET)).unwrap();
+    recorder.write_all(b"{\"verb\":\"capture\",\"processor\":\"bar\",\"recorder\":7}\n").unwrap();
+    let ticket = request(&mut door, &mut poll);
+    door.follow(ticket, 3);
+    door.answer(ticket, &Reply::default());
+    door.close(poll.registry());
+    assert!(!door.let_go(clock::boot()) && door.is_followed(3), "he is told what comes meanwhile");
+}

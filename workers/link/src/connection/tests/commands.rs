@@ -154,3 +154,49 @@ fn commands_that_never_pause_keep_nothing_from_being_subscribed() {
     let answered = world.outcomes.values().filter(|(_, outcome)| matches!(outcome, Outcome::Value(_)));
     assert!(answered.count() > 80, "half of ten a second at the least");
 }
+
+#[test]
+fn who_leaves_sends_what_users_want_and_nothing_else() {
+    let mut world = World::new(Processor::azm8(Style::Values), 1);
+    world.run(Duration::from_millis(50));
+    let tickets: Vec<_> = (0..6).map(|_| world.order(&get("ZoneGain_0"))).collect();
+    let (subscribed, told) = (world.asked("sub"), world.told.len());
+    world.leave(secs(1));
+    world.run(Duration::from_millis(900));
+    let value = |ticket| world.outcomes[ticket].1 == Outcome::Value(Value::Val(-20.0));
+    assert!(tickets.iter().all(value), "six in less than a second: {:?}", world.outcomes);
+    assert_eq!((world.asked("sub"), world.told.len()), (subscribed, told), "half of it is not subscribed");
+    let last = world.order(&get("ZoneGain_1"));
+    world.run(Duration::from_millis(90));
+    assert!(world.outcomes.contains_key(&last), "of whom was taken before");
+}
+
+#[test]
+fn what_cannot_be_sent_before_the_leave_is_over_is_told_so() {
+    let mut world = settled(Style::Values);
+    world.processor.locked = true;
+    let tickets = [world.order(&get("ZoneGain_0")), world.order(&get("ZoneGain_1"))];
+    world.leave(secs(1));
+    let late = world.order(&get("ZoneGain_2"));
+    world.run(Duration::from_millis(999));
+    assert!(world.outcomes.is_empty());
+    world.run(Duration::from_millis(1));
+    assert!(!world.outcomes.contains_key(&tickets[0]), "that may have been done");
+    assert_eq!(
+        [tickets[1], late].map(|ticket| world.outcomes[&ticket].1.clone()),
+        [Outcome::NotSent, Outcome::NotSent]
+    );
+}
+
+#[test]
+fn who_leaves_opens_a_connection_for_those_who_wait_and_for_nobody_else() {
+    for asks in [true, false] {
+        let mut world = World::new(Processor::azm8(Style::Values), 1);
+        let ticket = asks.then(|| world.order(&get("ZoneGain_0")));
+        world.leave(secs(1));
+        world.run(secs(1));
+        assert_eq!((world.opens, world.outcomes.len()), (u64::from(asks), usize::from(asks)));
+        let value = |ticket| world.outcomes[&ticket].1 == Outcome::Value(Value::Val(-20.0));
+        assert!(ticket.is_none_or(value), "{:?}", world.outcomes);
+    }
+}

@@ -130,6 +130,11 @@ impl World {
         ticket
     }
 
+    /// We leave within so long.
+    pub(super) fn leave(&mut self, within: Duration) {
+        self.happen(Event::Leave(self.now + within));
+    }
+
     /// The connection ends: from the far end, or because somebody pulled it.
     pub(super) fn cut(&mut self) {
         self.processor.subscribed.clear();

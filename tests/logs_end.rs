@@ -1,0 +1,75 @@
+//! The end of the logger: what it knows and has not said yet, it says.
+
+use std::process::Command;
+
+use harness::{Place, Printed, cluster, log_text, wait_until};
+
+const WORKER: &str =
+    "[worker]\nwait_ready = false\nlisten_timeout = \"30s\"\nkill_timeout = \"20s\"\nmin_uptime = \"50ms\"\n";
+
+#[test]
+fn what_was_left_out_last_is_told_at_the_stop() {
+    let place = Place::new();
+    let folder = place.folder().join("logs");
+    let config = format!("{WORKER}[log]\ndir = \"{}\"\nrate_limit = 10\n", folder.display());
+    let cluster = cluster!().config(config).printing(&place, "0.002").start();
+    wait_until("lines are left out", || log_text(&folder).contains("lines were left out here"));
+    // Twice amid the flood: who takes over says what is left out from then on.
+    cluster.command(["restart", "logger"]).expect_code(0);
+    Printed::of(&place).wait_for_more(100);
+    cluster.command(["stop"]).expect_code(0);
+    assert_eq!(cluster.wait_for_end(), 0);
+    let (_, left_out) = Printed::of(&place).expect_all_told(&log_text(&folder));
+    assert!(left_out > 100, "{left_out}");
+}
+
+/// A write beyond RLIMIT_FSIZE fails as one to a full disk does.
+#[test]
+fn what_a_full_disk_keeps_from_being_told_is_counted_all_the_same() {
+    let place = Place::new();
+    let folder = place.folder().join("logs");
+    let config = format!("{WORKER}[log]\ndir = \"{}\"\nrate_limit = 10\n", folder.display());
+    let cluster = cluster!().config(config).printing(&place, "0.001").start();
+    let logger = cluster.role("logger");
+    let limit = |bytes: u64| {
+        let limit = format!("--fsize={bytes}:");
+        let status = Command::new("prlimit").args(["--pid", &logger.to_string(), &limit]).status();
+        assert!(status.expect("prlimit (Debian: util-linux) runs").success());
+    };
+    let told = || log_text(&folder).matches("lines were left out here").count();
+    wait_until("lines are left out", || told() > 0);
+    limit(log_text(&folder).len() as u64);
+    Printed::of(&place).wait_for_more(3_000);
+    limit(u64::MAX / 2);
+    wait_until("it is told", || log_text(&folder).contains("lines of all could not be written"));
+    cluster.command(["stop"]).expect_code(0);
+    assert_eq!(cluster.wait_for_end(), 0);
+    let text = log_text(&folder);
+    let number = |line: &str, what: &str| {
+        let (_, said) = line.split_once("] ")?;
+        said.split_once(what).and_then(|(number, _)| number.strip_suffix(' ')?.parse::<u64>().ok())
+    };
+    let sum = |what: &str| text.lines().filter_map(|line| number(line, what)).sum::<u64>();
+    let written = text.lines().filter(|line| line.contains("] line ")).count() as u64;
+    let (left_out, lost) = (sum("lines were left out here"), sum("lines of all could not be written"));
+    let (total, all) = (Printed::of(&place).total(), written + left_out + lost);
+    // Lines of the supervisor may be among those that are lost; each of two printers may have printed one more.
+    assert!((total..=total + 20).contains(&all), "{written} + {left_out} + {lost} of {total}");
+    assert!(lost > 1000, "what was left out meanwhile is among them: {lost}");
+}
+
+#[test]
+fn the_last_word_of_who_dies_at_the_stop_is_written_without_an_end() {
+    let place = Place::new();
+    let folder = place.folder().join("logs");
+    let config = format!("{WORKER}[log]\ndir = \"{}\"\n", folder.display());
+    let script = "trap 'printf bye; exit 0' TERM; echo up; while :; do sleep 0.01; done";
+    for round in 1..=3 {
+        let cluster = cluster!().place(&place).config(config.clone()).program(["sh", "-c", script]).start();
+        wait_until("both print", || log_text(&folder).matches("] up\n").count() == 2 * round);
+        cluster.command(["stop"]).expect_code(0);
+        assert_eq!(cluster.wait_for_end(), 0);
+    }
+    let text = log_text(&folder);
+    assert_eq!(["[0] bye\n", "[1] bye\n"].map(|bye| text.matches(bye).count()), [3, 3], "{text}");
+}
