@@ -2,6 +2,7 @@
 
 mod capture;
 mod cli;
+mod completions;
 mod logs;
 mod papers;
 mod simulate;
@@ -203,7 +204,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
     let runtime_dir = runtime_dir(cli.global.runtime_dir, around);
     let command = match cli.verb {
         Some(Verb::Version) => Command::Version,
-        Some(Verb::Completions { shell }) => Command::Help(papers::completions(&shell)?),
+        Some(Verb::Completions { shell }) => Command::Help(completions::completions(&shell)?),
         Some(Verb::Man { verb }) => Command::Help(papers::man(verb.as_deref())?),
         Some(Verb::Simulate(options)) => Command::Simulate(simulate::plan(&options)?),
         Some(Verb::Start(start)) => start_command(&start, around)?,

@@ -119,7 +119,7 @@ pub(super) fn from_clap(error: &clap::Error, verb: &str, argv: &[OsString]) -> U
 }
 
 /// The verbs of this version.
-fn verbs() -> Vec<String> {
+pub(super) fn verbs() -> Vec<String> {
     Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect()
 }
 
