@@ -5,9 +5,12 @@ mod cli;
 mod completions;
 mod logs;
 mod papers;
+mod pm2;
 mod simulate;
 mod usage;
 
+#[cfg(test)]
+mod refused_tests;
 #[cfg(test)]
 mod tests;
 
@@ -186,7 +189,7 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
 
 fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation, UsageError> {
     let (argv, verb) = with_verb(argv)?;
-    if ["start", "check"].contains(&&*verb) && argv.last().is_some_and(|last| last == "--") {
+    if usage::takes_program(&verb) && argv.last().is_some_and(|last| last == "--") {
         return Err(usage::no_program());
     }
     let cli = match Cli::try_parse_from(&argv) {
@@ -302,8 +305,10 @@ fn source(
     if start.demo {
         overrides.flag("--demo", "demo", "true");
     }
-    if !start.program.is_empty() {
-        overrides.program(&start.program);
+    match start.program.first().map(String::as_str) {
+        Some("") => return Err(usage::no_program()),
+        Some(_) => overrides.program(&start.program),
+        None => {}
     }
     overrides.check()?;
     let file = start.config.clone().or_else(|| variable("ATLAS_CLUSTER_CONFIG", around).map(PathBuf::from));

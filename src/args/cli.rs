@@ -299,8 +299,8 @@ pub(super) struct LogOptions {
     #[arg(short, long)]
     pub(super) follow: bool,
     /// At most so many of those there are [default: 15; with --since all of them]
-    #[arg(long, value_name = "N")]
-    pub(super) lines: Option<usize>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) lines: Option<String>,
     /// Only those of this worker (its number), of this role (its name), or of `supervisor`
     #[arg(long, value_name = "ID")]
     pub(super) worker: Option<String>,

@@ -38,6 +38,8 @@ mod tests;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use atlas::order::Verb;
+
 use crate::args::Command;
 use crate::complain;
 use crate::exit::DONE;
@@ -49,7 +51,23 @@ use progress::{Wait, during};
 /// Does what `command` asks of the cluster in `runtime_dir`; gives the exit code.
 pub(crate) fn run(command: &Command, runtime_dir: &Path) -> u8 {
     let client = Client::new(runtime_dir);
-    conclude(perform(command, &client))
+    let done = perform(command, &client);
+    conclude(if changes_something(command) { done.map_err(Error::of_order) } else { done })
+}
+
+/// Whether it does more than to tell.
+fn changes_something(command: &Command) -> bool {
+    match command {
+        Command::Stop { .. }
+        | Command::Reload { .. }
+        | Command::Upgrade { .. }
+        | Command::Restart { .. }
+        | Command::Scale { .. }
+        | Command::Signal { .. }
+        | Command::Flush => true,
+        Command::Param { verb, .. } => *verb != Verb::Get,
+        _ => false,
+    }
 }
 
 /// Says what failed; answers the exit code.
@@ -57,7 +75,7 @@ fn conclude(done: Result<u8, Error>) -> u8 {
     match done {
         Ok(code) => code,
         // Whoever reads our answers has had enough of them.
-        Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => DONE,
+        Err(Error::Output(error) | Error::Untold(error)) if error.kind() == ErrorKind::BrokenPipe => DONE,
         Err(error) => {
             complain(&error.report());
             error.exit()
