@@ -132,12 +132,7 @@ pub enum Command {
         format: Option<control::Format>,
     },
     /// Turn a PM2 ecosystem file into a configuration.
-    Import {
-        /// The file.
-        file: PathBuf,
-        /// Which of its apps; without it the first.
-        app: Option<String>,
-    },
+    Import(Import),
     /// Print the service unit.
     Startup {
         /// The one that packages bring, in place of the one for this host.
@@ -155,6 +150,17 @@ pub enum Command {
     Version,
     /// Print this text to standard output: help, a man page, completions.
     Help(String),
+}
+
+/// What `import` is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// The file.
+    pub file: PathBuf,
+    /// Which of its apps; without it the first.
+    pub app: Option<String>,
+    /// The environment whose variables are taken, too.
+    pub env: Option<String>,
 }
 
 /// What `check` is asked: of the start that these flags and this file would make.
@@ -220,7 +226,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Describe { id, json }) => Command::Describe { id, json },
         Some(Verb::Meters(show)) => Command::Meters { json: show.json, watch: show.watch },
         Some(Verb::Monit) => Command::Monit,
-        Some(Verb::Import { file, app }) => Command::Import { file, app },
+        Some(Verb::Import { file, app, env }) => Command::Import(Import { file, app, env }),
         Some(Verb::Startup { packaged: true, config: Some(_) }) => return Err(usage::packaged_for_all()),
         Some(Verb::Startup { packaged, config }) => {
             let file = config.or_else(|| variable("ATLAS_CLUSTER_CONFIG", around).map(PathBuf::from));
@@ -247,7 +253,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
     let runtime_dir = match command {
         Command::Version
         | Command::Startup { .. }
-        | Command::Import { .. }
+        | Command::Import(_)
         | Command::Help(_)
         | Command::Simulate(_) => runtime_dir.unwrap_or_default(),
         _ => runtime_dir?,

@@ -224,6 +224,9 @@ pub(super) enum Verb {
         /// One of several apps, by its name; without it the first
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
+        /// With the variables of `env_NAME` over those of `env`, as `pm2 start --env NAME` has them
+        #[arg(long, value_name = "NAME")]
+        env: Option<String>,
     },
     /// Print the systemd unit for this host and a configuration; where that changes, print it anew
     #[command(

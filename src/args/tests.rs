@@ -1,7 +1,7 @@
 //! Command lines in, invocations out.
 
 use super::{
-    Capture, Command, Goal, Invocation, LogLines, Since, Surroundings, UsageError, cli, parse_in,
+    Capture, Command, Goal, Import, Invocation, LogLines, Since, Surroundings, UsageError, cli, parse_in,
 };
 use crate::amount::Scale;
 use crate::config::load;
@@ -73,6 +73,10 @@ fn every_verb_has_its_command() {
         let (processor, duration) = ("bar".to_owned(), seconds.map(Duration::from_secs));
         Command::Capture(Capture { processor, file: "f".into(), duration, max_size })
     };
+    let import = |app: Option<&str>, env: Option<&str>| {
+        let (app, env) = (app.map(str::to_owned), env.map(str::to_owned));
+        Command::Import(Import { file: "x.json".into(), app, env })
+    };
     let table = [
         ("list", Command::List { json: false, watch: false }),
         ("list --json --watch", Command::List { json: true, watch: true }),
@@ -115,7 +119,8 @@ fn every_verb_has_its_command() {
         ("startup", Command::Startup { packaged: false, file: None }),
         ("startup --packaged", Command::Startup { packaged: true, file: None }),
         ("startup --config x.toml", Command::Startup { packaged: false, file: Some("x.toml".into()) }),
-        ("import x.json --app a", Command::Import { file: "x.json".into(), app: Some("a".to_owned()) }),
+        ("import x.json", import(None, None)),
+        ("import x.json --app a --env b", import(Some("a"), Some("b"))),
         ("capture bar f", capture(None, 64 << 20)),
         ("capture bar f --for 60s --max-size 1G --runtime-dir /a", capture(Some(60), 1 << 30)),
         ("version", Command::Version),

@@ -103,7 +103,7 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Param { verb, processor, param, value, format } => {
             params::run(client, *verb, processor, param, value.as_deref(), *format)?;
         }
-        Command::Import { file, app } => import::run(file, app.as_deref())?,
+        Command::Import(wanted) => import::run(wanted)?,
         Command::Startup { packaged, file } => return startup::run(*packaged, file.as_deref()),
         Command::Logs(wanted) => logs::run(client.dir(), wanted)?,
         Command::Flush => logs::flush(client.dir())?,
