@@ -2,11 +2,15 @@
 
 mod capture;
 mod cli;
+mod completions;
 mod logs;
 mod papers;
+mod pm2;
 mod simulate;
 mod usage;
 
+#[cfg(test)]
+mod refused_tests;
 #[cfg(test)]
 mod tests;
 
@@ -128,12 +132,7 @@ pub enum Command {
         format: Option<control::Format>,
     },
     /// Turn a PM2 ecosystem file into a configuration.
-    Import {
-        /// The file.
-        file: PathBuf,
-        /// Which of its apps; without it the first.
-        app: Option<String>,
-    },
+    Import(Import),
     /// Print the service unit.
     Startup {
         /// The one that packages bring, in place of the one for this host.
@@ -151,6 +150,17 @@ pub enum Command {
     Version,
     /// Print this text to standard output: help, a man page, completions.
     Help(String),
+}
+
+/// What `import` is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// The file.
+    pub file: PathBuf,
+    /// Which of its apps; without it the first.
+    pub app: Option<String>,
+    /// The environment whose variables are taken, too.
+    pub env: Option<String>,
 }
 
 /// What `check` is asked: of the start that these flags and this file would make.
@@ -185,7 +195,7 @@ pub fn parse(argv: impl IntoIterator<Item = OsString>) -> Result<Invocation, Usa
 
 fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation, UsageError> {
     let (argv, verb) = with_verb(argv)?;
-    if ["start", "check"].contains(&&*verb) && argv.last().is_some_and(|last| last == "--") {
+    if usage::takes_program(&verb) && argv.last().is_some_and(|last| last == "--") {
         return Err(usage::no_program());
     }
     let cli = match Cli::try_parse_from(&argv) {
@@ -203,7 +213,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
     let runtime_dir = runtime_dir(cli.global.runtime_dir, around);
     let command = match cli.verb {
         Some(Verb::Version) => Command::Version,
-        Some(Verb::Completions { shell }) => Command::Help(papers::completions(&shell)?),
+        Some(Verb::Completions { shell }) => Command::Help(completions::completions(&shell)?),
         Some(Verb::Man { verb }) => Command::Help(papers::man(verb.as_deref())?),
         Some(Verb::Simulate(options)) => Command::Simulate(simulate::plan(&options)?),
         Some(Verb::Start(start)) => start_command(&start, around)?,
@@ -216,7 +226,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Describe { id, json }) => Command::Describe { id, json },
         Some(Verb::Meters(show)) => Command::Meters { json: show.json, watch: show.watch },
         Some(Verb::Monit) => Command::Monit,
-        Some(Verb::Import { file, app }) => Command::Import { file, app },
+        Some(Verb::Import { file, app, env }) => Command::Import(Import { file, app, env }),
         Some(Verb::Startup { packaged: true, config: Some(_) }) => return Err(usage::packaged_for_all()),
         Some(Verb::Startup { packaged, config }) => {
             let file = config.or_else(|| variable("ATLAS_CLUSTER_CONFIG", around).map(PathBuf::from));
@@ -243,7 +253,7 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
     let runtime_dir = match command {
         Command::Version
         | Command::Startup { .. }
-        | Command::Import { .. }
+        | Command::Import(_)
         | Command::Help(_)
         | Command::Simulate(_) => runtime_dir.unwrap_or_default(),
         _ => runtime_dir?,
@@ -301,8 +311,10 @@ fn source(
     if start.demo {
         overrides.flag("--demo", "demo", "true");
     }
-    if !start.program.is_empty() {
-        overrides.program(&start.program);
+    match start.program.first().map(String::as_str) {
+        Some("") => return Err(usage::no_program()),
+        Some(_) => overrides.program(&start.program),
+        None => {}
     }
     overrides.check()?;
     let file = start.config.clone().or_else(|| variable("ATLAS_CLUSTER_CONFIG", around).map(PathBuf::from));

@@ -126,3 +126,23 @@ fn open_to_all(folder: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("a mode");
 }
+
+#[test]
+fn an_order_may_be_done_though_its_answer_cannot_be_written_and_ends_as_it_ends() {
+    let place = Place::new();
+    let full = "exec \"$@\" > /dev/full";
+    let gone = "exec bash -c 'exec 3> >(:); wait $!; exec \"$@\" >&3' bash \"$@\"";
+    let cluster = cluster!().place(&place).config("").start();
+    let ordered = command(full, &place, &["restart", "0"]).expect_code(1);
+    ordered.expect_said(&[
+        "cannot write to standard output: ",
+        "\nhint: what was asked for may be done all the same",
+    ]);
+    let asked = command(full, &place, &["list"]).expect_code(1);
+    assert!(!asked.stderr.contains("hint: "), "nothing was done: {}", asked.stderr);
+    place.write_config("workers = 0\n");
+    command(gone, &place, &["reload", "--json"]).expect_code(2).expect_said(&["workers"]);
+    command(gone, &place, &["list"]).expect_code(0);
+    command(full, &place, &["stop"]).expect_code(1);
+    assert_eq!(cluster.wait_for_end(), 0);
+}

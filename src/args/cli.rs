@@ -224,6 +224,9 @@ pub(super) enum Verb {
         /// One of several apps, by its name; without it the first
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
+        /// With the variables of `env_NAME` over those of `env`, as `pm2 start --env NAME` has them
+        #[arg(long, value_name = "NAME")]
+        env: Option<String>,
     },
     /// Print the systemd unit for this host and a configuration; where that changes, print it anew
     #[command(
@@ -299,8 +302,8 @@ pub(super) struct LogOptions {
     #[arg(short, long)]
     pub(super) follow: bool,
     /// At most so many of those there are [default: 15; with --since all of them]
-    #[arg(long, value_name = "N")]
-    pub(super) lines: Option<usize>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) lines: Option<String>,
     /// Only those of this worker (its number), of this role (its name), or of `supervisor`
     #[arg(long, value_name = "ID")]
     pub(super) worker: Option<String>,

@@ -42,7 +42,13 @@ pub(super) fn lines(options: LogOptions) -> Result<LogLines, UsageError> {
         return Err(UsageError::value("--grep", pattern, &format!("is no regular expression: {why}"), hint));
     }
     let since = since.as_deref().map(time).transpose()?;
+    let lines = lines.as_deref().map(number).transpose()?;
     Ok(LogLines { follow, lines, worker, since, grep })
+}
+
+fn number(text: &str) -> Result<usize, UsageError> {
+    let hint = "allowed: a whole number; for example `--lines 50`";
+    text.parse().map_err(|_| UsageError::value("--lines", text, "is not a number of lines", hint.to_owned()))
 }
 
 fn time(text: &str) -> Result<Since, UsageError> {

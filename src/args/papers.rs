@@ -1,7 +1,6 @@
-//! Man pages and completions, made from what clap knows.
+//! Man pages, made from what clap knows.
 
 use clap::{Command, CommandFactory};
-use clap_complete::Shell;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
@@ -9,23 +8,6 @@ use super::cli::Cli;
 use super::usage::{self, UsageError};
 
 const NAME: &str = "atlas-cluster";
-
-/// What a shell needs to complete commands and options.
-pub(super) fn completions(shell: &str) -> Result<String, UsageError> {
-    let known = [("bash", Shell::Bash), ("zsh", Shell::Zsh), ("fish", Shell::Fish)];
-    let Some((_, shell)) = known.into_iter().find(|(name, _)| *name == shell) else {
-        let hint = "allowed: bash, zsh, fish; for example `completions bash`".to_owned();
-        return Err(UsageError::value("completions", shell, "is no shell that is known", hint));
-    };
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), NAME, &mut text);
-    Ok(String::from_utf8_lossy(&text).replace(TORN, WHOLE))
-}
-
-/// How clap's function for bash labels the commands of a program with a hyphen in its name, and how it calls them in the
-/// same function: it would never find them.
-const TORN: &str = "atlas__subcmd__cluster__subcmd__";
-const WHOLE: &str = "atlas__cluster__subcmd__";
 
 /// The page of a command, or of the whole.
 pub(super) fn man(verb: Option<&str>) -> Result<String, UsageError> {
@@ -119,18 +101,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bash_finds_the_options_of_every_command() {
-        let text = completions("bash").unwrap();
-        let called: Vec<&str> =
-            text.split("cmd=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-        let called = called.into_iter().filter(|name| !name.is_empty());
-        for name in called.clone() {
-            assert!(text.contains(&format!("\n        {name})\n")), "nothing is labelled {name}");
-        }
-        assert!(called.count() > Cli::command().get_subcommands().count());
-    }
-
-    #[test]
     fn every_verb_has_a_man_page() {
         let whole = Cli::command();
         for verb in whole.get_subcommands().map(Command::get_name) {
@@ -150,17 +120,5 @@ mod tests {
             assert!(page.contains(part), "{part}: {page}");
         }
         assert_eq!(man(Some("lits")).unwrap_err().to_string(), "unknown command 'lits'");
-    }
-
-    #[test]
-    fn every_shell_completes_verbs_and_options() {
-        for (shell, part) in [
-            ("bash", "complete -F"),
-            ("zsh", "#compdef atlas-cluster"),
-            ("fish", "complete -c atlas-cluster"),
-        ] {
-            let text = completions(shell).unwrap();
-            assert!(text.contains(part) && text.contains("describe") && text.contains("balance"), "{text}");
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! Errors of the command line: one line that says what is wrong, one that says the way out.
 
 use super::cli::Cli;
+use super::pm2;
 use crate::config::ConfigError;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -63,6 +64,13 @@ pub(super) fn packaged_for_all() -> UsageError {
 /// A verb that this version does not know.
 pub(super) fn unknown_verb(verb: &str) -> UsageError {
     let verbs = verbs();
+    let sentence = format!("unknown command '{verb}'");
+    if let Some(hint) = pm2::instead_of(verb) {
+        return UsageError::new(&sentence, hint);
+    }
+    if verb.contains(['/', '.']) {
+        return UsageError::new(&sentence, BEHIND.to_owned());
+    }
     let near = verbs
         .iter()
         .filter(|_| verb.len() < LONGEST_VERB)
@@ -72,8 +80,11 @@ pub(super) fn unknown_verb(verb: &str) -> UsageError {
         Some((distance, meant)) if distance <= (verb.len() / 3).max(1) => format!("did you mean '{meant}'?"),
         _ => format!("this version has {}", verbs.join(", ")),
     };
-    UsageError::new(&format!("unknown command '{verb}'"), hint)
+    UsageError::new(&sentence, hint)
 }
+
+/// Where a program stands on the command line.
+const BEHIND: &str = "a program and its arguments stand behind `--`: `atlas-cluster -- node server.js`";
 
 /// Whether clap knows the verb.
 pub(super) fn is_verb(verb: &str) -> bool {
@@ -110,6 +121,14 @@ pub(super) fn from_clap(error: &clap::Error, verb: &str, argv: &[OsString]) -> U
         format!("allowed: {}", values.join(", "))
     } else if verb == "start" && is_verb(argument) {
         format!("a command comes before its options: 'atlas-cluster {argument}'")
+    } else if takes_program(verb) && error.kind() == ErrorKind::UnknownArgument {
+        match pm2::instead_of(argument) {
+            Some(hint) => hint,
+            None if argument.starts_with('-') => format!("see 'atlas-cluster {verb} --help'"),
+            None => BEHIND.to_owned(),
+        }
+    } else if let (ErrorKind::MissingRequiredArgument, Some(example)) = (error.kind(), example(verb)) {
+        format!("for example `{example}`")
     } else if verb.is_empty() || verb == "help" {
         "see 'atlas-cluster --help'".to_owned()
     } else {
@@ -118,8 +137,22 @@ pub(super) fn from_clap(error: &clap::Error, verb: &str, argv: &[OsString]) -> U
     UsageError::new(&sentence, hint)
 }
 
+/// Whether a program may follow, behind `--`.
+pub(super) fn takes_program(verb: &str) -> bool {
+    ["start", "check"].contains(&verb)
+}
+
+/// The first example of a verb's help.
+fn example(verb: &str) -> Option<String> {
+    let command = Cli::command();
+    let help = command.find_subcommand(verb)?.get_after_help()?.to_string();
+    help.lines()
+        .find_map(|line| line.strip_prefix("  atlas-cluster "))
+        .map(|rest| format!("atlas-cluster {rest}"))
+}
+
 /// The verbs of this version.
-fn verbs() -> Vec<String> {
+pub(super) fn verbs() -> Vec<String> {
     Cli::command().get_subcommands().map(|verb| verb.get_name().to_owned()).collect()
 }
 

@@ -83,6 +83,9 @@ pub(super) enum Error {
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
+    /// Nor can it be written that an order was carried out.
+    #[error("cannot write to standard output: {0}")]
+    Untold(io::Error),
 }
 
 impl Error {
@@ -121,10 +124,18 @@ impl Error {
             }
             Error::Refused(trouble) => trouble.hint.clone(),
             Error::NotReached(_) => Some("`atlas-cluster list` shows how things stand".into()),
-            Error::Output(_) => {
+            Error::Untold(_) => {
                 Some("what was asked for may be done all the same: `atlas-cluster list` shows it".into())
             }
-            Error::Io { .. } | Error::Garbage { version: None, .. } => None,
+            Error::Output(_) | Error::Io { .. } | Error::Garbage { version: None, .. } => None,
+        }
+    }
+
+    /// The same, of a command that changes something.
+    pub(super) fn of_order(self) -> Error {
+        match self {
+            Error::Output(why) => Error::Untold(why),
+            other => other,
         }
     }
 

@@ -38,6 +38,8 @@ mod tests;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use atlas::order::Verb;
+
 use crate::args::Command;
 use crate::complain;
 use crate::exit::DONE;
@@ -49,7 +51,23 @@ use progress::{Wait, during};
 /// Does what `command` asks of the cluster in `runtime_dir`; gives the exit code.
 pub(crate) fn run(command: &Command, runtime_dir: &Path) -> u8 {
     let client = Client::new(runtime_dir);
-    conclude(perform(command, &client).map_err(|error| error.of(name(command))))
+    let done = perform(command, &client).map_err(|error| error.of(name(command)));
+    conclude(if changes_something(command) { done.map_err(Error::of_order) } else { done })
+}
+
+/// Whether it does more than to tell.
+fn changes_something(command: &Command) -> bool {
+    match command {
+        Command::Stop { .. }
+        | Command::Reload { .. }
+        | Command::Upgrade { .. }
+        | Command::Restart { .. }
+        | Command::Scale { .. }
+        | Command::Signal { .. }
+        | Command::Flush => true,
+        Command::Param { verb, .. } => *verb != Verb::Get,
+        _ => false,
+    }
 }
 
 /// Says what failed; answers the exit code.
@@ -57,7 +75,7 @@ fn conclude(done: Result<u8, Error>) -> u8 {
     match done {
         Ok(code) => code,
         // Whoever reads our answers has had enough of them.
-        Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => DONE,
+        Err(Error::Output(error) | Error::Untold(error)) if error.kind() == ErrorKind::BrokenPipe => DONE,
         Err(error) => {
             complain(&error.report());
             error.exit()
@@ -85,7 +103,7 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Param { verb, processor, param, value, format } => {
             params::run(client, *verb, processor, param, value.as_deref(), *format)?;
         }
-        Command::Import { file, app } => import::run(file, app.as_deref())?,
+        Command::Import(wanted) => import::run(wanted)?,
         Command::Startup { packaged, file } => return startup::run(*packaged, file.as_deref()),
         Command::Logs(wanted) => logs::run(client.dir(), wanted)?,
         Command::Flush => logs::flush(client.dir())?,

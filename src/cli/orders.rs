@@ -10,7 +10,7 @@ use super::error::{Error, numbered, way_out_of_silence};
 use super::process::Identity;
 use super::progress::{Wait, during};
 use super::snapshot::Snapshot;
-use super::terminal::print;
+use super::terminal::{answer, print};
 use super::text::{clean, clean_lines, span};
 use super::{complain, json};
 use crate::amount::{self, Scale};
@@ -112,7 +112,7 @@ pub(super) fn reload_command(client: &Client, verb: &str, as_json: bool) -> Resu
     let order = || reload(client, verb);
     let reloaded = if as_json { order() } else { during(client, wait, order) }?;
     if as_json {
-        print(&json::whole(&ReloadShape { schema: 1, reload: &reloaded.reload }))?;
+        answer(&json::whole(&ReloadShape { schema: 1, reload: &reloaded.reload }))?;
     }
     let (code, line) = reloaded.told(verb)?;
     match (code, as_json) {

@@ -85,6 +85,14 @@ pub(super) fn print(text: &str) -> Result<(), Error> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Error::Output)
 }
 
+/// The same, where a verdict or more words follow: a reader who has had enough of the answer takes nothing from those.
+pub(super) fn answer(text: &str) -> Result<(), Error> {
+    match print(text) {
+        Err(Error::Output(why)) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        done => done,
+    }
+}
+
 /// The terminal's other screen, without a cursor; the first one comes back when this is dropped.
 pub(super) struct Screen {
     interrupted: Arc<AtomicBool>,

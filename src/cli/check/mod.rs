@@ -16,7 +16,7 @@ use contract::logs::FOLDER;
 use super::client::{Client, PATIENCE};
 use super::error::Error;
 use super::snapshot::Snapshot;
-use super::terminal::{Look, print};
+use super::terminal::{Look, answer};
 use super::{conclude, json};
 use crate::args::Check;
 use crate::config::{Config, ConfigError, Loaded, Program, Worker, load, unchangeable};
@@ -61,7 +61,7 @@ fn examine(check: &Check, dir: &Path, would: &Would) -> Result<u8, Error> {
     }
     host::kernel(&mut report);
     report.running = running.is_some();
-    print(&if check.json { json::whole(&report) } else { report.draw(&Look::now()) })?;
+    answer(&if check.json { json::whole(&report) } else { report.draw(&Look::now()) })?;
     Ok(report.exit())
 }
 

@@ -3,14 +3,27 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::app::{App, Given};
+use super::apps::{self, Wrong};
 use super::elsewhere::{ELSEWHERE, NOTHING};
-use super::words::{by_extension, number, words_of};
+use super::names::is_translated;
+use super::words::{number, words_of};
 use crate::config::Overrides;
 
-/// PM2's names for what is run; the first that is there counts.
-const SCRIPT: &[&str] = &["script", "exec", "cmd", "command"];
+/// What of the file is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    /// The app of this name; else the first.
+    pub(super) app: Option<&'a str>,
+    /// With the variables of this environment, as `pm2 start --env`.
+    pub(super) env: Option<&'a str>,
+    /// Where relative paths begin.
+    pub(super) folder: &'a Path,
+    /// The file, as it was named.
+    pub(super) file: &'a Path,
+}
 
 /// What came of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,203 +34,183 @@ pub(super) struct Imported {
     pub(super) notes: Vec<String>,
 }
 
-/// One app as a configuration: the named one, else the first. `folder` is where the file lies.
-pub(super) fn translate(ecosystem: &Value, app: Option<&str>, folder: &Path) -> Result<Imported, String> {
-    let apps = apps(ecosystem)?;
-    let name_of =
-        |app: &Map<String, Value>| app.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let names: Vec<String> = apps.iter().map(|app| name_of(app)).collect();
-    let chosen = match app {
-        None => 0,
-        Some(wanted) => names
-            .iter()
-            .position(|name| name == wanted)
-            .ok_or_else(|| format!("there is no app `{wanted}`; there are: {}", names.join(", ")))?,
+/// One app as a configuration.
+pub(super) fn translate(ecosystem: &Value, wanted: &Wanted<'_>) -> Result<Imported, Wrong> {
+    let chosen = apps::choose(ecosystem, wanted.app)?;
+    let (app, twice) = App::new(chosen.app);
+    let mut import = Import {
+        app,
+        name: chosen.name,
+        wanted: *wanted,
+        top: Vec::new(),
+        worker: Vec::new(),
+        env: toml::Table::new(),
+        notes: Vec::new(),
     };
-    let mut import = Import { app: apps[chosen], top: Vec::new(), worker: Vec::new(), notes: Vec::new() };
+    for (given, first) in twice {
+        import.reject(given, &format!("`{}` says it already, and PM2 takes one of them", first.written));
+    }
+    import.environment(ecosystem)?;
     import.instances();
-    import.program(folder)?;
+    let cwd = wanted.folder.join(import.text("cwd").unwrap_or_default());
+    let cwd = cwd.components().collect::<std::path::PathBuf>();
+    import.program(&cwd)?;
+    import.cwd(&cwd);
+    import.readiness();
     import.times();
-    import.environment();
+    import.restarts();
     import.process();
     import.rest();
-    for (name, _) in names.iter().zip(&apps).enumerate().filter(|(at, _)| *at != chosen).map(|(_, app)| app) {
-        import.note(
-            &format!("app `{name}`"),
-            "a cluster of its own: `import --app`, and another --runtime-dir",
-        );
+    for (what, instead) in chosen.beside {
+        import.note(&what, &instead);
     }
-    if ecosystem.get("deploy").is_some() {
-        import.note("deploy", "your own: copy the files (git, rsync, Ansible), then `atlas-cluster reload`");
-    }
-    Ok(import.finish(&names[chosen]))
+    Ok(import.finish())
 }
 
-/// A list of apps, an app alone, or an object with either.
-fn apps(ecosystem: &Value) -> Result<Vec<&Map<String, Value>>, String> {
-    let list = ecosystem.get("apps").unwrap_or(ecosystem);
-    let apps: Vec<_> = match list {
-        Value::Array(apps) => apps.iter().filter_map(Value::as_object).collect(),
-        Value::Object(app) => vec![app],
-        _ => Vec::new(),
-    };
-    if apps.is_empty() { Err("there is no app in it".to_owned()) } else { Ok(apps) }
-}
-
-struct Import<'a> {
-    app: &'a Map<String, Value>,
+/// A translation under way.
+pub(super) struct Import<'a> {
+    pub(super) app: App<'a>,
+    /// What the app is called.
+    pub(super) name: String,
+    pub(super) wanted: Wanted<'a>,
     top: Vec<String>,
     worker: Vec<String>,
+    pub(super) env: toml::Table,
     notes: Vec<String>,
 }
 
-impl Import<'_> {
-    /// The first of these names that says something.
-    fn get(&self, names: &[&str]) -> Option<&Value> {
-        names.iter().find_map(|name| self.app.get(*name).filter(|value| !value.is_null()))
+impl<'a> Import<'a> {
+    /// What is said of a key.
+    pub(super) fn get(&self, key: &str) -> Option<Given<'a>> {
+        self.app.get(key)
     }
 
     /// A text; what is none is told.
-    fn text(&mut self, names: &[&str]) -> Option<String> {
-        match self.get(names)? {
-            Value::String(text) => Some(text.clone()),
-            _ => {
-                self.note(names[0], "it must be a text");
-                None
-            }
+    pub(super) fn text(&mut self, key: &str) -> Option<String> {
+        let given = self.get(key)?;
+        let text = given.value.as_str().map(str::to_owned);
+        if text.is_none() {
+            self.reject(given, "it must be a text");
         }
+        text
     }
 
     /// A list of words; what is none is told.
-    fn words(&mut self, names: &[&str]) -> Vec<String> {
-        let Some(value) = self.get(names) else { return Vec::new() };
-        words_of(value).unwrap_or_else(|| {
-            self.note(names[0], "it must be a text or a list of them");
+    pub(super) fn words(&mut self, key: &str) -> Vec<String> {
+        let Some(given) = self.get(key) else { return Vec::new() };
+        words_of(given.value).unwrap_or_else(|| {
+            self.reject(given, "it must be a text or a list of them");
             Vec::new()
         })
     }
 
-    fn note(&mut self, what: &str, instead: &str) {
+    /// What is not taken over, and why or what to use.
+    pub(super) fn note(&mut self, what: &str, instead: &str) {
         self.notes.push(format!("not imported: {what}: {instead}"));
     }
 
+    /// A key whose value is not taken over.
+    pub(super) fn reject(&mut self, given: Given<'_>, instead: &str) {
+        self.note(&given.shown(), instead);
+    }
+
     /// A key of ours by one of PM2's; a value that our own reader refuses is told.
-    fn set(&mut self, theirs: &str, key: &str, value: impl Into<toml::Value>) {
+    pub(super) fn set(&mut self, given: Given<'_>, key: &str, value: impl Into<toml::Value>) {
         let line = format!("{key} = {}", value.into());
-        let mut alone = Overrides::default();
         // Whether there is such a user, and whether one may become him, is the matter of the host that it runs on.
         let is_host_s = ["user", "group"].contains(&key);
-        let read = if is_host_s {
-            Ok(())
-        } else {
-            alone.set(&format!("worker.{line}")).and_then(|()| alone.check())
-        };
-        match read {
+        match if is_host_s { Ok(()) } else { read_alone(&line) } {
             Ok(()) => self.worker.push(line),
-            Err(error) => {
-                // Without the example, which is one for a shell.
-                let allowed = error.hint().split("; for example").next().unwrap_or_default();
-                let allowed = allowed.strip_prefix("allowed: ").unwrap_or(allowed);
-                self.note(theirs, &format!("`{key}` takes {allowed}"));
-            }
+            Err(allowed) => self.reject(given, &format!("`{key}` takes {allowed}")),
         }
+    }
+
+    /// A variable, unless there is one of that name.
+    pub(super) fn variable(&mut self, name: &str, value: &str) {
+        self.env.entry(name).or_insert_with(|| value.into());
     }
 
     /// `instances`: a number, `max` (0 too), or so many fewer than there are CPUs.
     fn instances(&mut self) {
-        let number = match self.get(&["instances"]) {
-            None => Some(1),
-            Some(Value::String(text)) if text == "max" => Some(0),
-            Some(Value::String(text)) => text.parse().ok(),
-            Some(value) => value.as_i64(),
+        let Some(given) = self.get("instances") else {
+            self.top.push("workers = 1".to_owned());
+            return;
         };
-        match number {
-            Some(0) => self.top.push("workers = \"max\"".to_owned()),
-            Some(number @ 1..=64) => self.top.push(format!("workers = {number}")),
-            Some(-1) => {
-                self.top.push("workers = \"max\"".to_owned());
-                self.note(
-                    "instances = -1",
-                    "`workers = \"max\"` is one for each CPU; write a number for fewer",
-                );
+        let number = match given.value {
+            Value::String(text) if text == "max" => Some(0),
+            Value::String(text) => text.parse().ok(),
+            value => value.as_i64(),
+        };
+        let (workers, told) = match number {
+            Some(0) => ("\"max\"".to_owned(), None),
+            Some(number @ 1..=64) => (number.to_string(), None),
+            Some(65..) => ("64".to_owned(), Some("64 are written, which is the most")),
+            Some(..0) => {
+                let told = "`workers = \"max\"` is written, one for each CPU; write a number for fewer";
+                ("\"max\"".to_owned(), Some(told))
             }
-            _ => {
-                self.top.push("workers = \"max\"".to_owned());
-                self.note("instances", "`workers` is a number from 1 to 64, or \"max\"");
+            None => {
+                let told = "`workers` takes a number from 1 to 64, or \"max\", which is written";
+                ("\"max\"".to_owned(), Some(told))
             }
+        };
+        self.top.push(format!("workers = {workers}"));
+        if let Some(told) = told {
+            self.reject(given, told);
         }
     }
 
-    fn program(&mut self, folder: &Path) -> Result<(), String> {
-        let script = self.text(SCRIPT).ok_or("the app has no `script`")?;
-        let cwd = folder.join(self.text(&["cwd"]).unwrap_or_default());
-        let interpreter = self.text(&["interpreter", "exec_interpreter"]);
-        let interpreter = interpreter.unwrap_or_else(|| by_extension(&script).to_owned());
-        let mut words = Vec::new();
-        if interpreter == "none" {
-            let beside = !script.contains('/') && cwd.join(&script).exists();
-            words.push(if beside { format!("./{script}") } else { script });
-        } else {
-            words.push(interpreter);
-            words.extend(self.words(&["interpreter_args", "node_args"]));
-            words.push(script);
+    fn cwd(&mut self, cwd: &Path) {
+        match cwd.to_str() {
+            Some(text) => {
+                let value = Value::String(text.to_owned());
+                self.set(Given { written: "cwd", value: &value }, "cwd", text);
+            }
+            None => self.note("cwd", "its path is not UTF-8, and cannot be written: start it in that folder"),
         }
-        words.extend(self.words(&["args"]));
-        self.set("script", "program", words);
-        let cwd = cwd.components().collect::<std::path::PathBuf>();
-        self.set("cwd", "cwd", cwd.display().to_string());
+    }
+
+    fn readiness(&mut self) {
         // Whoever was run by PM2 does not say READY=1.
-        self.set("wait_ready", "wait_ready", false);
-        if self.get(&["wait_ready"]) == Some(&Value::Bool(true)) {
-            self.note(
-                "wait_ready",
-                "process.send('ready') is not heard: a program says READY=1 to NOTIFY_SOCKET; until it does, a worker is \
-                 online once it has lived for min_uptime",
+        self.worker.push("wait_ready = false".to_owned());
+        if let Some(given) = self.get("wait_ready").filter(|given| given.is_on() != Some(false)) {
+            self.reject(
+                given,
+                "process.send('ready') is not heard: a worker is online once it has lived for min_uptime; `health_command` asks it, \
+                 or it says READY=1 to NOTIFY_SOCKET, with `wait_ready = true`",
             );
         }
-        Ok(())
     }
 
     fn times(&mut self) {
-        let hour = Duration::from_secs(3600);
-        let ten = Duration::from_millis(10);
+        let (ten, hour) = (Duration::from_millis(10), Duration::from_secs(3600));
         self.time("listen_timeout", "listen_timeout", ten, hour);
+        self.worker.push("kill_signal = \"SIGINT\"".to_owned());
         self.time("kill_timeout", "kill_timeout", ten, hour);
         self.time("min_uptime", "min_uptime", Duration::ZERO, hour);
         self.time("exp_backoff_restart_delay", "exp_backoff_restart_delay", Duration::ZERO, hour);
-        if self.get(&["restart_delay"]).is_some() && self.get(&["exp_backoff_restart_delay"]).is_none() {
-            // The same delay, each time.
-            self.time("restart_delay", "exp_backoff_restart_delay", Duration::ZERO, hour);
-            self.time("restart_delay", "exp_backoff_max_delay", Duration::ZERO, hour);
-            self.note(
-                "restart_delay",
-                "it holds after unstable exits; after a stable run a worker is restarted at once",
-            );
+        let Some(given) = self.get("restart_delay").filter(|given| number(given.value) != Some(0)) else {
+            return;
+        };
+        if self.get("exp_backoff_restart_delay").is_some() {
+            self.reject(given, "`exp_backoff_restart_delay` counts, with PM2, too");
+            return;
         }
-        match self.get(&["max_restarts"]).map(number) {
-            None => self.set("max_restarts", "max_restarts", 16),
-            Some(Some(restarts)) => self.set("max_restarts", "max_restarts", i64::from(restarts)),
-            Some(None) => self.note("max_restarts", "a whole number; 0 never gives up"),
+        // The same delay, each time.
+        let notes = self.notes.len();
+        self.time("restart_delay", "exp_backoff_restart_delay", Duration::ZERO, hour);
+        if self.notes.len() > notes {
+            return;
         }
-        const MEMORY: &str = "max_memory_restart";
-        match self.get(&[MEMORY]) {
-            None => {}
-            // PM2 takes small letters, too.
-            Some(Value::String(size)) => {
-                let size = size.trim_end_matches(['B', 'b']).to_uppercase();
-                self.set(MEMORY, MEMORY, size);
-            }
-            Some(value) => match value.as_i64() {
-                Some(bytes) => self.set(MEMORY, MEMORY, bytes),
-                None => self.note(MEMORY, "a size of at least 1M, as \"200M\""),
-            },
-        }
+        self.time("restart_delay", "exp_backoff_max_delay", Duration::ZERO, hour);
+        let told = "it is taken over for unstable exits; after a stable run a worker is restarted at once";
+        self.notes.push(format!("imported in part: {}: {told}", given.shown()));
     }
 
     /// A time, in milliseconds unless it says its unit.
     fn time(&mut self, theirs: &str, ours: &str, least: Duration, most: Duration) {
-        let Some(value) = self.get(&[theirs]) else { return };
-        let time = match value {
+        let Some(given) = self.get(theirs) else { return };
+        let time = match given.value {
             Value::String(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 text.parse().ok().map(Duration::from_millis)
             }
@@ -225,137 +218,132 @@ impl Import<'_> {
             value => value.as_u64().map(Duration::from_millis),
         };
         match time.filter(|time| (least..=most).contains(time)) {
-            Some(time) => self.set(theirs, ours, format!("{}ms", time.as_millis())),
-            None => self.note(theirs, &format!("`{ours}` is a duration up to 1h, as \"1600ms\"")),
-        }
-    }
-
-    fn environment(&mut self) {
-        let mut env = toml::Table::new();
-        let mut odd = Vec::new();
-        let given = self.get(&["env"]);
-        let is_none = given.is_some_and(|env| !env.is_object());
-        for (name, value) in given.and_then(Value::as_object).into_iter().flatten() {
-            match value {
-                Value::String(text) => _ = env.insert(name.clone(), text.clone().into()),
-                Value::Number(_) | Value::Bool(_) => _ = env.insert(name.clone(), value.to_string().into()),
-                Value::Null | Value::Array(_) | Value::Object(_) => odd.push(name.clone()),
+            Some(time) => self.set(given, ours, format!("{}ms", time.as_millis())),
+            None => {
+                let least = humantime::format_duration(least);
+                self.reject(given, &format!("`{ours}` takes a duration from {least} to 1h, as \"1600ms\""));
             }
         }
-        if is_none {
-            self.note("env", "it must be an object: {\"NAME\": \"value\"}");
-        }
-        if !env.is_empty() {
-            self.set("env", "env", env);
-        }
-        for name in odd {
-            self.note(&format!("env.{name}"), "a variable is text");
-        }
     }
 
-    /// As whom it runs, and when it is done.
-    fn process(&mut self) {
-        for (theirs, ours) in [(&["user", "uid", "username"][..], "user"), (&["gid"][..], "group")] {
-            match self.get(theirs) {
-                None => {}
-                Some(Value::String(name)) => self.set(theirs[0], ours, name.clone()),
-                Some(value) => match value.as_u64().and_then(|id| u32::try_from(id).ok()) {
-                    Some(id) => self.set(theirs[0], ours, i64::from(id)),
-                    None => self.note(theirs[0], &format!("`{ours}` is a name or a number")),
+    /// How often and when it is started again.
+    fn restarts(&mut self) {
+        match self.get("max_restarts").map(|given| (given, number(given.value))) {
+            None => self.worker.push("max_restarts = 16".to_owned()),
+            Some((given, Some(0))) => {
+                let told = "PM2 restarts nobody then, and 0 never gives up here: 1 is written, no restart after an \
+                            unstable exit";
+                self.worker.push("max_restarts = 1".to_owned());
+                self.reject(given, told);
+            }
+            Some((given, Some(restarts))) => self.set(given, "max_restarts", i64::from(restarts)),
+            Some((given, None)) => {
+                self.reject(given, "`max_restarts` takes a whole number; 0 never gives up")
+            }
+        }
+        const MEMORY: &str = "max_memory_restart";
+        if let Some(given) = self.get(MEMORY) {
+            match given.value {
+                // PM2 takes small letters, too.
+                Value::String(size) => {
+                    self.set(given, MEMORY, size.trim_end_matches(['B', 'b']).to_uppercase());
+                }
+                value => match value.as_i64() {
+                    Some(bytes) => self.set(given, MEMORY, bytes),
+                    None => {
+                        self.reject(given, &format!("`{MEMORY}` takes a size of at least 1M, as \"200M\""))
+                    }
                 },
             }
         }
-        if let Some(codes) = self.get(&["stop_exit_codes"]) {
-            let list = codes.as_array().map_or(std::slice::from_ref(codes), Vec::as_slice);
+        if let Some(given) = self.get("stop_exit_codes") {
+            let list = given.value.as_array().map_or(std::slice::from_ref(given.value), Vec::as_slice);
             let codes: Option<Vec<i64>> =
-                list.iter().map(|code| code.as_i64().filter(|code| (0..256).contains(code))).collect();
+                list.iter().map(|code| number(code).filter(|code| *code < 256).map(i64::from)).collect();
             match codes {
-                Some(codes) => self.set("stop_exit_codes", "stop_exit_codes", codes),
-                None => self.note("stop_exit_codes", "exit codes are numbers from 0 to 255"),
-            }
-        }
-        if let Some(name) = self.text(&["increment_var"]) {
-            let first = self.get(&["env"]).and_then(|env| env.get(&name));
-            let first = first.and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()));
-            match first {
-                Some(_) => self.set("increment_var", "increment_var", name),
-                None => self.note("increment_var", "give the first worker's value in `env`"),
+                Some(codes) => self.set(given, "stop_exit_codes", codes),
+                None => self.reject(given, "exit codes are numbers from 0 to 255"),
             }
         }
     }
 
     /// What was not looked at yet.
     fn rest(&mut self) {
-        const DONE: &[&str] = &[
-            "instances",
-            "script",
-            "exec",
-            "cmd",
-            "command",
-            "cwd",
-            "interpreter",
-            "exec_interpreter",
-            "interpreter_args",
-            "node_args",
-            "args",
-            "wait_ready",
-            "listen_timeout",
-            "kill_timeout",
-            "min_uptime",
-            "exp_backoff_restart_delay",
-            "restart_delay",
-            "max_restarts",
-            "max_memory_restart",
-            "env",
-            "stop_exit_codes",
-            "increment_var",
-            "user",
-            "uid",
-            "username",
-            "gid",
-        ];
-        for (key, value) in self.app {
-            // What is off, or empty, asks for nothing.
-            let off = match value {
-                Value::Null => true,
-                Value::Bool(on) => *on == (key == "autorestart" || key == "treekill"),
-                Value::Array(list) => list.is_empty(),
-                Value::String(text) => text.is_empty(),
-                Value::Number(_) | Value::Object(_) => false,
-            };
-            if off || DONE.contains(&key.as_str()) || NOTHING.contains(&key.as_str()) {
+        let rest: Vec<_> = self.app.iter().map(|(key, given)| (key.to_owned(), given)).collect();
+        for (key, given) in rest {
+            let taken = self.wanted.env.is_some_and(|env| key.strip_prefix("env_") == Some(env));
+            if taken || is_translated(&key) || asks_for_nothing(&key, given) {
                 continue;
             }
-            let instead = ELSEWHERE
-                .iter()
-                .find(|(names, _)| names.contains(&key.as_str()))
-                .map(|(_, instead)| *instead);
-            let instead = match instead {
-                Some(instead) => instead,
-                None if key.starts_with("env_") => {
-                    "a configuration for each environment: put it into [worker.env] there"
+            let found = ELSEWHERE.iter().find(|(keys, _)| keys.contains(&key.as_str()));
+            match (found, key.strip_prefix("env_")) {
+                (Some((_, instead)), _) => self.reject(given, instead),
+                // Its values may be secrets, and are long.
+                (None, Some(env)) => {
+                    self.note(given.written, &format!("a configuration of its own: `import --env {env}`"));
                 }
-                None => "not known; see docs/pm2.md",
-            };
-            self.note(key, instead);
+                (None, None) => self.reject(given, "not known; see docs/pm2.md"),
+            }
+        }
+        let modes = ["cluster", "cluster_mode", "fork", "fork_mode"];
+        if let Some(given) = self.get("exec_mode")
+            && !given.value.as_str().is_some_and(|mode| modes.contains(&mode))
+        {
+            self.reject(given, "PM2 has `fork` and `cluster`; here each worker is a process of its own");
         }
     }
 
-    fn finish(mut self, name: &str) -> Imported {
+    fn finish(mut self) -> Imported {
         self.notes.push(
             "to do: the program must not bind its UDP port: its socket is descriptor 3 (docs/operating.md, \"Any program as \
              the workers\"); write the port into `listen`"
                 .to_owned(),
         );
-        self.notes.push(
-            "to do: PM2 stops with SIGINT, this with SIGTERM: the program should take both alike".to_owned(),
-        );
+        if self
+            .get("exec_mode")
+            .is_some_and(|mode| mode.value.as_str().is_some_and(|mode| mode.starts_with("cluster")))
+        {
+            self.notes.push(
+                "to do: in PM2's cluster mode all copies can listen on one TCP port; here only UDP sockets are shared out"
+                    .to_owned(),
+            );
+        }
+        let appended = self.get("append_env_to_name").and_then(|given| given.is_on()) == Some(true);
+        let env = self.wanted.env.filter(|_| appended).map(|env| format!("-{env}")).unwrap_or_default();
+        let env_of =
+            if self.env.is_empty() { String::new() } else { format!("\n[worker.env]\n{}", self.env) };
         let toml = format!(
-            "# {}, imported from PM2.\n{}\n# The UDP port of the program:\nlisten = [\"0.0.0.0:3131\"]\n\n[worker]\n{}\n",
-            name.replace(char::is_control, " "),
+            "# {}{env}, imported from PM2's {}.\n{}\n# The UDP port of the program:\nlisten = [\"0.0.0.0:3131\"]\n\n[worker]\n{}\n{env_of}",
+            self.name.replace(char::is_control, " "),
+            self.wanted.file.display().to_string().replace(char::is_control, " "),
             self.top.join("\n"),
             self.worker.join("\n"),
         );
         Imported { toml, notes: self.notes }
     }
+}
+
+/// What is off, or as PM2 has it by default, asks for nothing.
+fn asks_for_nothing(key: &str, given: Given<'_>) -> bool {
+    let usually_on = ["autorestart", "treekill", "autostart"].contains(&key);
+    match given.value {
+        Value::Null => true,
+        Value::Bool(_) if NOTHING.contains(&key) => true,
+        Value::Array(list) => list.is_empty(),
+        Value::String(text) if text.is_empty() => true,
+        Value::String(text) if key == "namespace" => text == "default",
+        Value::Number(_) | Value::String(_) if key == "cron_restart" => number(given.value) == Some(0),
+        Value::Object(object) => object.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => given.is_on() == Some(usually_on),
+    }
+}
+
+/// Whether our own reader takes a line of `[worker]`; else what it allows.
+pub(super) fn read_alone(line: &str) -> Result<(), String> {
+    let mut alone = Overrides::default();
+    alone.set(&format!("worker.{line}")).and_then(|()| alone.check()).map_err(|error| {
+        // Without the example, which is one for a shell.
+        let allowed = error.hint().split("; for example").next().unwrap_or_default();
+        allowed.strip_prefix("allowed: ").unwrap_or(allowed).to_owned()
+    })
 }

@@ -1,19 +1,10 @@
-//! What PM2 takes for words, for a number, and for an interpreter.
+//! What PM2 takes for words, and for a number.
 
+use regex_lite::Regex;
 use serde_json::Value;
 
-/// PM2's choice of an interpreter.
-pub(super) fn by_extension(script: &str) -> &'static str {
-    match script.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("js" | "cjs" | "mjs" | "ts") => "node",
-        Some("py") => "python3",
-        Some("sh") => "bash",
-        Some("rb") => "ruby",
-        Some("pl") => "perl",
-        Some("php") => "php",
-        _ => "none",
-    }
-}
+/// A word: quoted after `=`, quoted, or up to the next blank.
+const WORD: &str = r#"[^\s"'=]+="[^"]*"|[^\s"'=]+='[^']*'|"[^"]*"|'[^']*'|\S+"#;
 
 /// A list, a number, or one text whose words are parted by blanks outside quotes.
 pub(super) fn words_of(value: &Value) -> Option<Vec<String>> {
@@ -28,25 +19,24 @@ pub(super) fn words_of(value: &Value) -> Option<Vec<String>> {
     }
 }
 
+/// As PM2 does: the quotes around a whole word go, those within it stay, an empty word is none.
 fn split(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
-    for c in text.chars() {
-        match (c, quote) {
-            (c, Some(open)) if c == open => quote = None,
-            ('"' | '\'', None) => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (c, None) if c.is_whitespace() => words.extend(word.take()),
-            (c, _) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
+    let Ok(word) = Regex::new(WORD) else { return Vec::new() };
+    let words = word.find_iter(text).map(|word| {
+        let word = word.as_str();
+        let bare = ['"', '\''].into_iter().find_map(|quote| word.strip_prefix(quote)?.strip_suffix(quote));
+        bare.unwrap_or(word)
+    });
+    words.filter(|word| !word.trim().is_empty()).map(str::to_owned).collect()
 }
 
 /// A whole number, as a text too.
 pub(super) fn number(value: &Value) -> Option<u32> {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok())?;
     u32::try_from(number).ok()
+}
+
+/// A value as a variable of the environment has it: what is no text, as JSON.
+pub(super) fn variable(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

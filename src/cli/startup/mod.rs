@@ -12,7 +12,7 @@ use std::process::Command;
 
 use super::complain;
 use super::error::Error;
-use super::terminal::print;
+use super::terminal::{answer, print};
 use super::text::clean_lines;
 use crate::config::{Loaded, Overrides, known_user, load};
 use crate::exit::{DONE, USAGE};
@@ -36,7 +36,7 @@ pub(super) fn run(packaged: bool, file: Option<&Path>) -> Result<u8, Error> {
         }
     };
     let host = this(&loaded);
-    print(&unit(&host))?;
+    answer(&unit(&host))?;
     for (message, hint) in notes(&host, &loaded) {
         complain(&format!("atlas-cluster: {}\nhint: {}\n", clean_lines(&message), clean_lines(&hint)));
     }
