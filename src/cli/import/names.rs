@@ -73,3 +73,27 @@ fn in_snake_case(name: &str) -> String {
     }
     snake
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every name of a key that PM2 7.0.4 knows (lib/API/schema.json), and a few that its programs look at beside.
+    const THEIRS: &str = "script exec name name_prefix filter_env namespace install_url cwd args exec_interpreter interpreter \
+        node_args interpreterArgs interpreter_args out_file out output out_log error_file error err err_file err_log log_file \
+        log disable_logs log_type log_date_format time env max_memory_restart pid_file pid restart_delay \
+        exp_backoff_restart_delay source_map_support disable_source_map_support wait_ready instances kill_timeout \
+        shutdown_with_message listen_timeout cron_restart cron merge_logs combine_logs vizion autostart autorestart \
+        stop_exit_codes watch_delay watch ignore_watch watch_options min_uptime max_restarts execute_command exec_mode force \
+        append_env_to_name post_update trace disable_trace v8 event_loop_inspector deep_monitoring increment_var instance_var \
+        pmx automation treekill port username uid user gid windowsHide kill_retry_time write io cmd command maxMemoryRestart \
+        execMode nodeArgs killTimeout logDateFormat";
+
+    #[test]
+    fn every_key_of_pm2_s_is_known_by_each_of_its_names() {
+        for name in THEIRS.split_whitespace() {
+            assert!(is_known(&known_as(name)), "{name}");
+        }
+        assert_eq!((known_as("colour"), known_as("env_Prod")), ("colour".to_owned(), "env_Prod".to_owned()));
+    }
+}
