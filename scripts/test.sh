@@ -7,7 +7,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 # What the build and the tests call, and the Debian package that brings it.
 need=""
-for pair in cc:gcc ps:procps unshare:util-linux setpriv:util-linux prlimit:util-linux strace:strace valgrind:valgrind node:nodejs python3:python3 systemd-analyze:systemd shellcheck:shellcheck; do
+for pair in cc:gcc ps:procps unshare:util-linux setpriv:util-linux prlimit:util-linux strace:strace valgrind:valgrind node:nodejs python3:python3 systemd-analyze:systemd shellcheck:shellcheck zsh:zsh fish:fish; do
     command -v "${pair%%:*}" >/dev/null || need="$need ${pair##*:}"
 done
 for python in python3 /usr/bin/python3; do

@@ -50,13 +50,12 @@ fn place(shell: &str, script: &str) -> TempDir {
     place
 }
 
-/// Whether the shell is there; where it is not, that is said.
-fn is_there(shell: &str) -> bool {
+/// # Panics
+/// With the way out, where the shell is missing.
+#[track_caller]
+fn expect_there(shell: &str) {
     let there = Command::new(shell).arg("--version").output().is_ok();
-    if !there {
-        eprintln!("its completions are not tried: there is no {shell}");
-    }
-    there
+    assert!(there, "{shell} is missing: its completions are tried in it (apt-get install {shell})");
 }
 
 /// Types the lines, and compares what comes out.
@@ -99,24 +98,18 @@ fn bash_completes_words_values_and_files() {
 
 #[test]
 fn zsh_completes_words_values_and_files() {
-    if is_there("zsh") {
-        let place = place("zsh", "_atlas-cluster");
-        let rc =
-            "fpath=(~ $fpath)\nautoload -U compinit\ncompinit -u -D\nunsetopt prompt_sp\nPROMPT='ready> '\n";
-        fs::write(place.path().join(".zshrc"), rc).expect("a file");
-        expect(
-            &place,
-            &["zsh", "-d", "-i"],
-            &[LINES, &[("atlas-cluster wait --for=st\t", "<wait><--for=stopped>")]].concat(),
-        );
-    }
+    expect_there("zsh");
+    let place = place("zsh", "_atlas-cluster");
+    let rc = "fpath=(~ $fpath)\nautoload -U compinit\ncompinit -u -D\nunsetopt prompt_sp\nPROMPT='ready> '\n";
+    fs::write(place.path().join(".zshrc"), rc).expect("a file");
+    let more = [("atlas-cluster wait --for=st\t", "<wait><--for=stopped>")];
+    expect(&place, &["zsh", "-d", "-i"], &[LINES, &more].concat());
 }
 
 #[test]
 fn fish_completes_words_values_and_files() {
-    if is_there("fish") {
-        let place = place("fish", "script");
-        let prompt = "source ~/script; function fish_prompt; echo 'ready> '; end";
-        expect(&place, &["fish", "--no-config", "-i", "-C", prompt], LINES);
-    }
+    expect_there("fish");
+    let place = place("fish", "script");
+    let prompt = "source ~/script; function fish_prompt; echo 'ready> '; end";
+    expect(&place, &["fish", "--no-config", "-i", "-C", prompt], LINES);
 }
