@@ -20,6 +20,8 @@ use crate::wire::{LastReload, List, Request, Trouble};
 
 /// How often what is waited for is looked at.
 const EVERY: Duration = Duration::from_millis(50);
+/// A supervisor that answers later than this does not answer.
+const SILENT: Duration = Duration::from_secs(1);
 /// How long processes may outlive their supervisor.
 const ALONE: Duration = Duration::from_secs(10);
 
@@ -135,14 +137,15 @@ pub(super) fn wait(client: &Client, goal: Goal, timeout: Duration) -> Result<(),
 fn wait_for(client: &Client, goal: Goal, timeout: Duration) -> Result<(), Error> {
     let deadline = Instant::now().checked_add(timeout);
     let mut processes: Vec<Identity> = Vec::new();
-    let mut silent_since: Option<Instant> = None;
+    let (mut last, mut silent_since): (Option<Last>, Option<Instant>) = (None, None);
     loop {
         let began = Instant::now();
         // At least one look, however short the time.
         let left = deadline.map_or(PATIENCE, |deadline| deadline.saturating_duration_since(Instant::now()));
         let looked = Snapshot::take(client, left.clamp(EVERY, PATIENCE));
         silent_since = silent_since.or(Some(began)).filter(|_| matches!(looked, Err(Error::Silent { .. })));
-        let last = match looked {
+        let silent = silent_since.map(|since| since.elapsed()).unwrap_or_default();
+        last = Some(match looked {
             Ok(snapshot) => {
                 let list = &snapshot.view.list;
                 if goal == Goal::Online && list.cluster.state == "online" {
@@ -157,11 +160,11 @@ fn wait_for(client: &Client, goal: Goal, timeout: Duration) -> Result<(), Error>
                 }
                 Last::Error(error)
             }
-            Err(error @ (Error::Silent { .. } | Error::Closed { .. })) => Last::Error(error),
+            Err(error @ Error::Silent { .. }) => Last::silence(last, error, silent),
+            Err(error @ Error::Closed { .. }) => Last::Error(error),
             Err(error) => return Err(error),
-        };
-        if left.is_zero() {
-            let silent = silent_since.map(|since| since.elapsed()).unwrap_or_default();
+        });
+        if let Some(last) = last.take_if(|_| left.is_zero()) {
             return Err(not_reached(client, goal, timeout, last, silent));
         }
         thread::sleep(EVERY.min(left));
@@ -169,9 +172,20 @@ fn wait_for(client: &Client, goal: Goal, timeout: Duration) -> Result<(), Error>
 }
 
 /// What was seen last of what is waited for.
+#[derive(Debug)]
 enum Last {
     State(String),
     Error(Error),
+}
+
+impl Last {
+    /// Not answered for so long. The last look is short: that it was in vain says nothing where the one before was not.
+    fn silence(before: Option<Last>, error: Error, silent: Duration) -> Last {
+        match before {
+            Some(before) if silent < SILENT => before,
+            Some(_) | None => Last::Error(error),
+        }
+    }
 }
 
 /// The time is over; for so long nothing was answered.
@@ -248,4 +262,24 @@ fn processes(list: &List) -> Vec<Identity> {
     let roles = list.roles.iter().filter_map(|role| role.pid);
     let pids = std::iter::once(list.cluster.pid).chain(workers).chain(heirs).chain(roles);
     pids.filter_map(Identity::of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_look_in_vain_does_not_hide_what_was_seen_before() {
+        let silent = || Error::Silent {
+            dir: "/run/x".into(),
+            pid: Some(7),
+            stopped: false,
+            command: None,
+            within: EVERY,
+        };
+        let state = || Some(Last::State("launching".into()));
+        assert!(matches!(Last::silence(state(), silent(), EVERY), Last::State(_)));
+        assert!(matches!(Last::silence(state(), silent(), SILENT), Last::Error(Error::Silent { .. })));
+        assert!(matches!(Last::silence(None, silent(), EVERY), Last::Error(Error::Silent { .. })));
+    }
 }

@@ -135,10 +135,10 @@ pub(super) fn watch_keyboard(give: Sender<News>) -> io::Result<()> {
     thread::Builder::new().name("keyboard".into()).spawn(read).map(drop)
 }
 
-/// Gives an order, and tells what came of it.
-pub(super) fn give_order(client: Client, order: Order, give: Sender<News>) -> io::Result<()> {
+/// Gives an order to the cluster of this supervisor, and tells what came of it.
+pub(super) fn give_order(client: Client, order: Order, pid: u32, give: Sender<News>) -> io::Result<()> {
     let carry_out = move || {
-        let told = order.give(&client);
+        let told = order.give(&client, pid);
         // Where nobody listens any more, the screen is closed.
         let _ = give.send(News::Answered(told));
     };

@@ -169,7 +169,9 @@ impl View<'_> {
     }
 
     fn order(&mut self, order: Order) {
-        let given = eyes::give_order(self.client.clone(), order, self.give.clone());
+        // It was asked of who was seen last.
+        let Some(pid) = self.model.seen.as_ref().map(|(_, _, list)| list.cluster.pid) else { return };
+        let given = eyes::give_order(self.client.clone(), order, pid, self.give.clone());
         if let Err(error) = given {
             self.tell(Event::Answered(Told::wrong(format!("cannot give the order: {error}"), None)));
         }

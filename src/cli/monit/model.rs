@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ratatui::crossterm::event::KeyEvent;
 
-use super::order::{Order, Told, seat};
+use super::order::{ANOTHER, Order, Told, seat};
 use super::rates::History;
 use crate::cli::list::rates;
 use crate::cli::list_text::Rates;
@@ -204,7 +204,7 @@ impl Model {
             }
             Some(_) | None => return,
         };
-        self.talk = Some(Talk::Told(Told::wrong(format!("not done: {}: {why}", order.name()), None)));
+        self.talk = Some(Talk::Told(order.not_done(&why)));
     }
 
     fn on_seen(&mut self, list: Box<List>, at: Timestamp) {
@@ -212,8 +212,7 @@ impl Model {
         if let (Some((_, _, old)), Some(Talk::Asked(order))) = (&self.seen, &self.talk)
             && old.cluster.pid != list.cluster.pid
         {
-            let line = format!("not done: {}: another cluster is there now", order.name());
-            self.talk = Some(Talk::Told(Told::wrong(line, None)));
+            self.talk = Some(Talk::Told(order.not_done(ANOTHER)));
         }
         // What another cluster counted is no beginning for this one.
         let before = self.seen.take();

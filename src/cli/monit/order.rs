@@ -3,13 +3,16 @@
 use std::slice;
 
 use crate::amount::Scale;
-use crate::cli::client::Client;
+use crate::cli::client::{Client, PATIENCE};
 use crate::cli::error::Error;
 use crate::cli::orders;
 use crate::cli::progress::Wait;
 use crate::cli::text::{clean, clean_lines};
 use crate::exit::DONE;
 use crate::wire::List;
+
+/// Why an order is not given to a cluster that it was not asked about.
+pub(super) const ANOTHER: &str = "another cluster is there now";
 
 /// An order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +99,18 @@ impl Order {
         }
     }
 
-    /// Gives it, and waits until it is over.
-    pub(super) fn give(&self, client: &Client) -> Told {
+    /// What is told where it is not given after all.
+    pub(super) fn not_done(&self, why: &str) -> Told {
+        Told::wrong(format!("not done: {}: {why}", self.name()), None)
+    }
+
+    /// Gives it to the cluster of this supervisor, if it is still the one that is there, and waits until it is over.
+    pub(super) fn give(&self, client: &Client, pid: u32) -> Told {
+        // One that does not answer is told of by the order itself.
+        let there = client.ask("ping", PATIENCE).ok().and_then(|reply| reply.answer.pid);
+        if there.is_some_and(|there| there != pid) {
+            return self.not_done(ANOTHER);
+        }
         let done = match self {
             Order::Reload => orders::reload(client, "reload").and_then(|reloaded| reloaded.told("reload")),
             Order::Restart(id) => orders::restart(client, slice::from_ref(id)).map(|line| (DONE, line)),
@@ -119,4 +132,22 @@ fn one_line(text: &str) -> String {
 /// `worker 2`, `link`.
 pub(super) fn seat(id: &str) -> String {
     if id.bytes().all(|byte| byte.is_ascii_digit()) { format!("worker {id}") } else { clean(id) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fake::{Fake, Say};
+    use crate::wire::Answer;
+
+    #[test]
+    fn an_order_is_given_to_the_cluster_that_it_was_asked_about_alone() {
+        let fake = Fake::new(|request| match request.verb.as_str() {
+            "ping" => Say::answer(Answer { pid: Some(7), ..Answer::default() }),
+            _ => Say::answer(Answer::default()),
+        });
+        let given = |pid| Order::Restart("2".into()).give(&Client::new(fake.dir()), pid);
+        assert_eq!(given(7), Told::well("restart done: 2"));
+        assert_eq!(given(8), Told::wrong("not done: restart 2: another cluster is there now", None));
+    }
 }
