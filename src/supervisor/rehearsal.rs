@@ -22,7 +22,7 @@ const MAX_NAME: usize = 255;
 /// Enough for a thread that waits.
 const STACK: usize = 64 << 10;
 
-/// A name that nobody else has.
+/// A name that nobody else has: what lies there was left by one that was killed, and had our pid.
 fn own_name(folder: &Path) -> PathBuf {
     folder.join(format!(".atlas-cluster-check.{}", std::process::id()))
 }
@@ -30,6 +30,7 @@ fn own_name(folder: &Path) -> PathBuf {
 /// Whether a file can be made in `folder`, and take a few bytes.
 pub(super) fn make_file(folder: &Path) -> io::Result<()> {
     let path = own_name(folder);
+    let _ = fs::remove_file(&path);
     let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
     let written = file.write_all(b"check\n");
     drop(file);
@@ -53,6 +54,7 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
         return Err(io::Error::from_raw_os_error(EEXIST));
     }
     let own = own_name(above);
+    let _ = fs::remove_dir(&own);
     DirBuilder::new().mode(0o700).create(&own)?;
     let made = make_file(&own);
     fs::remove_dir(&own)?;
