@@ -73,6 +73,12 @@ fn run_command() -> u8 {
         Command::Check(check) => {
             let would = cli::Would {
                 room: supervisor::room,
+                too_low: |config| supervisor::limits::too_low(config, &ROLES),
+                folder: supervisor::runtime::RuntimeDir::foresee,
+                logs: supervisor::log_folder::foresee,
+                memory: |config| supervisor::rehearsal::memory(config, &ROLES),
+                processes: |config| supervisor::rehearsal::processes(config, &ROLES),
+                port: launcher::foresee,
                 program: supervisor::foreign::whereabouts,
                 cwd: supervisor::foreign::no_way_to_cwd,
                 refused: supervisor::runs_as::refused,

@@ -314,7 +314,7 @@ fn a_program_that_cannot_be_run_is_told_with_the_way_out() {
             "cannot run ./no-such-program: No such file or directory (os error 2); the working",
         ),
         (plain.to_str().expect("a path"), "/plain: Permission denied (os error 13)"),
-        (script.to_str().expect("a path"), "interpreter is missing"),
+        (script.to_str().expect("a path"), "; its first line names /no/such/interpreter as"),
     ] {
         let output = cluster!().config(SLOW).program([program, "x"]).run().expect_code(1);
         let output =

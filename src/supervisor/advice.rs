@@ -1,14 +1,31 @@
 //! The way out of a start that failed, where more is known than that it failed.
 
-use nix::libc::EADDRINUSE;
+use nix::libc::{EACCES, EADDRINUSE, EADDRNOTAVAIL};
 
 use super::health::Complaint;
 use super::{Shell, foreign, launcher, news};
 use crate::config::Config;
 use crate::core::{Failure, Slot};
+use crate::exit;
+use crate::wire::Trouble;
 
 /// What to do about a program, or health command, that cannot be run.
 const CANNOT_RUN: &str = "install it, make it executable, give its whole path, or set PATH in worker.env";
+
+/// A port that could not be bound: why, and what to do about it.
+pub(super) fn on_port(why: &contract::Failure, shared: bool) -> Trouble {
+    let hint = match why.errno {
+        EADDRINUSE if shared => {
+            "who holds the port must set SO_REUSEPORT before he binds, as our user (an atlas-cluster: be started with \
+             --share); else stop him, or choose another port with --listen"
+        }
+        EADDRINUSE => "stop who holds the port, join him with --share, or choose another one with --listen",
+        EADDRNOTAVAIL => "choose an address of this host with --listen; `ip address` shows them",
+        EACCES => "a port below 1024 needs CAP_NET_BIND_SERVICE; choose another one with --listen",
+        _ => "choose another address with --listen",
+    };
+    Trouble { message: why.what.clone(), hint: Some(hint.into()), exit: exit::PORT }
+}
 
 impl Shell {
     /// What to do about a worker of `config` that did not come up.

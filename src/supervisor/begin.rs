@@ -16,7 +16,7 @@ use super::desk::Desk;
 use super::generations::{self, Generations, Source};
 use super::health::Health;
 use super::kept::{self, Kept};
-use super::limits::{Room, warn_of_memlock};
+use super::limits::{self, Room, warn_of_memlock};
 use super::log_folder::{self, LogFolder};
 use super::log_writer::{self, LogWriter, Sink};
 use super::logs::Logs;
@@ -43,6 +43,7 @@ impl Shell {
         found.set_bound_aside(&loaded.config)?;
         let room = Room::make(loaded.config.listen.len(), loaded.config.logs_to_files());
         room.refuse(loaded.config.workers).map_or(Ok(()), Err)?;
+        limits::too_low(&loaded.config, roles).map_or(Ok(()), Err)?;
         let runtime = RuntimeDir::claim(&start.runtime_dir)?;
         let log_folder = log_folder::prepare(runtime.folder(), &loaded.config)?;
         let folder = log_folder.as_ref().map(|folder| folder.path.clone());

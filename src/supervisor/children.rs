@@ -20,7 +20,9 @@ pub(super) use sys::wait::Ending;
 use super::above::is_upward;
 use super::clock;
 use super::handover::{FrozenPath, Packing, Unpacking};
+use super::helper;
 use super::notify::{Line, Said};
+use super::runs_as;
 use crate::core::{Generation, Run, Sig, Slot, Tick};
 use crate::memory;
 
@@ -239,7 +241,7 @@ impl Children {
         };
         let line = Line::open(&self.notify_folder, &address)?;
         if let Some((uid, gid)) = birth.user {
-            chown(line.path(), Some(uid), Some(gid))?;
+            chown(line.path(), Some(uid), Some(gid)).map_err(|e| runs_as::not_given(uid, &e))?;
         }
         watch(&line, run, registry)?;
         descriptors.push((contract::PARENT.into(), self.parent_pipe.0.as_fd()));
@@ -278,6 +280,11 @@ impl Children {
     /// A process that was executed for us and is no run: the rest of its process group ends with it.
     pub(super) fn note_helper(&mut self, pid: Pid) {
         self.helpers.insert(pid);
+    }
+
+    /// Nobody of those outlives us.
+    pub(super) fn end_helpers(&mut self) {
+        std::mem::take(&mut self.helpers).into_iter().for_each(helper::end);
     }
 
     /// Runs an image with a line to us and descriptors by name. It is no run yet: nobody watches it.

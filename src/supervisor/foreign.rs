@@ -4,15 +4,17 @@
 //! was made here has taken the place held open for it. Whatever else is open closes at exec.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use contract::{Contract, Failure, Role, SOCKET};
 use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, FdFlag, fcntl};
-use nix::libc::{EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR};
+use nix::libc::{E2BIG, EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOTDIR};
 use nix::unistd::{AccessFlags, faccessat};
 
 use super::{launcher, runs_as};
@@ -30,6 +32,10 @@ const LASTING: [i32; 6] = [ENOENT, EACCES, ENOTDIR, ELOOP, ENAMETOOLONG, ENOEXEC
 /// Said where a program has taken its socket out of the group.
 pub(super) const LEAVE_SOCKETS: &str = "a program must not connect, close or unshare (SO_REUSEPORT) the sockets that it \
                                         is given: start the cluster anew without that";
+/// The longest argument that execve(2) takes, in bytes, with its end (MAX_ARG_STRLEN).
+const MAX_ARGUMENT: usize = 128 << 10;
+/// So much of a script's first line the kernel reads (BINPRM_BUF_SIZE).
+const MAX_FIRST_LINE: u64 = 256;
 /// Where programs are looked for without a PATH.
 const USUAL_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -70,7 +76,7 @@ pub(super) fn become_program(
         .exec();
     let mut failure = cannot_run(&program.name, &why);
     if why.raw_os_error() == Some(ENOENT) {
-        failure.what.push_str("; what its first line names as interpreter is missing");
+        failure.what.push_str("; an interpreter or loader that it needs is missing");
     }
     failure
 }
@@ -99,7 +105,11 @@ pub(crate) fn whereabouts(config: &Config, program: &Program) -> Result<PathBuf,
     let path = worker.env.get("PATH").map(OsString::from).or_else(|| std::env::var_os("PATH"));
     let here = worker.cwd.clone().or_else(|| std::env::current_dir().ok()).unwrap_or_default();
     let path = path.unwrap_or_else(|| USUAL_PATH.into());
-    runs_as::as_worker(worker, || find_in(&program.name, &path, &here)).map_err(|failure| failure.what)
+    if program.arguments.iter().any(|argument| argument.len() >= MAX_ARGUMENT) {
+        return Err(cannot_run(&program.name, &io::Error::from_raw_os_error(E2BIG)).what);
+    }
+    let found = runs_as::as_worker(worker, || find_in(&program.name, &path, &here));
+    found.and_then(|found| found).map_err(|failure| failure.what)
 }
 
 /// Why workers could not change to their directory, if they could not.
@@ -111,8 +121,11 @@ pub(crate) fn no_way_to_cwd(config: &Config) -> Option<String> {
         }
         may(folder, AccessFlags::X_OK)
     };
-    let why = runs_as::as_worker(&config.worker, enter).err()?;
-    Some(Failure::of(format_args!("cannot change to worker.cwd {}", folder.display()), &why).what)
+    let cannot =
+        |why: &io::Error| Failure::of(format_args!("cannot change to worker.cwd {}", folder.display()), why);
+    let entered =
+        runs_as::as_worker(&config.worker, enter).and_then(|entered| entered.map_err(|e| cannot(&e)));
+    entered.err().map(|failure| failure.what)
 }
 
 /// The file of a program, for a process whose environment and working directory are the worker's already.
@@ -126,20 +139,22 @@ fn find(name: &str) -> Result<PathBuf, Failure> {
 fn find_in(name: &str, path: &OsStr, here: &Path) -> Result<PathBuf, Failure> {
     if name.contains('/') {
         let file = here.join(name);
-        return executable(&file).map(|()| file).map_err(|why| {
-            let mut failure = cannot_run(name, &why);
-            if Path::new(name).is_relative() {
-                failure.what.push_str(&format!("; the working directory is {}", here.display()));
-            }
-            failure
-        });
+        return executable(&file)
+            .map_err(|why| {
+                let mut failure = cannot_run(name, &why);
+                if Path::new(name).is_relative() {
+                    failure.what.push_str(&format!("; the working directory is {}", here.display()));
+                }
+                failure
+            })
+            .and_then(|()| interpreted(name, file, here));
     }
     let mut why = io::Error::from_raw_os_error(ENOENT);
     for folder in std::env::split_paths(path) {
         // An empty entry is the working directory.
         let file = here.join(folder).join(name);
         match executable(&file) {
-            Ok(()) => return Ok(file),
+            Ok(()) => return interpreted(name, file, here),
             Err(e) if e.raw_os_error() == Some(EACCES) => why = e,
             Err(_) => {}
         }
@@ -155,6 +170,21 @@ fn executable(file: &Path) -> io::Result<()> {
         return Err(io::Error::from_raw_os_error(EACCES));
     }
     may(file, AccessFlags::X_OK)
+}
+
+/// A script whose interpreter can be run, or anything else; execve(2) would name the script alone.
+fn interpreted(name: &str, file: PathBuf, here: &Path) -> Result<PathBuf, Failure> {
+    let mut begin = Vec::new();
+    let read = File::open(&file).and_then(|file| file.take(MAX_FIRST_LINE).read_to_end(&mut begin));
+    // What cannot be read may well be run.
+    let line = read.ok().and_then(|_| begin.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next());
+    let word = line.and_then(|line| line.split(|byte| b" \t".contains(byte)).find(|word| !word.is_empty()));
+    let Some(interpreter) = word.map(|word| here.join(OsStr::from_bytes(word))) else { return Ok(file) };
+    executable(&interpreter).map(|()| file).map_err(|why| {
+        let mut failure = cannot_run(name, &why);
+        failure.what.push_str(&format!("; its first line names {} as interpreter", interpreter.display()));
+        failure
+    })
 }
 
 /// As access(2) tells, for the user that this thread is for the file system.
@@ -184,10 +214,36 @@ mod tests {
             ),
             ("/etc/passwd", EACCES, &["cannot run /etc/passwd: Permission denied (os error 13)"]),
             ("/etc", EACCES, &["cannot run /etc: Permission denied"]),
+            ("/nowhere/x", ENOENT, &["cannot run /nowhere/x: No such file"]),
         ] {
             let failure = find(name).unwrap_err();
             assert_eq!(failure.errno, errno, "{failure}");
             assert!(texts.iter().all(|text| failure.what.contains(text)), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_script_is_as_good_as_its_interpreter() {
+        let place = tempfile::tempdir().unwrap();
+        let script = place.path().join("script");
+        let name = script.to_str().unwrap();
+        for (text, errno) in [
+            ("#!/bin/sh\n", None),
+            ("#! \t/bin/sh -e\n", None),
+            ("#!\n", None),
+            ("", None),
+            ("\u{7f}ELF", None),
+            ("#!/no/such interpreter\n", Some(ENOENT)),
+            ("#!/etc/passwd", Some(EACCES)),
+            ("#!/etc\n", Some(EACCES)),
+        ] {
+            std::fs::write(&script, text).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&script, mode).unwrap();
+            let found = find(name);
+            assert_eq!(found.as_ref().err().map(|failure| failure.errno), errno, "{text:?}: {found:?}");
+            let said = found.err().map(|failure| failure.what.contains("; its first line names /"));
+            assert!(said.unwrap_or(true), "{text:?}");
         }
     }
 }

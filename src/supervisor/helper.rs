@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 use super::clock;
@@ -51,7 +51,7 @@ impl Helper {
 
     /// It and whatever it has started.
     pub(super) fn kill(&self) {
-        let _ = killpg(self.pid, Signal::SIGKILL);
+        kill_all_of(self.pid);
     }
 
     /// Once it has ended: what it said on its line, and the last line that it printed.
@@ -59,4 +59,21 @@ impl Helper {
         self.tail.read();
         (self.line.read().0, self.tail.last_line())
     }
+}
+
+/// Ends one, and whatever it has started, and takes its status: whom the kernel does not end at once is waited for a
+/// second.
+pub(super) fn end(pid: Pid) {
+    kill_all_of(pid);
+    for _ in 0..200 {
+        if !matches!(sys::wait::reap(pid), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn kill_all_of(pid: Pid) {
+    let _ = kill(pid, Signal::SIGKILL); // in its first moment it has no group yet
+    let _ = killpg(pid, Signal::SIGKILL);
 }

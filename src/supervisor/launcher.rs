@@ -12,10 +12,12 @@ use contract::{Contract, Failure, LISTEN, PARENT, PLACE, Role, SOCKET, TITLE};
 use nix::fcntl::OFlag;
 use nix::libc::ECONNREFUSED;
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{place, runs_as, sharing};
+use super::{advice, place, runs_as, sharing};
 use crate::config::Config;
+use crate::wire::Trouble;
 use crate::{exit, owners};
 
 /// Why a bind is refused where nobody else is on the port.
@@ -123,7 +125,7 @@ fn bind_slot(contract: &mut Contract, config: &Config) -> Result<(), (Failure, u
             }
             if config.share { sharing::open(&socket) } else { seal(&socket, contract.instance) }
         };
-        bind().map_err(|e| (refused(address, &e), exit::PORT))?;
+        bind().map_err(|e| (refused(address, &e, Some(nix::unistd::getppid())), exit::PORT))?;
         if is_fresh && !config.share {
             place::keep(contract, address, &name).map_err(|failure| (failure, exit::PORT))?;
         }
@@ -148,18 +150,45 @@ fn into_place(contract: &mut Contract, i: usize, socket: Socket) -> io::Result<O
 /// A fresh socket, of which the supervisor has a duplicate before it is bound.
 fn make(contract: &Contract, config: &Config, address: SocketAddr, name: &str) -> Result<Socket, Failure> {
     let make = || {
-        // O_NONBLOCK is the socket's and not the process's. A program finds it as systemd hands sockets out.
-        let kind = if config.worker.program.is_some() { Type::DGRAM } else { Type::DGRAM.nonblocking() };
-        let kind = kind.cloexec();
-        let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::UDP))?;
-        if address.is_ipv6() {
-            socket.set_only_v6(false)?; // [::] takes IPv4 too
-        }
-        sys::group::receive_buffer(socket.as_fd(), u32::try_from(config.receive_buffer).unwrap_or(u32::MAX))?;
+        let socket = unbound(config, address)?;
         contract.notify.store(name, socket.as_fd())?;
         io::Result::Ok(socket)
     };
-    make().map_err(|e| Failure::of(format_args!("cannot make a socket for UDP {address}"), &e))
+    make().map_err(|e| not_made(address, &e))
+}
+
+fn unbound(config: &Config, address: SocketAddr) -> io::Result<Socket> {
+    // O_NONBLOCK is the socket's and not the process's. A program finds it as systemd hands sockets out.
+    let kind = if config.worker.program.is_some() { Type::DGRAM } else { Type::DGRAM.nonblocking() };
+    let socket = Socket::new(Domain::for_address(address), kind.cloexec(), Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?; // [::] takes IPv4 too
+    }
+    sys::group::receive_buffer(socket.as_fd(), u32::try_from(config.receive_buffer).unwrap_or(u32::MAX))?;
+    Ok(socket)
+}
+
+fn not_made(address: SocketAddr, why: &io::Error) -> Failure {
+    Failure::of(format_args!("cannot make a socket for UDP {address}"), why)
+}
+
+/// Binds a socket as slot 0 does, for as long as the answer is kept; and with whom it would be shared. Where others are
+/// on a port that is to be shared, it hears nothing of what they hear.
+///
+/// # Errors
+/// As a start would say it.
+pub(crate) fn foresee(
+    config: &Config,
+    address: SocketAddr,
+) -> Result<(OwnedFd, Vec<owners::Owner>), Trouble> {
+    let failed = |failure: Failure| Trouble { message: failure.what, hint: None, exit: exit::FAILED };
+    let socket = unbound(config, address).map_err(|e| failed(not_made(address, &e)))?;
+    let bound = match config.share {
+        true => sharing::foresee(&socket, address),
+        false => bind(&socket, address, 0).map(|()| Vec::new()),
+    };
+    let others = bound.map_err(|e| advice::on_port(&refused(address, &e, None), config.share))?;
+    Ok((socket.into(), others))
 }
 
 /// Slot 0 binds with neither option: the kernel refuses if anybody is there, however he bound. A steering program
@@ -204,13 +233,13 @@ fn seal(socket: &Socket, slot: u8) -> io::Result<()> {
     if slot == 0 { socket.set_reuse_port(true) } else { Ok(()) }
 }
 
-/// Why the port could not be bound, and who is on it.
-fn refused(address: SocketAddr, why: &io::Error) -> Failure {
+/// Why the port could not be bound, and who is on it: perhaps the supervisor that wants it.
+fn refused(address: SocketAddr, why: &io::Error, supervisor: Option<Pid>) -> Failure {
     let mut failure = Failure::of(format_args!("cannot bind UDP {address}"), why);
     if why.kind() == io::ErrorKind::AddrInUse {
         let owners = owners::on_port(&[address]);
-        let parent = nix::unistd::getppid().as_raw();
-        if owners.iter().any(|owner| owner.pid.is_some_and(|pid| i64::from(pid) == i64::from(parent))) {
+        let parent = supervisor.map(|pid| pid.as_raw().unsigned_abs());
+        if owners.iter().any(|owner| owner.pid.is_some() && owner.pid == parent) {
             failure.what.push_str(BY_US);
         } else if !owners.is_empty() {
             failure.what.push_str(&format!("; it is held by {}", owners::named(&owners, None)));

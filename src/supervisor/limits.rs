@@ -3,8 +3,10 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::control::{MAX_CLIENTS, MAX_UNSENT_VIEWS};
+use crate::config::Config;
 use crate::core::MAX_WORKERS;
 use crate::exit;
+use crate::roles::Roles;
 use crate::wire::Trouble;
 
 /// What the process itself has open.
@@ -81,6 +83,44 @@ impl Room {
             exit: exit::FAILED,
         })
     }
+}
+
+/// What a worker has open beside its sockets when it comes up: a built-in one, and the launcher of a program.
+const OF_A_WORKER: u64 = 13;
+const OF_A_LAUNCHER: u64 = 8;
+
+/// Why a worker could not live under the limits that are named for it, if that is certain: what a program needs beside
+/// what its launcher does, nobody knows.
+pub(crate) fn too_low(config: &Config, roles: &Roles) -> Option<Trouble> {
+    let role = roles.of_workers(config);
+    let (limits, addresses) = (&config.worker.limits, config.listen.len() as u64);
+    let descriptors = addresses + if config.worker.program.is_some() { OF_A_LAUNCHER } else { OF_A_WORKER };
+    let shared: usize = role.seat.iter().chain(role.shared).map(|lent| lent.bytes).sum();
+    let memory = if shared == 0 { 0 } else { shared as u64 + mapped_files() };
+    let needed = [
+        ("nofile", limits.nofile, descriptors, "descriptors"),
+        ("as", limits.address_space, memory, "bytes of program and shared memory"),
+    ];
+    let low = needed.into_iter().find(|(_, limit, needed, _)| limit.is_some_and(|limit| limit < *needed));
+    low.map(|(name, limit, needed, of)| Trouble {
+        message: format!(
+            "worker.limit_{name} of {} is too low: a worker has {needed} {of}",
+            limit.unwrap_or_default()
+        ),
+        hint: Some(format!("raise worker.limit_{name}, or leave it out")),
+        exit: exit::FAILED,
+    })
+}
+
+/// What every process of this image maps of files, in bytes: the image itself, and its libraries.
+fn mapped_files() -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let size = |line: &str| {
+        let (from, to) = line.split_whitespace().next()?.split_once('-')?;
+        let address = |text| u64::from_str_radix(text, 16).ok();
+        address(to)?.checked_sub(address(from)?)
+    };
+    maps.lines().filter(|line| line.contains(" /")).filter_map(size).sum()
 }
 
 /// Workers lock their rings in memory where they may (mlock(2)). What holds for them is what holds for us, so it is tried:

@@ -6,8 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use contract::logs::{FILE, FOLDER, claim, open_file};
-use nix::libc::{EDQUOT, EIO, ENOSPC, EROFS, ESTALE};
+use nix::libc::{EDQUOT, EEXIST, EIO, ENOSPC, EROFS, ESTALE};
 
+use super::rehearsal;
 use crate::config::Config;
 use crate::exit;
 use crate::wire::Trouble;
@@ -34,25 +35,86 @@ pub(super) fn prepare(runtime_dir: &Path, config: &Config) -> Result<Option<LogF
     if !config.logs_to_files() {
         return Ok(None);
     }
-    let own = runtime_dir.join(FOLDER);
-    let elsewhere = config.log.dir.clone().filter(|dir| !is_same(dir, &own));
-    let path = elsewhere.clone().unwrap_or_else(|| own.clone());
-    let refused = |e: &io::Error| Trouble {
-        message: format!("cannot write logs to {}: {e}", path.display()),
-        hint: Some(format!(
+    let places = Places::of(runtime_dir, config);
+    let set_aside = point(&places.own, places.elsewhere.as_deref()).map_err(|e| places.refused(&e))?;
+    let unwritable = places.judge(try_to_write(places.path()))?;
+    Ok(Some(LogFolder { path: places.path().to_owned(), unwritable, set_aside }))
+}
+
+/// What that would say, without making anything: None where no logs go to files. `beside` a cluster that runs there, and
+/// writes there, nobody else is looked for.
+///
+/// # Errors
+/// As [`prepare`].
+pub(crate) fn foresee(
+    runtime_dir: &Path,
+    config: &Config,
+    beside: bool,
+) -> Result<Option<(PathBuf, Option<String>)>, Trouble> {
+    if !config.logs_to_files() {
+        return Ok(None);
+    }
+    let places = Places::of(runtime_dir, config);
+    let own = places.own.symlink_metadata().ok();
+    let attempt = || {
+        if places.elsewhere.is_some() && own.as_ref().is_some_and(|own| !own.is_dir() && !own.is_symlink()) {
+            return Err(io::Error::from_raw_os_error(EEXIST)); // no link can be made there
+        }
+        let path = places.path();
+        // A link of ours is taken away where none is wanted.
+        let is_old_link = places.elsewhere.is_none() && own.as_ref().is_some_and(fs::Metadata::is_symlink);
+        if is_old_link {
+            return rehearsal::make_file(runtime_dir);
+        }
+        if !path.is_dir() {
+            return rehearsal::make_folder(path);
+        }
+        let _while_we_try = if beside { None } else { claim(path)? };
+        let file = path.join(FILE);
+        rehearsal::open_or_make(&file, || open_file(OpenOptions::new().append(true), &file))
+    };
+    let unwritable = places.judge(attempt())?;
+    Ok(Some((places.path().to_owned(), unwritable)))
+}
+
+/// Where log files go.
+struct Places {
+    /// In the runtime directory.
+    own: PathBuf,
+    /// That of the configuration.
+    elsewhere: Option<PathBuf>,
+}
+
+impl Places {
+    fn of(runtime_dir: &Path, config: &Config) -> Places {
+        let own = runtime_dir.join(FOLDER);
+        Places { elsewhere: config.log.dir.clone().filter(|dir| !is_same(dir, &own)), own }
+    }
+
+    fn path(&self) -> &Path {
+        self.elsewhere.as_deref().unwrap_or(&self.own)
+    }
+
+    fn refused(&self, why: &io::Error) -> Trouble {
+        let hint = format!(
             "choose a folder that can be written with log.dir, and see what lies at {}",
-            own.display()
-        )),
-        exit: exit::FAILED,
-    };
-    let set_aside = point(&own, elsewhere.as_deref()).map_err(|e| refused(&e))?;
-    let unwritable = match try_to_write(&path) {
-        Ok(()) => None,
-        Err(e) if e.kind() == ErrorKind::WouldBlock => return Err(taken(&path)),
-        Err(e) if e.raw_os_error().is_some_and(|number| OF_THE_DISK.contains(&number)) => Some(e.to_string()),
-        Err(e) => return Err(refused(&e)),
-    };
-    Ok(Some(LogFolder { path, unwritable, set_aside }))
+            self.own.display()
+        );
+        let message = format!("cannot write logs to {}: {why}", self.path().display());
+        Trouble { message, hint: Some(hint), exit: exit::FAILED }
+    }
+
+    /// Why nothing can be written there for now, if that is all.
+    fn judge(&self, tried: io::Result<()>) -> Result<Option<String>, Trouble> {
+        match tried {
+            Ok(()) => Ok(None),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Err(taken(self.path())),
+            Err(e) if e.raw_os_error().is_some_and(|number| OF_THE_DISK.contains(&number)) => {
+                Ok(Some(e.to_string()))
+            }
+            Err(e) => Err(self.refused(&e)),
+        }
+    }
 }
 
 impl LogFolder {

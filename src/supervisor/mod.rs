@@ -33,8 +33,8 @@ mod helper;
 mod image;
 mod kept;
 pub(crate) mod launcher;
-mod limits;
-mod log_folder;
+pub(crate) mod limits;
+pub(crate) mod log_folder;
 mod log_writer;
 mod logs;
 mod news;
@@ -44,10 +44,11 @@ mod place;
 pub(crate) mod probe;
 mod pulse;
 mod quarantine;
+pub(crate) mod rehearsal;
 mod rest;
 pub(crate) mod resume;
 pub(crate) mod runs_as;
-mod runtime;
+pub(crate) mod runtime;
 mod sharing;
 mod signalling;
 pub(crate) mod starter;
@@ -125,6 +126,7 @@ pub(crate) fn run(start: Start, roles: &'static Roles) -> Result<u8, Trouble> {
         hint: None,
         exit: exit::FAILED,
     })?;
+    shell.children.end_helpers();
     match verdict {
         Verdict::Stopped => {
             log::info!("cluster stopped after {}", news::Short(clock::since(shell.started)));

@@ -2,8 +2,8 @@
 
 use super::control::Client;
 use super::desk::{Asker, Errand};
-use super::{Shell, clock, config_trouble, generations, news};
-use nix::libc;
+use super::limits;
+use super::{Shell, advice, clock, config_trouble, generations, news};
 
 use crate::amount;
 use crate::config::unchangeable;
@@ -100,6 +100,9 @@ impl Shell {
                 return Err(Trouble { message, hint, exit: exit::USAGE });
             }
             if let Some(trouble) = self.room.refuse(loaded.config.workers) {
+                return Err(Trouble { exit: exit::USAGE, ..trouble });
+            }
+            if let Some(trouble) = limits::too_low(&loaded.config, self.roles) {
                 return Err(Trouble { exit: exit::USAGE, ..trouble });
             }
             let plan = generations::plan(&loaded.config, self.roles);
@@ -346,24 +349,8 @@ impl Shell {
             && let Some(death) = self.news.death(run)
             && let Some(said) = death.refused_to_bind()
         {
-            let (said, errno) = said;
-            let hint = match *errno {
-                libc::EADDRINUSE if self.kept.is_shared() => {
-                    "who holds the port must set SO_REUSEPORT before he binds, as our user (an atlas-cluster: be \
-                     started with --share); else stop him, or choose another port with --listen"
-                }
-                libc::EADDRINUSE => {
-                    "stop who holds the port, join him with --share, or choose another one with --listen"
-                }
-                libc::EADDRNOTAVAIL => {
-                    "choose an address of this host with --listen; `ip address` shows them"
-                }
-                libc::EACCES => {
-                    "a port below 1024 needs CAP_NET_BIND_SERVICE; choose another one with --listen"
-                }
-                _ => "choose another address with --listen",
-            };
-            return Trouble { message: said.clone(), hint: Some(hint.into()), exit: exit::PORT };
+            let (said, errno) = said.clone();
+            return advice::on_port(&contract::Failure { what: said, errno }, self.kept.is_shared());
         }
         let message = format!("the cluster did not come up: {}", self.describe(failure));
         let frozen = self.generations.get(self.fleet.generation());

@@ -3,13 +3,14 @@
 
 use std::fmt::Display;
 use std::io;
+use std::thread::Builder;
 
 use contract::Failure;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{Gid, Pid, Uid, getgroups, setfsgid, setfsuid, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Pid, Uid, fchown, getgroups, setfsgid, setfsuid, setgid, setgroups, setuid};
 
-use crate::config::{Cpus, Worker};
+use crate::config::{Account, Cpus, Worker};
 
 /// Settles this process; answers whether its user or group is another now.
 pub(super) fn settle(worker: &Worker, number: u8) -> Result<bool, Failure> {
@@ -70,7 +71,13 @@ pub(crate) fn refused(worker: &Worker) -> Vec<(String, &'static str)> {
         let pinned = worker.cpu_affinity.as_ref().map_or(Ok(()), |cpus| pin(cpus, 0));
         (nice, pinned)
     };
-    let (nice, pinned) = in_thread(attempt);
+    let (nice, pinned) = match in_thread(attempt) {
+        Ok(tried) => tried,
+        Err(failure) => {
+            refused.push((failure.what, "raise the limit of processes and threads of this user (ulimit -u)"));
+            return refused;
+        }
+    };
     if let Err(why) = nice {
         let failure =
             Failure::of(format_args!("cannot set worker.nice to {}", worker.nice.unwrap_or_default()), &why);
@@ -83,13 +90,26 @@ pub(crate) fn refused(worker: &Worker) -> Vec<(String, &'static str)> {
             "name CPUs that are there, and allowed: `grep Cpus_allowed_list /proc/self/status`",
         ));
     }
+    let identity = Identity::of(worker);
+    if let Err(failure) = in_thread(|| identity.try_on(worker)).and_then(|tried| tried) {
+        refused.push((
+            failure.what,
+            "only with CAP_SETUID, CAP_SETGID and CAP_CHOWN can it become another user: grant them, or leave worker.user \
+             and worker.group out",
+        ));
+    }
     refused
 }
 
+/// Why a worker's line to us could not be made its user's.
+pub(super) fn not_given(uid: u32, why: &io::Error) -> io::Error {
+    io::Error::new(why.kind(), format!("cannot make its line to the supervisor uid {uid}'s: {why}"))
+}
+
 /// Looks with the eyes of the user that workers run as: in a thread that is him for the file system.
-pub(super) fn as_worker<T: Send>(worker: &Worker, look: impl FnOnce() -> T + Send) -> T {
+pub(super) fn as_worker<T: Send>(worker: &Worker, look: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     let other = worker.user.as_ref().filter(|user| user.uid != Uid::effective().as_raw());
-    let Some(user) = other else { return look() };
+    let Some(user) = other else { return Ok(look()) };
     let gid = Gid::from_raw(worker.group.unwrap_or(user.gid));
     let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
     let own = getgroups();
@@ -104,9 +124,11 @@ pub(super) fn as_worker<T: Send>(worker: &Worker, look: impl FnOnce() -> T + Sen
     seen
 }
 
-fn in_thread<T: Send>(act: impl FnOnce() -> T + Send) -> T {
-    let ended = std::thread::scope(|scope| scope.spawn(act).join());
-    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+fn in_thread<T: Send>(act: impl FnOnce() -> T + Send) -> Result<T, Failure> {
+    std::thread::scope(|scope| {
+        let thread = Builder::new().spawn_scoped(scope, act).map_err(cannot("start a thread"))?;
+        Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 /// Onto one of the CPUs that we may use, in turn; or onto those named, of which one must be there.
@@ -131,17 +153,53 @@ fn pin(cpus: &Cpus, number: u8) -> io::Result<()> {
     Ok(sched_setaffinity(own, &set)?)
 }
 
+/// What a worker becomes, where that is another than we are.
+struct Identity<'a> {
+    user: Option<&'a Account>,
+    gid: Option<u32>,
+    /// All of them, its own first.
+    groups: Vec<u32>,
+}
+
+impl<'a> Identity<'a> {
+    fn of(worker: &'a Worker) -> Identity<'a> {
+        let user = worker.user.as_ref().filter(|user| user.uid != Uid::effective().as_raw());
+        let gid = worker.group.or(user.map(|user| user.gid));
+        let gid = gid.filter(|&gid| user.is_some() || gid != Gid::effective().as_raw());
+        let groups = user.map(|user| user.groups.as_slice()).unwrap_or_default();
+        Identity { user, gid, groups: gid.into_iter().chain(groups.iter().copied()).collect() }
+    }
+
+    /// In this thread alone; and what the supervisor does for a worker of another user.
+    fn try_on(&self, worker: &Worker) -> Result<(), Failure> {
+        if let Some(user) = &worker.user {
+            let gid = Some(Gid::from_raw(user.gid));
+            let give = || {
+                let file = sys::map::segment("check", &[], 1, false)?;
+                Ok(fchown(&file, Some(Uid::from_raw(user.uid)), gid)?)
+            };
+            let why = give().err().map(|why: io::Error| not_given(user.uid, &why));
+            why.map_or(Ok(()), |why| Err(Failure { what: why.to_string(), errno: 0 }))?;
+        }
+        if let Some(gid) = self.gid {
+            sys::process::set_thread_groups(gid, &self.groups)
+                .map_err(cannot(format_args!("change to group {gid}")))?;
+        }
+        self.user.map_or(Ok(()), |user| {
+            sys::process::set_thread_user(user.uid)
+                .map_err(cannot(format_args!("become worker.user {}", user.name)))
+        })
+    }
+}
+
 /// Drops to the user, and his groups, and nothing else.
 fn change_user(worker: &Worker) -> Result<bool, Failure> {
-    let user = worker.user.as_ref().filter(|user| user.uid != Uid::effective().as_raw());
-    let gid = worker.group.or(user.map(|user| user.gid)).map(Gid::from_raw);
-    let gid = gid.filter(|&gid| user.is_some() || gid != Gid::effective());
+    let Identity { user, gid, groups } = Identity::of(worker);
     if let Some(gid) = gid {
-        let groups = user.map(|user| user.groups.as_slice()).unwrap_or_default();
-        let groups: Vec<Gid> = [gid].into_iter().chain(groups.iter().copied().map(Gid::from_raw)).collect();
+        let groups: Vec<Gid> = groups.into_iter().map(Gid::from_raw).collect();
         let change = || {
             setgroups(&groups)?;
-            setgid(gid)
+            setgid(Gid::from_raw(gid))
         };
         change().map_err(io::Error::from).map_err(cannot(format_args!("change to group {gid}")))?;
     }

@@ -7,15 +7,19 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
+use nix::libc::{EISDIR, ENOTDIR};
+use nix::unistd::{AccessFlags, eaccess};
+
 use contract::{LINK_LOCK, LINK_SOCKET, Seat, private_listener, tap};
 
+use super::rehearsal;
 use crate::exit;
 use crate::wire::{CONTROL_SOCKET, PID_FILE, QUARANTINE, Trouble};
 
 /// Folder of the children's notify addresses.
 const NOTIFY: &str = "notify";
 /// Ours while the lock on the pid file is held.
-pub(super) struct RuntimeDir {
+pub(crate) struct RuntimeDir {
     folder: PathBuf,
     lock: Seat,
 }
@@ -26,29 +30,11 @@ impl RuntimeDir {
     /// # Errors
     /// A [`Trouble`] for the user: somebody else runs there, or it can't be used.
     pub(super) fn claim(folder: &Path) -> Result<RuntimeDir, Trouble> {
-        let failed = |e: io::Error| {
-            let hint = match e.kind() {
-                io::ErrorKind::ReadOnlyFilesystem => {
-                    "in a container mount a tmpfs or a volume there (--tmpfs /run); or choose a directory that can be \
-                     written with --runtime-dir"
-                }
-                _ => "choose a directory of your own with --runtime-dir",
-            };
-            trouble(folder, &e.to_string(), hint)
-        };
+        let failed = |e: io::Error| unusable(folder, &e);
         make_folder(folder).map_err(failed)?;
         let pid_path = folder.join(PID_FILE);
         let (mut pid_file, lock) = lock(&pid_path).map_err(failed)?;
-        let Some(lock) = lock else {
-            let mut pid = String::new();
-            let _ = pid_file.take(20).read_to_string(&mut pid);
-            let pid = pid.trim();
-            return Err(Trouble {
-                message: format!("a cluster already runs in {}: pid {pid}", folder.display()),
-                hint: Some("stop it with `atlas-cluster stop`, or choose another --runtime-dir".into()),
-                exit: exit::PORT,
-            });
-        };
+        let Some(lock) = lock else { return Err(taken(folder, pid_file)) };
         let mut settle = || {
             pid_file.set_len(0)?;
             pid_file.rewind()?;
@@ -61,6 +47,33 @@ impl RuntimeDir {
         };
         settle().map_err(failed)?;
         Ok(RuntimeDir { folder: folder.to_owned(), lock })
+    }
+
+    /// Whether it could be claimed, as far as that can be told without doing it; nothing of the asking stays.
+    ///
+    /// # Errors
+    /// As [`RuntimeDir::claim`].
+    pub(crate) fn foresee(folder: &Path) -> Result<(), Trouble> {
+        let failed = |e: io::Error| unusable(folder, &e);
+        if !folder.exists() {
+            return rehearsal::make_folder(folder).map_err(failed);
+        }
+        judge(&fs::metadata(folder).map_err(failed)?).map_err(failed)?;
+        let pid_path = folder.join(PID_FILE);
+        rehearsal::open_or_make(&pid_path, || {
+            let file = pid_options().open(&pid_path)?;
+            rehearsal::make_file(folder).map(|()| file)
+        })
+        .map_err(failed)?;
+        let held = File::open(&pid_path).ok().filter(|file| contract::is_locked(file.as_fd()));
+        if let Some(pid_file) = held {
+            return Err(taken(folder, pid_file));
+        }
+        [CONTROL_SOCKET, LINK_SOCKET]
+            .into_iter()
+            .try_for_each(|name| removable(&folder.join(name), false))
+            .and_then(|()| removable(&folder.join(NOTIFY), true))
+            .map_err(failed)
     }
 
     /// Ours since before an exec, with the lock that was taken then.
@@ -106,9 +119,27 @@ impl Drop for RuntimeDir {
     }
 }
 
-fn trouble(folder: &Path, why: &str, hint: &str) -> Trouble {
+fn unusable(folder: &Path, why: &io::Error) -> Trouble {
     let message = format!("cannot use the runtime directory {}: {why}", folder.display());
+    let hint = match why.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "in a container mount a tmpfs or a volume there (--tmpfs /run); or choose a directory that can be written \
+             with --runtime-dir"
+        }
+        _ => "choose a directory of your own with --runtime-dir",
+    };
     Trouble { message, hint: Some(hint.into()), exit: exit::USAGE }
+}
+
+/// Somebody holds the lock on its pid file.
+fn taken(folder: &Path, pid_file: File) -> Trouble {
+    let mut pid = String::new();
+    let _ = pid_file.take(20).read_to_string(&mut pid);
+    Trouble {
+        message: format!("a cluster already runs in {}: pid {}", folder.display(), pid.trim()),
+        hint: Some("stop it with `atlas-cluster stop`, or choose another --runtime-dir".into()),
+        exit: exit::PORT,
+    }
 }
 
 /// Makes a folder, 0711 whatever the mask is, if it is not there; it must be ours.
@@ -118,8 +149,17 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
     }
     let found = fs::metadata(folder)?;
+    judge(&found)?;
+    if found.mode() & 0o002 != 0 {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
+    }
+    Ok(())
+}
+
+/// Whether what is there is a folder, and ours alone.
+fn judge(found: &fs::Metadata) -> io::Result<()> {
     if !found.is_dir() {
-        return Err(io::Error::from_raw_os_error(nix::libc::ENOTDIR));
+        return Err(io::Error::from_raw_os_error(ENOTDIR));
     }
     if found.mode() & 0o1002 == 0o1002 {
         return Err(io::Error::other("everybody may write there"));
@@ -128,34 +168,49 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     if owner != us {
         return Err(io::Error::other(format!("it belongs to uid {owner}, and we are uid {us}")));
     }
-    if found.mode() & 0o002 != 0 {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
-    }
     Ok(())
 }
 
 /// Takes away what a killed predecessor left.
 fn remove(path: &Path, how: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     match how(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => {
-            Err(io::Error::new(e.kind(), format!("cannot remove {}: {e}", path.display())))
-        }
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_remove(path, &e)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+fn cannot_remove(path: &Path, why: &io::Error) -> io::Error {
+    io::Error::new(why.kind(), format!("cannot remove {}: {why}", path.display()))
+}
+
+/// Whether it could be taken away: a file, or a folder with what is in it; a link goes either way.
+fn removable(path: &Path, is_folder: bool) -> io::Result<()> {
+    let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+    let why = match (found.is_symlink(), found.is_dir(), is_folder) {
+        (true, ..) | (false, false, false) => return Ok(()),
+        (false, true, false) => EISDIR,
+        (false, false, true) => ENOTDIR,
+        (false, true, true) => {
+            let is_empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+            let may = eaccess(path, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from);
+            return if is_empty { Ok(()) } else { may.map_err(|e| cannot_remove(path, &e)) };
+        }
+    };
+    Err(cannot_remove(path, &io::Error::from_raw_os_error(why)))
+}
+
+/// How the pid file is opened, but that it is made if need be.
+fn pid_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK);
+    options
 }
 
 /// Opens the pid file and tries its lock; without the lock, somebody holds it. A file that its owner removed between
 /// our open and our lock is not the one in the directory: try again.
 fn lock(path: &Path) -> io::Result<(File, Option<Seat>)> {
     for _ in 0..100 {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o644)
-            .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
-            .open(path)?;
+        let file = pid_options().create(true).truncate(false).mode(0o644).open(path)?;
         let seat = match Seat::try_take(file.as_fd()) {
             Ok(seat) => seat,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok((file, None)),
@@ -194,6 +249,37 @@ mod tests {
         drop((first, listener));
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0, "nothing stays behind");
         RuntimeDir::claim(&path).unwrap();
+    }
+
+    #[test]
+    fn what_a_claim_would_say_is_told_without_one() {
+        let place = tempfile::tempdir().unwrap();
+        let foresee = |name: &str| RuntimeDir::foresee(&place.path().join(name)).err();
+        for name in ["", "to/be/made"] {
+            assert!(foresee(name).is_none(), "{name}");
+        }
+        fs::write(place.path().join(PID_FILE), "4194304\n").unwrap();
+        assert!(foresee("").is_none(), "nobody holds it");
+        let names = || fs::read_dir(place.path()).unwrap().count();
+        assert_eq!(names(), 1, "nothing stays");
+        let claimed = RuntimeDir::claim(place.path()).unwrap();
+        let (foreseen, refused) =
+            (foresee("").unwrap(), RuntimeDir::claim(&place.path().join("")).err().unwrap());
+        assert_eq!((foreseen.message, foreseen.exit), (refused.message, exit::PORT));
+        drop(claimed);
+        for (name, make) in [
+            (CONTROL_SOCKET, (|path| fs::create_dir(path)) as fn(&Path) -> io::Result<()>),
+            (NOTIFY, |path| fs::write(path, "")),
+            (PID_FILE, |path| fs::create_dir(path)),
+            (PID_FILE, |path| std::os::unix::fs::symlink("/nowhere/at/all", path)),
+        ] {
+            let made = tempfile::tempdir().unwrap();
+            let folder = made.path();
+            make(&folder.join(name)).unwrap();
+            let (foreseen, refused) =
+                (RuntimeDir::foresee(folder).unwrap_err(), RuntimeDir::claim(folder).err().unwrap());
+            assert_eq!((foreseen.message, foreseen.exit), (refused.message, refused.exit), "{name}");
+        }
     }
 
     #[test]

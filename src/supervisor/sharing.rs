@@ -4,10 +4,11 @@
 //! strangers hold places in the group. This runs in the launcher.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
 
 use contract::Notify;
-use nix::libc::EADDRINUSE;
+use nix::libc::{EADDRINUSE, ENODEV};
 use socket2::Socket;
 
 use super::launcher::{ORPHAN_LOOKS, ORPHAN_WAIT};
@@ -31,6 +32,35 @@ pub(super) fn join(socket: &Socket, address: SocketAddr, slot: u8, notify: &Noti
         notify.warn(&warning(address, &others, dealt_out));
     }
     Ok(())
+}
+
+/// Whether slot 0 could join, and whom. Where somebody is there, the socket is one of an interface that does not exist:
+/// the kernel judges it like any other, and delivers nothing to it.
+///
+/// # Errors
+/// EADDRINUSE: somebody there cannot be joined.
+pub(super) fn foresee(socket: &Socket, address: SocketAddr) -> io::Result<Vec<Owner>> {
+    let others = others_on(address);
+    if others.iter().any(owners::keeps_its_port) {
+        return Err(io::Error::from_raw_os_error(EADDRINUSE));
+    }
+    open(socket)?;
+    if !others.is_empty() {
+        sys::group::hear_nothing(socket.as_fd())?;
+    }
+    match socket.bind(&address.into()) {
+        // An address of IPv6 is looked for on the interface: all of them are asked for in its place.
+        Err(e) if e.raw_os_error() == Some(ENODEV) && !others.is_empty() => {
+            let all = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port()));
+            socket.set_only_v6(true)?;
+            match socket.bind(&all.into()) {
+                // Whoever is on another one may be who is in the way.
+                Err(_) if owners::on_port(&[all]).len() > others.len() => Ok(others),
+                bound => bound.map(|()| others),
+            }
+        }
+        bound => bound.map(|()| others),
+    }
 }
 
 /// Open to everybody, before a bind and after it.

@@ -148,7 +148,7 @@ mod tests {
         use super::super::kept::Kept;
         use crate::{config::Config, core::Slot, roles::ROLES};
 
-        let mut kept = Kept::alone(&Config::default()).unwrap();
+        let mut kept = Kept::alone(&Config::default(), &ROLES).unwrap();
         let slot = Slot::Worker(0);
         let lent = |kept: &mut Kept| {
             let loan = kept.lend(slot, ROLES.program).unwrap();

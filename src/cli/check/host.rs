@@ -1,38 +1,69 @@
 //! What the host must allow: buffers, memory, descriptors, a folder, a program, a kernel.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use contract::logs::FILE;
-use nix::errno::Errno;
-use nix::unistd::{AccessFlags, eaccess, geteuid};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::report::{Line, Report};
 use super::{Config, Would};
-use crate::exit::{FAILED, PORT, USAGE};
+use crate::exit::FAILED;
 use crate::roles::ROLES;
-use crate::wire::PID_FILE;
 
 /// The oldest kernel that has all that is used.
 const OLDEST: (u32, u32) = (5, 11);
 
-/// A line for each limit, and one for each program.
-pub(super) fn examine(report: &mut Report, config: &Config, would: &Would) {
+/// How many descriptors there may be.
+pub(super) fn limits(report: &mut Report, config: &Config, would: &Would) {
+    const NAME: &str = "descriptors";
+    report.add((would.room)(config).map_or_else(
+        || Line::ok(NAME, format!("enough for {} workers", config.workers)),
+        |trouble| Line::of(NAME, trouble),
+    ));
+    (would.too_low)(config).into_iter().for_each(|trouble| report.add(Line::of("worker", trouble)));
+}
+
+/// Whether log files could be written, where there are any.
+pub(super) fn logs(report: &mut Report, dir: &Path, config: &Config, beside: bool, would: &Would) {
+    const NAME: &str = "log files";
+    match (would.logs)(dir, config, beside) {
+        Ok(None) => {}
+        Ok(Some((folder, None))) => report.add(Line::ok(NAME, format!("in {}", folder.display()))),
+        Ok(Some((folder, Some(why)))) => {
+            let what =
+                format!("lines would be lost, and counted, until {} can be written: {why}", folder.display());
+            report.add(Line::warn(
+                NAME,
+                what,
+                "choose a folder that can be written with log.dir, or make it so",
+            ));
+        }
+        Err(trouble) => report.add(Line::of(NAME, trouble)),
+    }
+}
+
+/// Buffers and segments.
+pub(super) fn memory(report: &mut Report, config: &Config, would: &Would) {
+    (would.memory)(config).into_iter().for_each(|trouble| report.add(Line::of("shared memory", trouble)));
     report.add(receive_buffer(config));
     if let Some(seat) = ROLES.of_workers(config).seat {
         report.add(locked_memory(seat.bytes));
     }
-    report.add(match (would.room)(config) {
-        None => Line::ok("descriptors", format!("enough for {} workers", config.workers)),
-        Some(trouble) => {
-            let hint = trouble.hint.unwrap_or_default();
-            Line::fail("descriptors", trouble.message, hint, trouble.exit)
-        }
-    });
+}
+
+/// What workers are and run as. Beside a cluster its own processes count.
+pub(super) fn workers(report: &mut Report, config: &Config, beside: bool, would: &Would) {
+    let too_many = if beside { None } else { (would.processes)(config) };
+    too_many.into_iter().for_each(|trouble| report.add(Line::of("processes", trouble)));
+    for (why, hint) in (would.refused)(&config.worker) {
+        report.add(Line::fail("worker", why, hint, FAILED));
+    }
+    if let Some(why) = (would.cwd)(config) {
+        let hint = "make it, let worker.user enter it, or name another one";
+        report.add(Line::fail("program", why, hint, FAILED));
+    }
     let worker = &config.worker;
     for (name, program) in [("program", &worker.program), ("health command", &worker.health_command)] {
         let Some(program) = program else { continue };
@@ -43,38 +74,6 @@ pub(super) fn examine(report: &mut Report, config: &Config, would: &Would) {
                 Line::fail(name, why, hint, FAILED)
             }
         });
-    }
-    if let Some(why) = (would.cwd)(config) {
-        report.add(Line::fail(
-            "program",
-            why,
-            "make it, let worker.user enter it, or name another one",
-            FAILED,
-        ));
-    }
-    for (why, hint) in (would.refused)(&config.worker) {
-        report.add(Line::fail("worker", why, hint, FAILED));
-    }
-}
-
-/// Whether log files could be written in `folder`, which need not be there yet.
-pub(super) fn logs(folder: &Path) -> Line {
-    const NAME: &str = "log files";
-    let shown = folder.display();
-    let file = folder.join(FILE);
-    let there = file.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-    let what = if there.is_dir() { AccessFlags::W_OK | AccessFlags::X_OK } else { AccessFlags::W_OK };
-    let why = match eaccess(there, what) {
-        Ok(()) if there == file || there.is_dir() => return Line::ok(NAME, format!("in {shown}")),
-        Ok(()) => Errno::ENOTDIR,
-        Err(why) => why,
-    };
-    let message = format!("cannot write logs to {shown}: {}: {why}", there.display());
-    let hint = "choose a folder that can be written with log.dir, or make it so";
-    if why == Errno::EROFS {
-        Line::warn(NAME, message, hint)
-    } else {
-        Line::fail(NAME, message, hint, FAILED)
     }
 }
 
@@ -142,36 +141,10 @@ fn judge_kernel(release: &str) -> Line {
     }
 }
 
-/// Whether a cluster that does not answer holds the directory, or it cannot be used; and the exit code of that.
-pub(super) fn folder(folder: &Path) -> Result<(), (String, u8)> {
-    let Ok(found) = fs::metadata(folder) else {
-        let above = folder.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("/"));
-        let writable = eaccess(above, AccessFlags::W_OK | AccessFlags::X_OK);
-        return writable.map_err(|why| (format!("it cannot be made in {}: {why}", above.display()), USAGE));
-    };
-    let (owner, us) = (found.uid(), geteuid().as_raw());
-    match () {
-        () if !found.is_dir() => Err(("it is no directory".into(), USAGE)),
-        () if is_locked(&folder.join(PID_FILE)) => {
-            Err(("a cluster holds it, and does not answer".into(), PORT))
-        }
-        () if owner != us => Err((format!("it belongs to uid {owner}, and we are uid {us}"), USAGE)),
-        () if found.mode() & 0o1002 == 0o1002 => Err(("everybody may write there".into(), USAGE)),
-        () => eaccess(folder, AccessFlags::W_OK | AccessFlags::X_OK)
-            .map_err(|why| (format!("it cannot be written: {why}"), USAGE)),
-    }
-}
-
-/// Whether a supervisor has the lock on its pid file; looked at without taking it.
-fn is_locked(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| contract::is_locked(file.as_fd()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::report::Status;
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_kernel_is_old_enough_or_not() {
@@ -186,31 +159,5 @@ mod tests {
         ] {
             assert_eq!(judge_kernel(release).status, status, "{release}");
         }
-    }
-
-    #[test]
-    fn log_files_go_where_they_can_be_written() {
-        let place = tempfile::tempdir().unwrap();
-        assert_eq!(logs(&place.path().join("to/be/made")).status, Status::Ok);
-        fs::write(place.path().join(FILE), "").unwrap();
-        assert_eq!(logs(place.path()).status, Status::Ok);
-        assert_eq!(logs(&place.path().join(FILE)).status, Status::Fail, "it is no folder");
-    }
-
-    #[test]
-    fn a_folder_can_be_used_or_says_why_not() {
-        let place = tempfile::tempdir().unwrap();
-        assert_eq!(folder(place.path()), Ok(()));
-        assert_eq!(folder(&place.path().join("to/be/made")), Ok(()));
-        let file = place.path().join("pid");
-        fs::write(&file, "1\n").unwrap();
-        assert_eq!(folder(&file), Err(("it is no directory".into(), USAGE)));
-        assert_eq!(folder(place.path()), Ok(()), "a pid file that nobody holds");
-        let held = File::options().write(true).open(&file).unwrap();
-        let seat = contract::Seat::try_take(held.as_fd()).unwrap();
-        assert_eq!(folder(place.path()).unwrap_err().1, PORT);
-        drop(seat);
-        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-        assert_eq!(folder(place.path()), Err(("everybody may write there".into(), USAGE)));
     }
 }

@@ -9,9 +9,9 @@ mod port;
 mod processors;
 mod report;
 
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-
-use contract::logs::FOLDER;
 
 use super::client::{Client, PATIENCE};
 use super::error::Error;
@@ -21,13 +21,32 @@ use super::{conclude, json};
 use crate::args::Check;
 use crate::config::{Config, ConfigError, Loaded, Program, Worker, load, unchangeable};
 use crate::exit::{PORT, USAGE};
+use crate::owners::Owner;
 use crate::wire::Trouble;
 use report::{Line, Report};
+
+/// Where log files go, and why nothing can be written there for now.
+type LogFolder = (PathBuf, Option<String>);
+/// A socket, and who else is on its port.
+type Bound = (OwnedFd, Vec<Owner>);
 
 /// What the supervisor knows of starting, asked without starting anything.
 pub(crate) struct Would {
     /// Why there is no room for so many workers, if there is none.
     pub(crate) room: fn(&Config) -> Option<Trouble>,
+    /// Why a worker could not live under the limits that are named for it, if that is certain.
+    pub(crate) too_low: fn(&Config) -> Option<Trouble>,
+    /// Whether the runtime directory could be claimed.
+    pub(crate) folder: fn(&Path) -> Result<(), Trouble>,
+    /// Where log files would go, if they go anywhere, and why nothing can be written there for now; a cluster that runs
+    /// there is nobody else.
+    pub(crate) logs: fn(&Path, &Config, bool) -> Result<Option<LogFolder>, Trouble>,
+    /// Why shared memory could not be made.
+    pub(crate) memory: fn(&Config) -> Option<Trouble>,
+    /// Why there could not be as many processes.
+    pub(crate) processes: fn(&Config) -> Option<Trouble>,
+    /// Binds as a start would, until the socket is dropped; and who else is there.
+    pub(crate) port: fn(&Config, SocketAddr) -> Result<Bound, Trouble>,
     /// Where a program that the configuration names lies, or why it cannot be run.
     pub(crate) program: fn(&Config, &Program) -> Result<PathBuf, String>,
     /// Why workers could not change to their directory, if they could not.
@@ -38,6 +57,7 @@ pub(crate) struct Would {
 
 /// Checks, and answers the exit code.
 pub(crate) fn check(check: &Check, dir: &Path, would: &Would) -> u8 {
+    sys::process::outlive_file_limit();
     conclude(if check.effective { effective::run(check) } else { examine(check, dir, would) })
 }
 
@@ -45,19 +65,24 @@ fn examine(check: &Check, dir: &Path, would: &Would) -> Result<u8, Error> {
     let mut report = Report::default();
     let client = Client::new(dir);
     let loaded = load(&check.overrides, check.file.as_deref());
-    let running = runtime_dir(&mut report, &client);
+    let (line, running) = runtime_dir(&client, would);
+    // In the order of a start: it ends at the first thing that is wrong.
     match &loaded {
         Ok(loaded) => {
+            let config = &loaded.config;
             configuration(&mut report, loaded, running.as_ref());
-            port::examine(&mut report, &loaded.config, running.as_ref());
-            host::examine(&mut report, &loaded.config, would);
-            if loaded.config.logs_to_files() {
-                let own = dir.join(FOLDER);
-                report.add(host::logs(loaded.config.log.dir.as_deref().unwrap_or(&own)));
-            }
-            processors::examine(&mut report, &loaded.config, running.as_ref(), &client);
+            host::limits(&mut report, config, would);
+            report.add(line);
+            host::logs(&mut report, dir, config, running.is_some(), would);
+            host::memory(&mut report, config, would);
+            port::examine(&mut report, config, running.as_ref(), would);
+            host::workers(&mut report, config, running.is_some(), would);
+            processors::examine(&mut report, config, running.as_ref(), &client);
         }
-        Err(error) => refused(&mut report, error),
+        Err(error) => {
+            refused(&mut report, error);
+            report.add(line);
+        }
     }
     host::kernel(&mut report);
     report.running = running.is_some();
@@ -102,7 +127,7 @@ fn refused(report: &mut Report, error: &ConfigError) {
 }
 
 /// Whether somebody runs there already, or could.
-fn runtime_dir(report: &mut Report, client: &Client) -> Option<Running> {
+fn runtime_dir(client: &Client, would: &Would) -> (Line, Option<Running>) {
     const NAME: &str = "runtime directory";
     let shown = client.dir().display();
     let taken = "stop it with `atlas-cluster stop`, or choose another --runtime-dir";
@@ -113,30 +138,22 @@ fn runtime_dir(report: &mut Report, client: &Client) -> Option<Running> {
         }
         Err(Error::Refused(_)) => match Snapshot::take(client, PATIENCE) {
             Ok(snapshot) => (snapshot.view.list, None),
-            Err(error) => {
-                report.add(Line::fail(NAME, error.to_string(), taken, PORT));
-                return None;
-            }
+            Err(error) => return (Line::fail(NAME, error.to_string(), taken, PORT), None),
         },
         Err(Error::NotRunning { .. }) => {
-            report.add(match host::folder(client.dir()) {
+            let line = match (would.folder)(client.dir()) {
                 Ok(()) => Line::ok(NAME, format!("{shown}: nobody runs there")),
-                Err((why, exit)) => {
-                    let hint = if exit == PORT { taken } else { "choose one of your own with --runtime-dir" };
-                    Line::fail(NAME, format!("{shown}: {why}"), hint, exit)
-                }
-            });
-            return None;
+                Err(trouble) => Line::of(NAME, trouble),
+            };
+            return (line, None);
         }
         Err(error) => {
-            report.add(Line::fail(NAME, format!("a cluster runs there: {error}"), taken, PORT));
-            return None;
+            return (Line::fail(NAME, format!("a cluster runs there: {error}"), taken, PORT), None);
         }
     };
     let (pid, version) = (list.cluster.pid, list.cluster.version);
     let what =
         format!("{shown}: a cluster runs there already, pid {pid}, version {}", super::text::clean(&version));
     let hint = "`atlas-cluster reload` gives it this configuration; a second one needs another --runtime-dir";
-    report.add(Line::warn(NAME, what, hint));
-    Some(Running { pid, listen: list.cluster.listen, config })
+    (Line::warn(NAME, what, hint), Some(Running { pid, listen: list.cluster.listen, config }))
 }

@@ -1,72 +1,56 @@
 //! The ports: free, ours already, or whose they are.
 
-use std::io;
 use std::net::SocketAddr;
-
-use nix::libc::{EACCES, EADDRNOTAVAIL};
-use socket2::{Domain, Protocol, Socket, Type};
+use std::os::fd::OwnedFd;
 
 use super::report::{Line, Report};
-use super::{Config, PORT, Running};
+use super::{Config, Running, Would};
 use crate::owners;
 
 const NAME: &str = "port";
 
 /// A line for each listen address.
-pub(super) fn examine(report: &mut Report, config: &Config, running: Option<&Running>) {
+pub(super) fn examine(report: &mut Report, config: &Config, running: Option<&Running>, would: &Would) {
+    // Each is kept bound while the others are: a start has them all.
+    let mut bound = Vec::new();
     for &address in &config.listen {
-        report.add(look(address, config.share, running));
+        report.add(look(address, config, running, would, &mut bound));
     }
 }
 
-fn look(address: SocketAddr, share: bool, running: Option<&Running>) -> Line {
-    if address.port() == 0 {
-        return Line::ok(NAME, format!("UDP {address}: any free one"));
-    }
+fn look(
+    address: SocketAddr,
+    config: &Config,
+    running: Option<&Running>,
+    would: &Would,
+    bound: &mut Vec<OwnedFd>,
+) -> Line {
     let ours = running.filter(|running| running.listen.iter().any(|bound| *bound == address.to_string()));
-    let others = match ours {
-        Some(running) => owners::strangers(running.pid, &[address]),
-        None => owners::on_port(&[address]),
+    if let Some(running) = ours {
+        let strangers = owners::strangers(running.pid, &[address]);
+        let what = format!("UDP {address}: bound by the cluster that runs here");
+        if strangers.is_empty() {
+            return Line::ok(NAME, what);
+        }
+        let hint = "give the cluster a user of its own; docs/operating.md, `strangers`";
+        return Line::warn(
+            NAME,
+            format!("{what}, and by {}", owners::named(&strangers, Some(address))),
+            hint,
+        );
+    }
+    let others = match (would.port)(config, address) {
+        Ok((socket, others)) => {
+            bound.push(socket);
+            others
+        }
+        Err(trouble) => return Line::of(NAME, trouble),
     };
-    let who = owners::named(&others, Some(address));
-    match (ours, others.is_empty()) {
-        (Some(_), true) => Line::ok(NAME, format!("UDP {address}: bound by the cluster that runs here")),
-        (Some(_), false) => {
-            let hint = "give the cluster a user of its own; docs/operating.md, `strangers`";
-            Line::warn(
-                NAME,
-                format!("UDP {address}: bound by the cluster that runs here, and by {who}"),
-                hint,
-            )
-        }
-        (None, true) => match bind(address) {
-            Ok(()) => Line::ok(NAME, format!("UDP {address}: free")),
-            Err(why) => Line::fail(NAME, format!("cannot bind UDP {address}: {why}"), way_out(&why), PORT),
-        },
-        (None, false) if share => {
-            let hint = "docs/operating.md says who gets what; leave `share` out to have the port alone";
-            Line::warn(NAME, format!("UDP {address}: shared with {who}"), hint)
-        }
-        (None, false) => {
-            let hint = "stop who holds it, join him with --share, or choose another one with --listen";
-            Line::fail(NAME, format!("UDP {address} is held by {who}"), hint, PORT)
-        }
+    if !others.is_empty() {
+        let hint = "docs/operating.md says who gets what; leave `share` out to have the port alone";
+        let who = owners::named(&others, Some(address));
+        return Line::warn(NAME, format!("UDP {address}: shared with {who}"), hint);
     }
-}
-
-/// As a launcher does, for a moment: nobody else is there, so nothing is taken from anybody.
-fn bind(address: SocketAddr) -> io::Result<()> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM.cloexec(), Some(Protocol::UDP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.bind(&address.into())
-}
-
-fn way_out(why: &io::Error) -> &'static str {
-    match why.raw_os_error() {
-        Some(EADDRNOTAVAIL) => "choose an address of this host with --listen; `ip address` shows them",
-        Some(EACCES) => "a port below 1024 needs CAP_NET_BIND_SERVICE; choose another one with --listen",
-        _ => "choose another address with --listen",
-    }
+    let free = if address.port() == 0 { "any free one" } else { "free" };
+    Line::ok(NAME, format!("UDP {address}: {free}"))
 }

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::super::terminal::{Look, Style};
 use super::super::text::{clean_lines, left};
-use crate::exit::{DONE, FAILED, PORT, USAGE};
+use crate::exit::DONE;
+use crate::wire::Trouble;
 
 /// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -52,6 +53,15 @@ impl Line {
     }
 }
 
+impl Line {
+    /// What keeps a start from working, as a start would say it.
+    pub(super) fn of(name: &'static str, trouble: Trouble) -> Line {
+        let hint =
+            trouble.hint.unwrap_or_else(|| "mend that; --log-level debug shows each step of a start".into());
+        Line::fail(name, trouble.message, hint, trouble.exit)
+    }
+}
+
 /// All of them. As JSON: the shape of `check --json`.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -77,10 +87,9 @@ impl Report {
         self.checks.push(line);
     }
 
-    /// 0 if nothing fails; else what a start would exit with: the configuration is read before the port is bound.
+    /// 0 if nothing fails; else what a start would exit with: what it meets first ends it.
     pub(super) fn exit(&self) -> u8 {
-        let codes = [USAGE, PORT, FAILED];
-        codes.into_iter().find(|code| self.checks.iter().any(|line| line.exit == *code)).unwrap_or(DONE)
+        self.checks.iter().map(|line| line.exit).find(|code| *code != DONE).unwrap_or(DONE)
     }
 
     pub(super) fn draw(&self, look: &Look) -> String {
@@ -111,6 +120,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::{FAILED, PORT};
 
     #[test]
     fn the_exit_code_is_that_of_a_start_and_the_worst_is_the_result() {
@@ -119,10 +129,9 @@ mod tests {
         for (line, exit, result) in [
             (Line::ok("a", "x"), 0, Status::Ok),
             (Line::warn("a", "x", "y"), 0, Status::Warn),
-            (Line::fail("a", "x", "y", FAILED), 1, Status::Fail),
             (Line::fail("a", "x", "y", PORT), 3, Status::Fail),
-            (Line::fail("a", "x", "y", USAGE), 2, Status::Fail),
-            (Line::ok("a", "x"), 2, Status::Fail),
+            (Line::fail("a", "x", "y", FAILED), 3, Status::Fail),
+            (Line::ok("a", "x"), 3, Status::Fail),
         ] {
             report.add(line);
             assert_eq!((report.exit(), report.result), (exit, result));

@@ -32,7 +32,6 @@ pub(in super::super) struct Found {
 
 impl Found {
     /// Nothing was there.
-    #[cfg(test)]
     pub(in super::super) fn nothing() -> Found {
         Found { named: BTreeMap::new(), bound: Vec::new(), shared: Vec::new() }
     }

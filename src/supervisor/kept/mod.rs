@@ -166,10 +166,9 @@ impl Kept {
     }
 
     /// One above which there is no store.
-    #[cfg(test)]
-    pub(super) fn alone(config: &Config) -> io::Result<Kept> {
+    pub(super) fn alone(config: &Config, roles: &Roles) -> io::Result<Kept> {
         let nobody = Above::new(contract::Notify::nobody());
-        Kept::new(&crate::roles::ROLES, config, &mut Found::nothing(), nobody)
+        Kept::new(roles, config, &mut Found::nothing(), nobody)
     }
 
     /// How many slots, from 0 on, have all their sockets bound.

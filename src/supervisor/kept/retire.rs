@@ -112,7 +112,7 @@ mod tests {
     const SLOT: Slot = Slot::Worker(0);
 
     fn kept(share: bool) -> (Kept, UdpSocket, SocketAddr) {
-        let mut kept = Kept::alone(&Config { share, ..Config::default() }).unwrap();
+        let mut kept = Kept::alone(&Config { share, ..Config::default() }, &crate::roles::ROLES).unwrap();
         kept.lend(SLOT, crate::roles::ROLES.worker).unwrap();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap();

@@ -192,6 +192,15 @@ pub fn barrier() -> io::Result<()> {
     }
 }
 
+/// Makes a socket that is not bound yet one of an interface that does not exist (SO_BINDTOIFINDEX): whatever it is bound
+/// to, nothing is delivered to it.
+///
+/// # Errors
+/// What setsockopt(2) says.
+pub fn hear_nothing(socket: BorrowedFd<'_>) -> io::Result<()> {
+    set(socket, libc::SO_BINDTOIFINDEX, &libc::c_int::MAX)
+}
+
 /// Asks for the arrival time of each datagram beside it (SO_TIMESTAMPNS).
 ///
 /// # Errors

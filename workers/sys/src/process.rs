@@ -236,6 +236,31 @@ pub fn set_nice(nice: i32) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Group and supplementary groups of this thread alone: to see whether that is allowed, in a thread that ends.
+///
+/// # Errors
+/// What setgroups(2) and setresgid(2) say.
+pub fn set_thread_groups(gid: u32, groups: &[u32]) -> io::Result<()> {
+    // SAFETY: `groups` are as many readable gid_t as are told; the call keeps nothing of them.
+    let done = unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: numbers alone.
+    let done = unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The user of this thread alone, as above.
+///
+/// # Errors
+/// What setresuid(2) says.
+pub fn set_thread_user(uid: u32) -> io::Result<()> {
+    // SAFETY: numbers alone.
+    let done = unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The name that `ps -e`, `top` and /proc/PID/comm show (at most 15 bytes).
 pub fn set_name(name: &CStr) {
     let _ = nix::sys::prctl::set_name(name);
