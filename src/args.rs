@@ -376,7 +376,7 @@ fn signal_of(text: &str) -> Result<i32, UsageError> {
             sys::signal::names()
         )
     };
-    sys::signal::number(text).ok_or_else(|| UsageError::value("signal", text, "is no signal", hint()))
+    sys::signal::number(text).ok_or_else(|| UsageError::value("signal", text, "is not a signal", hint()))
 }
 
 fn scale_amount(text: &str) -> Result<Scale, UsageError> {

@@ -211,7 +211,7 @@ fn a_runtime_directory_that_cannot_be_used() {
     let cases: [Case; 9] = [
         (|at| file(at.join("run"), "", 0o644), "Not a directory"),
         (|at| symlink("/nowhere/at/all", at.join("run")).expect("a link"), "File exists"),
-        (|at| folder(at.join("run"), 0o1777), "everybody may write there"),
+        (|at| folder(at.join("run"), 0o1777), "anybody may write there"),
         (|at| folder(at.join("run/pid"), 0o755), "Is a directory"),
         (|at| folder(at.join("run/control"), 0o755), "cannot remove "),
         (|at| folder(at.join("run/link.sock"), 0o755), "cannot remove "),

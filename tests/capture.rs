@@ -230,7 +230,7 @@ fn it_ends_at_its_time_or_size_and_with_the_cluster() {
     let file = folder.path().join("second");
     let second = cluster.command(["capture", "127.0.2.3", file.to_str().expect("UTF-8")]);
     let _ =
-        second.expect_code(1).expect_said(&["cannot record bar: somebody records it already", "\nhint: "]);
+        second.expect_code(1).expect_said(&["cannot record bar: it is being recorded already", "\nhint: "]);
     assert!(!file.exists());
     wait_until("it records", || !first.records().is_empty());
     assert_eq!(taps(&cluster.runtime_dir()), 1);

@@ -125,7 +125,7 @@ fn what_only_link_can_answer_is_told_where_to_ask_it() {
         let request = serde_json::json!({"verb": verb, "processor": "bar", "param": "ZoneGain_0", "val": -3});
         client.write_all(format!("{request}\n").as_bytes()).expect("sent");
         let refused = answer(&client).expect("an answer");
-        assert_eq!(refused["error"]["message"], format!("{verb} is not asked here"));
+        assert_eq!(refused["error"]["message"], format!("`{verb}` is not answered on the control socket"));
         assert_eq!(refused["error"]["exit"], 2);
         let socket = cluster.runtime_dir().join("link.sock").display().to_string();
         let hint = refused["error"]["hint"].as_str().expect("a hint");

@@ -138,6 +138,6 @@ fn a_signal_to_somebody_who_is_not_there_reaches_nobody() {
     cluster.command(["signal", "KILL", "1"]).expect_code(0);
     cluster.expect("worker 1 waits", |list| list.workers[1].state == "waiting restart");
     let refused = cluster.command(["signal", "KILL", "0", "1"]).expect_code(1);
-    refused.expect_said(&["worker 1 has no process just now: nobody was signalled"]);
+    refused.expect_said(&["worker 1 has no process just now: no process was signalled"]);
     assert_eq!(cluster.worker(0).restarts, 0);
 }

@@ -118,7 +118,7 @@ fn a_first_start_that_is_never_well_fails_and_says_what_was_found() {
         .run()
         .expect_code(1);
     let why = "worker 0 was not ready within worker.listen_timeout: worker.health_command sh exited with code 3: not well";
-    output.expect_said(&[why, "hint: mend what worker.health_command finds"]);
+    output.expect_said(&[why, "hint: fix what worker.health_command finds"]);
     assert!(asked(&place).len() > 1, "it was tried again");
 }
 
@@ -152,7 +152,7 @@ fn a_reload_whose_successors_are_not_well_touches_nobody() {
         let keys = format!("listen_timeout = \"4s\"\nhealth_timeout = \"{timeout}\"\n");
         place.write_config(&config(&place, command, &keys));
         let output = cluster.command(["reload"]).expect_code(1);
-        output.expect_said(&[why, "hint: mend what worker.health_command finds"]);
+        output.expect_said(&[why, "hint: fix what worker.health_command finds"]);
         let after = cluster.expect_state("online");
         assert_eq!((after.pids(), after.restarts(), after.cluster.generation), (before.pids(), 0, 1));
     }

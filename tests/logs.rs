@@ -228,7 +228,8 @@ fn a_disk_that_is_read_only_at_the_start_costs_lines_and_nothing_else() {
     disk.set(MsFlags::empty());
     let text = wait_for("it is told", || {
         let text = log_text(&folder(&place));
-        text.contains("lines of all could not be written: Read-only file system").then_some(text)
+        text.contains("lines, from all sources together, could not be written: Read-only file system")
+            .then_some(text)
     });
     let told = text.lines().find_map(|line| line.split_once("[logger] ")?.1.split(' ').next()?.parse().ok());
     assert!(told.is_some_and(|lines: u64| lines >= 100), "{text}");
@@ -275,7 +276,8 @@ fn a_disk_that_is_full_costs_lines_that_are_counted_and_nobody_waits() {
     assert_eq!(cluster.logger(), Some(logger), "it lives on");
     limit("--fsize=unlimited:");
     wait_until("it is told", || {
-        log_text(&folder(&place)).contains("lines of all could not be written: File too large")
+        log_text(&folder(&place))
+            .contains("lines, from all sources together, could not be written: File too large")
     });
     cluster.command(["stop"]).expect_code(0);
     cluster.wait_for_end();

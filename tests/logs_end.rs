@@ -41,7 +41,9 @@ fn what_a_full_disk_keeps_from_being_told_is_counted_all_the_same() {
     limit(log_text(&folder).len() as u64);
     Printed::of(&place).wait_for_more(3_000);
     limit(u64::MAX / 2);
-    wait_until("it is told", || log_text(&folder).contains("lines of all could not be written"));
+    wait_until("it is told", || {
+        log_text(&folder).contains("lines, from all sources together, could not be written")
+    });
     cluster.command(["stop"]).expect_code(0);
     assert_eq!(cluster.wait_for_end(), 0);
     let text = log_text(&folder);
@@ -51,7 +53,8 @@ fn what_a_full_disk_keeps_from_being_told_is_counted_all_the_same() {
     };
     let sum = |what: &str| text.lines().filter_map(|line| number(line, what)).sum::<u64>();
     let written = text.lines().filter(|line| line.contains("] line ")).count() as u64;
-    let (left_out, lost) = (sum("lines were left out here"), sum("lines of all could not be written"));
+    let (left_out, lost) =
+        (sum("lines were left out here"), sum("lines, from all sources together, could not be written"));
     let (total, all) = (Printed::of(&place).total(), written + left_out + lost);
     // Lines of the supervisor may be among those that are lost; each of two printers may have printed one more.
     assert!((total..=total + 20).contains(&all), "{written} + {left_out} + {lost} of {total}");

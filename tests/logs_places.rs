@@ -70,7 +70,7 @@ fn what_is_no_file_in_the_place_of_one_costs_lines_that_are_counted() {
                 refused.expect_said(&["log files in", "hint: what lies in the place of atlas-cluster.log"]);
         }
         fs::remove_file(folder.join(FILE)).expect("it lies there still");
-        let told = "lines of all could not be written";
+        let told = "lines, from all sources together, could not be written";
         wait_until(format_args!("round {round} is told"), || {
             folder.join(FILE).is_file() && log_text(&folder).contains(told)
         });

@@ -196,8 +196,9 @@ fn the_built_in_worker_runs_as_another_user_and_loses_nothing_over_deaths_and_re
 fn what_cannot_be_done_is_told_before_anything_runs() {
     let refused = |config: &str| cluster!().config(format!("[worker]\n{config}")).run().expect_code(2);
     refused("kill_signal = \"SIGINT\"").expect_said(&["is for a program, and there is none", "hint: "]);
-    refused("increment_var = \"PORT\"").expect_said(&["which is no whole number of `worker.env`", "hint: "]);
-    refused("user = \"nobody at all\"").expect_said(&["is no user in /etc/passwd", "hint: "]);
+    refused("increment_var = \"PORT\"")
+        .expect_said(&["which is not a whole number in `worker.env`", "hint: "]);
+    refused("user = \"nobody at all\"").expect_said(&["is not a user in /etc/passwd", "hint: "]);
     let output = cluster!().config("[worker]\ncpu_affinity = \"1023\"\n").run().expect_code(1);
     output.expect_said(&["cannot set worker.cpu_affinity: Invalid argument"]);
 }

@@ -130,7 +130,7 @@ fn a_listener_that_sets_so_reuseport_is_joined_and_both_hear_whatever_happens() 
 fn a_listener_that_sets_so_reuseaddr_alone_is_joined_and_the_log_says_who_gets_what() {
     for (ip, is_ours) in [("127.0.0.1", true), ("::1", false)] {
         beside_a_stranger(address(ip, free_port()), REUSES_ADDRESS, |cluster, ledger, stranger| {
-            cluster.expect_log("one side gets every unicast datagram: on IPv4 who bound last");
+            cluster.expect_log("one side gets every unicast datagram: on IPv4 the one that bound last");
             names_this_test(cluster);
             let to = cluster.targets()[0];
             for number in 0..100 {

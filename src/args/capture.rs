@@ -17,12 +17,12 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(super) struct CaptureOptions {
     /// Name of a processor of the configuration, or its address
     processor: String,
-    /// What to write; it must not be there yet
+    /// File to write; it must not exist yet
     file: PathBuf,
-    /// End after this long [default: when interrupted]
+    /// Stop after this long [default: when interrupted]
     #[arg(long = "for", value_name = "DURATION", allow_hyphen_values = true)]
     duration: Option<String>,
-    /// End before the file is larger than this [default: 64M]
+    /// Stop before the file grows larger than this [default: 64M]
     #[arg(long, value_name = "SIZE")]
     max_size: Option<String>,
 }

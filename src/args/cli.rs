@@ -14,8 +14,8 @@ use std::path::PathBuf;
     bin_name = "atlas-cluster",
     version,
     override_usage = "atlas-cluster [start] [OPTIONS] [-- PROGRAM ARGS…]\n       atlas-cluster COMMAND [OPTIONS]",
-    after_help = "Without a command it starts a cluster in the foreground.\n\
-                  Any key of the configuration can be given by --set, or in the environment: \
+    after_help = "Without a command, a cluster is started in the foreground.\n\
+                  Any configuration key can be set with --set or in the environment: \
                   worker.watchdog is ATLAS_CLUSTER_WORKER_WATCHDOG.\n\n\
                   Example:\n  atlas-cluster --workers 4 --listen 0.0.0.0:3131"
 )]
@@ -32,11 +32,11 @@ pub(super) struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(super) struct Global {
-    /// Pid file and control socket [env: ATLAS_CLUSTER_RUNTIME_DIR] [default: /run/atlas-cluster as root,
+    /// Folder of the pid file and the control socket [env: ATLAS_CLUSTER_RUNTIME_DIR] [default: /run/atlas-cluster as root,
     /// else $XDG_RUNTIME_DIR/atlas-cluster]
     #[arg(long, global = true, value_name = "DIR", display_order = 100)]
     pub(super) runtime_dir: Option<PathBuf>,
-    /// off, error, warn, info, debug or trace [env: ATLAS_CLUSTER_LOG_LEVEL] [default: info]
+    /// Log level: off, error, warn, info, debug or trace [env: ATLAS_CLUSTER_LOG_LEVEL] [default: info]
     #[arg(long, global = true, value_name = "LEVEL", display_order = 101)]
     pub(super) log_level: Option<String>,
 }
@@ -47,7 +47,7 @@ pub(super) struct StartOptions {
     /// Number of workers, 1 to 64 [env: ATLAS_CLUSTER_WORKERS] [default: max, one for each CPU]
     #[arg(long, value_name = "N|max", allow_negative_numbers = true)]
     pub(super) workers: Option<String>,
-    /// UDP address, may be repeated; port 0 is any free one, [::]:3131 is IPv6 and IPv4
+    /// UDP address to listen on, may be repeated; port 0 is any free one, [::]:3131 is IPv6 and IPv4
     /// [env: ATLAS_CLUSTER_LISTEN, with commas] [default: 0.0.0.0:3131]
     #[arg(long, value_name = "ADDR:PORT")]
     pub(super) listen: Vec<String>,
@@ -55,24 +55,24 @@ pub(super) struct StartOptions {
     /// [env: ATLAS_CLUSTER_BALANCE] [default: flow]
     #[arg(long, value_name = "flow|spread")]
     pub(super) balance: Option<String>,
-    /// Join a port that others have already bound, in place of refusing it [env: ATLAS_CLUSTER_SHARE]
+    /// Join a port that others have already bound, instead of refusing to start [env: ATLAS_CLUSTER_SHARE]
     #[arg(long)]
     pub(super) share: bool,
     /// TOML file [env: ATLAS_CLUSTER_CONFIG] [default: ./atlas-cluster.toml if there is one, then
     /// /etc/atlas-cluster/atlas-cluster.toml]
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Bring a simulated processor along and read its meters [env: ATLAS_CLUSTER_DEMO]
+    /// Start a simulated processor, too, and read its meters [env: ATLAS_CLUSTER_DEMO]
     #[arg(long)]
     pub(super) demo: bool,
-    /// Any key of the configuration, may be repeated: worker.watchdog=2s
+    /// Set any configuration key, may be repeated: worker.watchdog=2s
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) set: Vec<String>,
 
-    /// Come back to the shell once every worker is online; logs go to files [env: ATLAS_CLUSTER_DAEMON]
+    /// Return to the shell once every worker is online; logs go to files [env: ATLAS_CLUSTER_DAEMON]
     #[arg(long)]
     pub(super) daemon: bool,
-    /// What runs as every worker in place of the built-in one, with its slot's sockets from descriptor 3 on
+    /// Program to run as every worker instead of the built-in one; its slot's sockets are descriptors 3, 4, …
     #[arg(last = true, value_name = "PROGRAM ARGS")]
     pub(super) program: Vec<String>,
 }
@@ -87,29 +87,29 @@ pub(super) enum Verb {
                       atlas-cluster start --workers 4 -- python3 server.py"
     )]
     Start(StartOptions),
-    /// The workers at a glance
+    /// Show the workers at a glance
     #[command(after_help = "Example:\n  atlas-cluster list --json")]
     List(Show),
-    /// Everything about the cluster, or about one worker or role: processes, what is kept, limits, configuration
+    /// Show everything about the cluster, or one worker or role: processes, kept descriptors, limits, configuration
     #[command(after_help = "Example:\n  atlas-cluster describe\n  atlas-cluster describe 2 --json")]
     Describe {
-        /// A worker's number or a role's name; all of them if none is given
+        /// A worker's number or a role's name; without it the whole cluster
         #[arg(value_name = "ID")]
         id: Option<String>,
-        /// As JSON (docs/schema/describe.json)
+        /// Print JSON (docs/schema/describe.json)
         #[arg(long)]
         json: bool,
     },
-    /// The meter table
+    /// Show the meter table
     #[command(after_help = "Example:\n  atlas-cluster meters --watch")]
     Meters(Show),
-    /// The whole cluster on one screen, live: workers, meters, log lines; keys reload, restart and scale
+    /// Show the whole cluster on one screen, live: workers, meters, log lines; keys to reload, restart and scale
     #[command(
-        after_help = "Keys: arrows choose, Tab changes the part, r restarts what is chosen, R reloads, + and - scale \
-                            (each asks first), ? tells all of them, q quits.\n\nExample:\n  atlas-cluster monit"
+        after_help = "Keys: arrows select, Tab goes to the next pane, r restarts what is selected, R reloads, + and - \
+                            scale (each asks first), ? shows all keys, q quits.\n\nExample:\n  atlas-cluster monit"
     )]
     Monit,
-    /// Would it start here? OK, WARN and FAIL lines, each with the way out; takes the options of start
+    /// Would it start here? Prints OK, WARN and FAIL lines, with hints; takes the options of start
     #[command(
         override_usage = "atlas-cluster check [OPTIONS] [-- PROGRAM ARGS…]",
         after_help = "Example:\n  atlas-cluster check --config /etc/atlas-cluster/atlas-cluster.toml\n  \
@@ -145,54 +145,54 @@ pub(super) enum Verb {
     /// Read the configuration again and replace every worker, losing nothing; returns when it is over
     #[command(after_help = "Example:\n  atlas-cluster reload")]
     Reload {
-        /// Answer as JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Become the binary on disk: supervisor, then workers; pid, sockets and counters stay; returns when it is over
+    /// Switch to the binary on disk, supervisor first; pid, sockets and counters stay; returns when it is over
     #[command(after_help = "Example:\n  atlas-cluster upgrade")]
     Upgrade {
-        /// Answer as JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Stop and start workers, at once
+    /// Stop workers or roles and start them again, at once
     #[command(after_help = "Example:\n  atlas-cluster restart 0 2")]
     Restart {
-        /// Workers; all of them if none is given
+        /// Worker numbers or role names; without any, every worker
         #[arg(value_name = "ID")]
         ids: Vec<String>,
     },
-    /// More or fewer workers, losing nothing; returns when it is done
+    /// Change the number of workers, losing nothing; returns when it is done
     #[command(after_help = "Example:\n  atlas-cluster scale +2")]
     Scale {
-        /// Exactly N workers (1 to 64), or so many more, or so many fewer
+        /// N: exactly N workers (1 to 64); +N: N more; -N: N fewer
         #[arg(value_name = "N|+N|-N", allow_negative_numbers = true)]
         amount: String,
     },
-    /// Send a signal to the processes of workers, through the supervisor, who knows which they are
+    /// Send a signal to workers or roles, through the supervisor, which knows their processes
     #[command(after_help = "Example:\n  atlas-cluster signal USR1 0 2")]
     Signal {
         /// USR1, SIGUSR1 or 10
         #[arg(value_name = "NAME", allow_negative_numbers = true)]
         name: String,
-        /// Workers or roles
+        /// Worker numbers or role names
         #[arg(value_name = "ID", required = true)]
         ids: Vec<String>,
     },
-    /// A processor to test against, until interrupted
+    /// Simulate a processor to test against, until interrupted
     #[command(
         after_help = "A fault is KIND, KIND@TIME, KIND@TIME+DURATION or KIND+DURATION. Kinds: lockup, slow, half-open, \
                       garbage, reboot, rename, control-off, split, glued, crlf.\n\n\
                       Example:\n  atlas-cluster simulate --model azm8 --address 127.0.0.2 --fault lockup@30s"
     )]
     Simulate(SimulateOptions),
-    /// The value of a processor's parameter, asked through the one connection to it
+    /// Read a processor's parameter, through the one connection to it
     #[command(after_help = "Example:\n  atlas-cluster get bar ZoneName_0")]
     Get {
         #[command(flatten)]
         of: Of,
-        /// Its form: val, pct or str; without it the parameter's usual one
+        /// Form of the value: val, pct or str [default: the parameter's usual form]
         #[arg(long, value_name = "val|pct|str")]
         format: Option<String>,
     },
@@ -202,46 +202,46 @@ pub(super) enum Verb {
     Set {
         #[command(flatten)]
         of: Of,
-        /// A number, percents of the range, or text; not needed for what is only triggered
+        /// A number, a percentage of the range, or text; none for a parameter that is only triggered
         #[arg(allow_hyphen_values = true)]
         value: Option<String>,
     },
-    /// Change a processor's parameter by so much, through the one connection to it
+    /// Change a processor's parameter by an amount, through the one connection to it
     #[command(after_help = "Example:\n  atlas-cluster bump bar ZoneGain_0 -3")]
     Bump {
         #[command(flatten)]
         of: Of,
-        /// A number, or percents of the range
+        /// A number, or a percentage of the range
         #[arg(allow_hyphen_values = true)]
         value: Option<String>,
     },
-    /// Turn a PM2 ecosystem file (JSON, or JavaScript where Node.js is) into a configuration
+    /// Turn a PM2 ecosystem file (JSON, or JavaScript if Node.js is installed) into a configuration
     #[command(after_help = "Example:\n  atlas-cluster import ecosystem.config.js > atlas-cluster.toml")]
     Import {
-        /// A JavaScript file is executed
+        /// The ecosystem file; a JavaScript file is executed
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        /// One of several apps, by its name; without it the first
+        /// Name of the app to import [default: the first]
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
-        /// With the variables of `env_NAME` over those of `env`, as `pm2 start --env NAME` has them
+        /// Let the variables of `env_NAME` override those of `env`, as `pm2 start --env NAME` does
         #[arg(long, value_name = "NAME")]
         env: Option<String>,
     },
-    /// Print the systemd unit for this host and a configuration; where that changes, print it anew
+    /// Print the systemd unit for this host and configuration; print it again when either changes
     #[command(
         after_help = "Example:\n  atlas-cluster startup --config FILE > /etc/systemd/system/atlas-cluster.service"
     )]
     Startup {
-        /// TOML file that the unit is to run [env: ATLAS_CLUSTER_CONFIG] [default: the one that a start here would find:
+        /// TOML file that the unit runs [env: ATLAS_CLUSTER_CONFIG] [default: the one that a start here would find:
         /// ./atlas-cluster.toml if there is one, then /etc/atlas-cluster/atlas-cluster.toml]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// The unit that packages bring: for any host with systemd 252 or newer, /usr/bin and the user atlas-cluster
+        /// Print the unit that packages install: for any host with systemd 252 or newer, /usr/bin and the user atlas-cluster
         #[arg(long)]
         packaged: bool,
     },
-    /// What a shell needs to complete commands and options: bash, zsh, fish
+    /// Print the completion script for bash, zsh or fish
     #[command(
         after_help = "Example:\n  atlas-cluster completions bash > /etc/bash_completion.d/atlas-cluster"
     )]
@@ -250,14 +250,14 @@ pub(super) enum Verb {
         #[arg(value_name = "SHELL")]
         shell: String,
     },
-    /// The man page, of the whole or of a command; for `man -l -`, or a file
+    /// Print the man page of the program or of a command, for `man -l -` or a file
     #[command(after_help = "Example:\n  atlas-cluster man reload | man -l -")]
     Man {
-        /// A command
+        /// The command
         #[arg(value_name = "COMMAND")]
         verb: Option<String>,
     },
-    /// What the cluster and its processes printed, where that goes to files
+    /// Show what the cluster and its processes printed, where logs go to files
     #[command(after_help = "Example:\n  atlas-cluster logs -f --worker 2\n  \
                       atlas-cluster logs --since 10m --grep 'error|warn'")]
     Logs(LogOptions),
@@ -265,8 +265,10 @@ pub(super) enum Verb {
     #[command(after_help = "Example:\n  atlas-cluster flush")]
     Flush,
     /// Record what a processor sends, lines and datagrams, until interrupted
-    #[command(after_help = "The file is what `simulate --replay FILE` sends again; it reads 64M of it.\n\n\
-                      Example:\n  atlas-cluster capture bar bar.jsonl --for 60s")]
+    #[command(
+        after_help = "`simulate --replay FILE` sends the recording again; it reads up to 64M of it.\n\n\
+                      Example:\n  atlas-cluster capture bar bar.jsonl --for 60s"
+    )]
     Capture(CaptureOptions),
     /// Print the version
     #[command(after_help = "Example:\n  atlas-cluster version")]
@@ -278,10 +280,10 @@ pub(super) enum Verb {
 pub(super) struct CheckOptions {
     #[command(flatten)]
     pub(super) start: StartOptions,
-    /// Print the values in force, each with where it came from, and check nothing
+    /// Print the values in force and where each came from; check nothing
     #[arg(long)]
     pub(super) effective: bool,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -298,19 +300,19 @@ pub(super) struct Of {
 /// Which lines of the logs.
 #[derive(Debug, Args)]
 pub(super) struct LogOptions {
-    /// Go on with those to come, until interrupted
+    /// Keep showing new lines, until interrupted
     #[arg(short, long)]
     pub(super) follow: bool,
-    /// At most so many of those there are [default: 15; with --since all of them]
+    /// Show at most N existing lines [default: 15; with --since all of them]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) lines: Option<String>,
-    /// Only those of this worker (its number), of this role (its name), or of `supervisor`
+    /// Show only lines of this worker (number), this role (name), or `supervisor`
     #[arg(long, value_name = "ID")]
     pub(super) worker: Option<String>,
-    /// None older than this: how long ago (10m), or when (2026-01-31T18:30:00Z)
+    /// Skip lines older than this: how long ago (10m), or when (2026-01-31T18:30:00Z)
     #[arg(long, value_name = "TIME")]
     pub(super) since: Option<String>,
-    /// Only those in which this regular expression is found
+    /// Show only lines that match this regular expression
     #[arg(long, value_name = "RE")]
     pub(super) grep: Option<String>,
 }
@@ -318,10 +320,10 @@ pub(super) struct LogOptions {
 /// How to show something.
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub(super) json: bool,
-    /// Again and again, until interrupted
+    /// Refresh until interrupted
     #[arg(long)]
     pub(super) watch: bool,
 }

@@ -20,7 +20,7 @@ const SHELLS: [(&str, Shell); 3] = [("bash", Shell::Bash), ("zsh", Shell::Zsh), 
 pub(super) fn completions(shell: &str) -> Result<String, UsageError> {
     let Some((_, shell)) = SHELLS.into_iter().find(|(name, _)| *name == shell) else {
         let hint = "allowed: bash, zsh, fish; for example `completions bash`".to_owned();
-        return Err(UsageError::value("completions", shell, "is no shell that is known", hint));
+        return Err(UsageError::value("completions", shell, "is not a known shell", hint));
     };
     let mut command = told();
     let mut text = Vec::new();

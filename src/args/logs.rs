@@ -39,7 +39,12 @@ pub(super) fn lines(options: LogOptions) -> Result<LogLines, UsageError> {
         && let Err(why) = Regex::new(pattern)
     {
         let hint = "for example `--grep 'error|warn'`".to_owned();
-        return Err(UsageError::value("--grep", pattern, &format!("is no regular expression: {why}"), hint));
+        return Err(UsageError::value(
+            "--grep",
+            pattern,
+            &format!("is not a regular expression: {why}"),
+            hint,
+        ));
     }
     let since = since.as_deref().map(time).transpose()?;
     let lines = lines.as_deref().map(number).transpose()?;

@@ -74,7 +74,11 @@ const EXITS: &[(&str, &str)] = &[
     ("0", "Done."),
     ("1", "It was tried and failed."),
     ("2", "Bad usage or bad configuration: nothing was started or changed."),
-    ("3", "The port cannot be bound, or somebody else is on it; a cluster already runs in that directory."),
+    (
+        "3",
+        "The port cannot be bound, or somebody else is on it; a cluster already runs in that directory, or writes its logs \
+         to the same folder.",
+    ),
     ("4", "No cluster is running in that runtime directory."),
 ];
 const SIGNALS: &[(&str, &str)] = &[

@@ -48,7 +48,7 @@ const NOWHERE: &[&str] = &[
 /// The way out for somebody who types it.
 pub(super) fn instead_of(word: &str) -> Option<String> {
     if NOWHERE.contains(&word) {
-        return Some(format!("PM2's `{word}` is not here; docs/pm2.md tells what to use"));
+        return Some(format!("PM2's `{word}` has no counterpart here; docs/pm2.md says what to use"));
     }
     let (_, here) = HERE.iter().find(|(theirs, _)| theirs.contains(&word))?;
     Some(format!("PM2's `{word}` is `atlas-cluster {here}` here"))

@@ -14,40 +14,40 @@ use std::time::Duration;
 /// Options of simulate.
 #[derive(Debug, Args)]
 pub(super) struct SimulateOptions {
-    /// azm4, azm8, azmp4 or azmp8 [default: azm8]
+    /// Model: azm4, azm8, azmp4 or azmp8 [default: azm8]
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
-    /// Its address; each simulated processor has one of its own [default: 127.0.0.2]
+    /// Its IP address; each simulated processor needs one of its own [default: 127.0.0.2]
     #[arg(long, value_name = "ADDR")]
     address: Option<String>,
-    /// Port to listen on; 0 is any free one [default: 5321]
+    /// TCP port to listen on; 0 is any free one [default: 5321]
     #[arg(long, value_name = "PORT", allow_negative_numbers = true)]
     tcp_port: Option<String>,
-    /// Port of its subscribers that meters go to [default: 3131]
+    /// UDP port of the subscribers, to which meters are sent [default: 3131]
     #[arg(long, value_name = "PORT", allow_negative_numbers = true)]
     meter_port: Option<String>,
-    /// Readings a second of each meter, 1 to 1000 [default: 10]
+    /// Readings per second of each meter, 1 to 1000 [default: 10]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     rate: Option<String>,
-    /// Meters in one datagram, 1 to 64 [default: 1]
+    /// Meters per datagram, 1 to 64 [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     batch: Option<String>,
     /// What goes wrong and when, may be repeated: lockup@30s, reboot@1m+10s
     #[arg(long, value_name = "KIND@TIME+DURATION")]
     fault: Vec<String>,
-    /// A connection over which nothing came for so long is closed [default: 5m]
+    /// Close a connection after this long without input [default: 5m]
     #[arg(long, value_name = "DURATION")]
     inactivity: Option<String>,
-    /// Connections at the same time, 1 to 1024 [default: 64]
+    /// Most connections at the same time, 1 to 1024 [default: 64]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     connections: Option<String>,
-    /// Unix socket that answers `stats` and takes `fault KIND DURATION`, a line each
+    /// Unix socket that answers `stats` and takes `fault KIND DURATION`, one per line
     #[arg(long, value_name = "PATH")]
     stats_socket: Option<PathBuf>,
-    /// A recording whose datagrams and lines, but for answers, are sent in place of its own meters, round and round
+    /// Recording to send in a loop instead of its own meters: the datagrams, and all lines but answers
     #[arg(long, value_name = "FILE")]
     replay: Option<PathBuf>,
-    /// Decides what it hears: the same seed, the same music [default: 1]
+    /// Seed of the simulated music: the same seed plays the same [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<String>,
 }
@@ -64,7 +64,7 @@ pub(super) fn plan(options: &SimulateOptions) -> Result<Plan, UsageError> {
         return Err(UsageError::new(&format!("--fault: {} are too many", faults.len()), hint));
     }
     Ok(Plan {
-        product: value("--model", &options.model, "is no model", &models(), usual.product)?,
+        product: value("--model", &options.model, "is not a model", &models(), usual.product)?,
         seed: number("--seed", &options.seed, (0, u64::MAX), usual.seed)?,
         address: value(
             "--address",

@@ -57,7 +57,7 @@ pub(super) fn no_program() -> UsageError {
 
 /// The package's unit runs whatever lies in /etc.
 pub(super) fn packaged_for_all() -> UsageError {
-    let hint = "leave one of the two out: `startup --config FILE` prints the unit for that configuration";
+    let hint = "remove one of them: `startup --config FILE` prints the unit for that configuration";
     UsageError::new("`--packaged` is for any configuration, and does not go with `--config`", hint.to_owned())
 }
 

@@ -134,7 +134,7 @@ impl Exchange<'_> {
             }
             ErrorKind::NotFound => Error::NotRunning { dir, why: "there is no such directory".into() },
             ErrorKind::ConnectionRefused => {
-                Error::NotRunning { dir, why: "nobody listens on its control socket any more".into() }
+                Error::NotRunning { dir, why: "nothing listens on its control socket any more".into() }
             }
             ErrorKind::NotADirectory => Error::NotRunning { dir, why: "it is not a directory".into() },
             ErrorKind::PermissionDenied => Error::Denied { dir },

@@ -124,9 +124,7 @@ impl Error {
             }
             Error::Refused(trouble) => trouble.hint.clone(),
             Error::NotReached(_) => Some("`atlas-cluster list` shows how things stand".into()),
-            Error::Untold(_) => {
-                Some("what was asked for may be done all the same: `atlas-cluster list` shows it".into())
-            }
+            Error::Untold(_) => Some("it may still be carried out: `atlas-cluster list` shows it".into()),
             Error::Output(_) | Error::Io { .. } | Error::Garbage { version: None, .. } => None,
         }
     }

@@ -320,6 +320,7 @@ pub(super) fn sums(totals: &Counts, look: &Look) -> String {
     let occurred = classes.into_iter().filter_map(|(name, number)| Some((name, number.filter(|n| *n > 0)?)));
     let classes: Vec<String> = occurred.map(|(name, number)| format!("{} {name}", count(number))).collect();
     let mut text = match totals.datagrams {
+        Some(1) => "in all: 1 datagram".to_owned(),
         Some(datagrams) => format!("in all: {} datagrams", count(datagrams)),
         None => "in all: datagrams not known".to_owned(),
     };

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use contract::counted;
 use contract::logs::{FILE, FOLDER, Record, full_files, open_file, parse_text, rotated};
 use jiff::Timestamp;
 use nix::libc::{EISDIR, ELOOP, ENXIO};
@@ -94,7 +95,7 @@ pub(super) fn flush(runtime_dir: &Path) -> Result<(), Error> {
         let message = format!("cannot empty the log files in {}: {e}", folder.display());
         Error::Refused(Trouble { message, hint: Some(way_out(&e)), exit: FAILED })
     })?;
-    print(&format!("flush done: {FILE} is empty, {full} full files are removed\n"))
+    print(&format!("flush done: {FILE} is empty, {} removed\n", counted(full as u64, "full file")))
 }
 
 /// The last lines that came after `since`, for people; nothing where there are none.
@@ -135,7 +136,7 @@ fn unreadable(folder: &Path, why: &io::Error) -> Error {
 fn way_out(why: &io::Error) -> String {
     let is_no_file = [ELOOP, ENXIO, EISDIR].map(Some).contains(&why.raw_os_error());
     if is_no_file {
-        format!("what lies in the place of {FILE} is no file: move it away, and the logger makes one")
+        format!("{FILE} is not a file: move away what is there, and the logger makes a new one")
     } else {
         "run this as the cluster's user".into()
     }

@@ -116,7 +116,7 @@ fn exchange(path: &Path, request: &Request) -> Result<Option<Reply>, Error> {
         _ => strange(&error.to_string()),
     })?;
     if answer.is_empty() {
-        let hint = "it may have been done all the same: `atlas-cluster get` tells";
+        let hint = "it may have been done nevertheless: `atlas-cluster get` shows it";
         return Err(refused("link ended before it answered".into(), Some(hint.into()), FAILED));
     }
     serde_json::from_str(&answer).map(Some).map_err(|error| strange(&error.to_string()))

@@ -60,7 +60,7 @@ fn without_a_cluster_every_verb_exits_with_4() {
     std::fs::write(empty.path().join("file"), "").unwrap();
     expect_report(&why(&empty.path().join("file")), 4, "it is not a directory", "--runtime-dir");
     drop(std::os::unix::net::UnixListener::bind(empty.path().join("control")).unwrap());
-    expect_report(&why(empty.path()), 4, "nobody listens on its control socket any more", "--runtime-dir");
+    expect_report(&why(empty.path()), 4, "nothing listens on its control socket any more", "--runtime-dir");
     expect_report(&why(Path::new(&"x".repeat(200))), 1, "cannot ask the cluster in xxx", "");
 }
 

@@ -74,7 +74,7 @@ pub(super) static KEYS: &[Key<Config>] = &[
 
     key("processor", "", &config(Processors, |c| &mut c.processor)),
 
-    key("gateway", "", &Later("leave it out; `atlas-cluster meters --json` tells what the gateway will")),
+    key("gateway", "", &Later("leave it out; `atlas-cluster meters --json` gives what the gateway will")),
     key("log.format", r#""text""#, &config(OneOf(FORMATS), |c| &mut c.log.format)),
     key("log.dir", r#""/var/log/atlas-cluster""#, &config(Directory, |c| &mut c.log.dir)),
     key("log.max_size", r#""10M""#, &config(Size(16 << 10, 1 << 40), |c| &mut c.log.max_size)),

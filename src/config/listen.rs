@@ -71,7 +71,7 @@ fn overlapping(item: &Value<'_>, address: &SocketAddr, other: &SocketAddr) -> Fa
     };
     let mut faults = refused(item, &format!("overlaps `{other}`"));
     for fault in &mut faults {
-        fault.hint = Some(format!("leave one of the two out: {why}"));
+        fault.hint = Some(format!("remove one of them: {why}"));
     }
     faults
 }

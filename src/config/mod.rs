@@ -97,7 +97,7 @@ fn contradiction(config: &Config, origins: &Origins, text: &str) -> Result<(), C
     };
     if config.share && config.balance == Balance::Spread {
         let sentence = format!("`balance = \"spread\"` does not go with `share` (from {})", origin("share"));
-        found("balance", sentence, "leave one of the two out: who spreads must have the port to himself");
+        found("balance", sentence, "remove one of them: `spread` needs the port to itself");
     }
     if worker.program.is_none() && worker.kill_signal != "SIGTERM" {
         let sentence =
@@ -116,7 +116,7 @@ fn contradiction(config: &Config, origins: &Origins, text: &str) -> Result<(), C
         && worker.incremented(0).is_none()
     {
         let sentence =
-            format!("`worker.increment_var` names {name}, which is no whole number of `worker.env`");
+            format!("`worker.increment_var` names {name}, which is not a whole number in `worker.env`");
         found("worker.increment_var", sentence, "give the first worker's value: env = { PORT = \"3000\" }");
     }
     if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid { problems }) }

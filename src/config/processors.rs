@@ -105,11 +105,11 @@ impl Kind for Processors {
 /// Why this can be nobody's own address.
 pub(super) fn no_host(address: IpAddr) -> Option<&'static str> {
     if address.is_unspecified() {
-        Some("is no processor's address: it stands for any")
+        Some("cannot be a processor's address: it stands for any address")
     } else if address.is_multicast() {
-        Some("is no processor's address: it is a multicast group's")
+        Some("cannot be a processor's address: it is a multicast group")
     } else if address == IpAddr::V4(Ipv4Addr::BROADCAST) {
-        Some("is no processor's address: it is everybody's")
+        Some("cannot be a processor's address: it is the broadcast address")
     } else {
         None
     }

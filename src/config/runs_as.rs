@@ -40,7 +40,7 @@ impl Kind for Asking {
         if ASKING.contains(&word) {
             Ok(word.to_owned())
         } else {
-            Err(refused(value, "is no signal to leave by"))
+            Err(refused(value, "is not a signal that can ask a program to leave"))
         }
     }
 
@@ -106,7 +106,7 @@ impl Kind for CpuList {
             let bounds = first.trim().parse::<u16>().ok().zip(last.trim().parse::<u16>().ok());
             match bounds.filter(|&(first, last)| first <= last && last <= MAX_CPU) {
                 Some((first, last)) => cpus.extend(first..=last),
-                None => return Err(refused(value, "is no list of CPUs")),
+                None => return Err(refused(value, "is not a list of CPUs")),
             }
         }
         cpus.sort_unstable();
@@ -131,7 +131,8 @@ impl Kind for User {
 
     fn read(&self, value: &Value<'_>) -> Result<Account, Faults> {
         let wanted = word(value)?;
-        let account = accounts::user(&wanted).ok_or_else(|| refused(value, "is no user in /etc/passwd"))?;
+        let account =
+            accounts::user(&wanted).ok_or_else(|| refused(value, "is not a user in /etc/passwd"))?;
         if !Uid::effective().is_root() && Uid::effective().as_raw() != account.uid {
             return Err(refused(value, "is another user, and only root can become one"));
         }
@@ -152,7 +153,7 @@ impl Kind for Group {
 
     fn read(&self, value: &Value<'_>) -> Result<u32, Faults> {
         let wanted = word(value)?;
-        let gid = accounts::group(&wanted).ok_or_else(|| refused(value, "is no group in /etc/group"))?;
+        let gid = accounts::group(&wanted).ok_or_else(|| refused(value, "is not a group in /etc/group"))?;
         if !Uid::effective().is_root() && Gid::effective().as_raw() != gid {
             return Err(refused(value, "is another group, and only root can change groups"));
         }

@@ -112,7 +112,7 @@ impl Above {
     /// The line to whoever started us, if he wants to hear.
     pub(super) fn from_environment() -> Above {
         let line = Notify::from_environment().unwrap_or_else(|failure| {
-            log::warn!("whoever started us cannot be told how we are: {failure}");
+            log::warn!("cannot tell whoever started us how we are: {failure}");
             Notify::nobody()
         });
         let pulse = Pulse::from_environment().filter(|_| line.is_heard());
@@ -192,7 +192,7 @@ impl Above {
         let room = for_this && self.waiting.len() < MAX_WAITING;
         if !room && !std::mem::replace(&mut self.told, true) {
             log::warn!(
-                "whoever started us takes too long to keep what he is sent ({} messages wait): what follows is lost \
+                "whoever started us takes too long to keep what it is sent ({} messages wait): what follows is lost \
                  if this process dies",
                 self.waiting.len()
             );

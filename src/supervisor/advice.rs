@@ -16,10 +16,10 @@ const CANNOT_RUN: &str = "install it, make it executable, give its whole path, o
 pub(super) fn on_port(why: &contract::Failure, shared: bool) -> Trouble {
     let hint = match why.errno {
         EADDRINUSE if shared => {
-            "who holds the port must set SO_REUSEPORT before he binds, as our user (an atlas-cluster: be started with \
-             --share); else stop him, or choose another port with --listen"
+            "that process must set SO_REUSEPORT before it binds, as our user (an atlas-cluster: start it with --share); \
+             else stop it, or choose another port with --listen"
         }
-        EADDRINUSE => "stop who holds the port, join him with --share, or choose another one with --listen",
+        EADDRINUSE => "stop that process, join it with --share, or choose another port with --listen",
         EADDRNOTAVAIL => "choose an address of this host with --listen; `ip address` shows them",
         EACCES => "a port below 1024 needs CAP_NET_BIND_SERVICE; choose another one with --listen",
         _ => "choose another address with --listen",
@@ -62,7 +62,7 @@ impl Shell {
             Failure::TooLate { slot: Slot::Worker(_), run } => match self.health.complaint(run) {
                 Some(Complaint { lasting: true, .. }) => Some(CANNOT_RUN),
                 Some(_) => Some(
-                    "mend what worker.health_command finds, or the command itself; one that needs longer: \
+                    "fix what worker.health_command finds, or the command itself; one that needs longer: \
                      worker.health_timeout, worker.listen_timeout",
                 ),
                 None => config.worker.wait_ready.then_some(

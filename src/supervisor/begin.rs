@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use contract::counted;
 use mio::{Poll, Waker};
 
 use super::above::{Above, Found};
@@ -102,17 +103,7 @@ impl Shell {
         let scaled_before = memo.scaled(config.workers);
         let generations = Generations::new(config, memo.generation)?;
         let bound = kept.bound_slots();
-        if bound_for_us > 0 {
-            log::info!("whoever started us has bound {bound_for_us} sockets for us: they are taken up");
-        } else if bound > 0 && memo.stopped {
-            log::info!(
-                "{bound} slots lie in the store since the stop: their sockets and counters are taken up"
-            );
-        } else if bound > 0 {
-            log::warn!(
-                "a supervisor before us is gone: its sockets and counters are taken up, {bound} slots"
-            );
-        }
+        tell_of_found(bound_for_us, bound, memo.stopped);
         if let Some(seat) = workers.seat {
             warn_of_memlock(seat.bytes);
         }
@@ -166,5 +157,18 @@ fn not_passed(why: &io::Error) -> Trouble {
         message: format!("cannot take over the descriptors that LISTEN_FDS promises: {why}"),
         hint: Some("whoever sets LISTEN_FDS and LISTEN_PID passes them from 3 on; else unset both".into()),
         exit: exit::FAILED,
+    }
+}
+
+/// What of others is gone on with.
+fn tell_of_found(bound_for_us: usize, bound: u8, stopped: bool) {
+    let slots = counted(u64::from(bound), "slot");
+    if bound_for_us > 0 {
+        let sockets = counted(bound_for_us as u64, "socket");
+        log::info!("whoever started us has bound {sockets} for us: taken up");
+    } else if bound > 0 && stopped {
+        log::info!("the store has kept sockets and counters of {slots} since the stop: they are taken up");
+    } else if bound > 0 {
+        log::warn!("a supervisor before us is gone: its sockets and counters are taken up, {slots}");
     }
 }

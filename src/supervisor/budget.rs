@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use contract::{counted, were};
 use log::Level;
 
 /// A bucket of lines that refills. What does not fit is counted, and said with the next line that does.
@@ -33,7 +34,7 @@ impl Budget {
         }
         let left_out = std::mem::take(&mut self.left_out);
         if left_out > 0 {
-            log::warn!("{left_out} lines like the next one were left out");
+            log::warn!("{} like the next one {} left out", counted(left_out, "line"), were(left_out));
         }
         log::log!(level, "{line}");
     }

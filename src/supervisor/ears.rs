@@ -195,7 +195,7 @@ impl Shell {
         if self.logs.is_none() {
             return log::info!("SIGUSR1: there is no log file to reopen");
         }
-        log::info!("SIGUSR1: log files are opened anew");
+        log::info!("SIGUSR1: log files are reopened");
         let slot = self.roles.logger_slot().map(Slot::Role);
         let holder = self.fleet.slots().find(|view| Some(view.slot) == slot).and_then(|view| view.run);
         if let Some(run) = holder {

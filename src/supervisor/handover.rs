@@ -83,7 +83,7 @@ impl State {
     /// # Errors
     /// Why it cannot be understood.
     pub(super) fn read(text: &[u8]) -> Result<State, String> {
-        let mut envelope: Value = serde_json::from_slice(text).map_err(|e| format!("it is no JSON: {e}"))?;
+        let mut envelope: Value = serde_json::from_slice(text).map_err(|e| format!("it is not JSON: {e}"))?;
         let format = envelope["format"].as_u64().and_then(|format| u32::try_from(format).ok()).unwrap_or(0);
         if !FORMATS.contains(&format) {
             let ours = FORMATS.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use contract::logs::{Format, Record, SUPERVISOR};
+use contract::{counted, were};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use env_logger::{Builder, Target};
 use jiff::Timestamp;
@@ -191,7 +192,8 @@ fn write_line(out: &mut dyn Write, line: &[u8], lost: &AtomicU64, to_logger: boo
 /// A line like the others.
 fn tell_lost(out: &mut dyn Write, number: u64, to_logger: bool) -> io::Result<()> {
     let (level, whose) = (Level::Warn, if to_logger { "the logger" } else { "standard error" });
-    let what = format!("{number} log lines were left out: {whose} did not take them");
+    let what =
+        format!("{} {} left out: {whose} did not take them", counted(number, "log line"), were(number));
     match (to_logger, JSON.load(Ordering::Relaxed)) {
         (true, _) => writeln!(out, "{level:<5} {what}"),
         (false, true) => write_json(out, level, &what),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use contract::counted;
 use log::Level;
 use nix::libc::EINVAL;
 
@@ -154,7 +155,7 @@ impl Reporter {
     /// Something a child should not have said.
     pub(super) fn garbage(&mut self, who: &str, what: &str) {
         self.garbage += 1;
-        self.said.warn(format_args!("{who} {what} ({} such messages so far)", self.garbage));
+        self.said.warn(format_args!("{who} {what} ({} so far)", counted(self.garbage, "such message")));
     }
 
     /// Says, once for each size, that the kernel grants less than the configured receive buffer.
@@ -255,7 +256,7 @@ impl Shell {
             }
             // With its reason when the order is answered.
             News::ReloadFailed(Generation(number)) => {
-                (Level::Debug, format!("reload to gen {number}: the successors are sent away"))
+                (Level::Debug, format!("reload to gen {number}: the successors are told to leave"))
             }
             News::Retired(slot) => (Level::Info, format!("{} retired", self.name(slot))),
         }

@@ -65,7 +65,12 @@ impl Shell {
     fn refer_to_link(&mut self, client: Client, verb: &str) {
         let socket = self.runtime.folder().join(contract::LINK_SOCKET);
         let hint = format!("ask link, which holds the connections: {}", socket.display());
-        self.refuse(client, format!("{verb} is not asked here"), Some(hint), exit::USAGE);
+        self.refuse(
+            client,
+            format!("`{verb}` is not answered on the control socket"),
+            Some(hint),
+            exit::USAGE,
+        );
     }
 
     pub(super) fn refuse(&mut self, client: Client, message: String, hint: Option<String>, exit: u8) {
@@ -355,7 +360,7 @@ impl Shell {
         let message = format!("the cluster did not come up: {}", self.describe(failure));
         let frozen = self.generations.get(self.fleet.generation());
         let advice = frozen.and_then(|frozen| self.advice(failure, &frozen.config));
-        let hint = advice.unwrap_or("mend that and start again; --log-level debug shows each step");
+        let hint = advice.unwrap_or("fix that and start again; --log-level debug shows each step");
         Trouble { message, hint: Some(hint.into()), exit: exit::FAILED }
     }
 }

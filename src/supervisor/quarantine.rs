@@ -65,7 +65,7 @@ fn open(folder: &Path, slot: u8) -> io::Result<File> {
     options.append(true).read(true).create(true).mode(0o600).custom_flags(flags);
     let file = options.open(path(folder, slot))?;
     if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no ordinary file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     Ok(file)
 }

@@ -94,7 +94,7 @@ pub(crate) fn refused(worker: &Worker) -> Vec<(String, &'static str)> {
     if let Err(failure) = in_thread(|| identity.try_on(worker)).and_then(|tried| tried) {
         refused.push((
             failure.what,
-            "only with CAP_SETUID, CAP_SETGID and CAP_CHOWN can it become another user: grant them, or leave worker.user \
+            "only with CAP_SETUID, CAP_SETGID and CAP_CHOWN can the supervisor start workers as another user: grant them, or leave worker.user \
              and worker.group out",
         ));
     }
@@ -103,7 +103,7 @@ pub(crate) fn refused(worker: &Worker) -> Vec<(String, &'static str)> {
 
 /// Why a worker's line to us could not be made its user's.
 pub(super) fn not_given(uid: u32, why: &io::Error) -> io::Error {
-    io::Error::new(why.kind(), format!("cannot make its line to the supervisor uid {uid}'s: {why}"))
+    io::Error::new(why.kind(), format!("cannot give its socket to the supervisor to uid {uid}: {why}"))
 }
 
 /// Looks with the eyes of the user that workers run as: in a thread that is him for the file system.

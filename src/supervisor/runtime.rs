@@ -162,7 +162,7 @@ fn judge(found: &fs::Metadata) -> io::Result<()> {
         return Err(io::Error::from_raw_os_error(ENOTDIR));
     }
     if found.mode() & 0o1002 == 0o1002 {
-        return Err(io::Error::other("everybody may write there"));
+        return Err(io::Error::other("anybody may write there"));
     }
     let (owner, us) = (found.uid(), nix::unistd::geteuid().as_raw());
     if owner != us {
@@ -289,7 +289,7 @@ mod tests {
         assert!(refused.message.contains("Not a directory") && refused.hint.is_some());
         let shared = tempfile::tempdir().unwrap();
         fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-        assert!(RuntimeDir::claim(shared.path()).err().unwrap().message.contains("everybody may write"));
+        assert!(RuntimeDir::claim(shared.path()).err().unwrap().message.contains("anybody may write"));
         fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o777)).unwrap();
         RuntimeDir::claim(shared.path()).unwrap();
         assert_eq!(fs::metadata(shared.path()).unwrap().mode() & 0o777, 0o711);

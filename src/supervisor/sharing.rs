@@ -105,8 +105,8 @@ fn warning(address: SocketAddr, others: &[Owner], dealt_out: bool) -> String {
     } else if dealt_out {
         "each sender's datagrams go to one of its sockets or of ours, as the kernel's hash has it"
     } else {
-        "not everybody there has SO_REUSEPORT and our user, so one side gets every unicast datagram: on IPv4 who \
-         bound last, on IPv6 the other one"
+        "not everybody there has SO_REUSEPORT and our user, so one side gets every unicast datagram: on IPv4 the \
+         one that bound last, on IPv6 the other one"
     };
     format!("UDP {address} is shared with {names}: {what}")
 }
@@ -156,7 +156,7 @@ mod tests {
             said.starts_with("UDP 0.0.0.0:3131 is shared with node (pid 77, uid 1000): each sender's"),
             "{said}"
         );
-        assert!(warning(ours, &[owner(ours)], false).contains("on IPv4 who bound last"));
+        assert!(warning(ours, &[owner(ours)], false).contains("on IPv4 the one that bound last"));
         let said = warning(ours, &[owner(ours), owner(SocketAddr::from(([10, 0, 0, 1], 3131)))], true);
         assert!(
             said.contains("node (pid 77, uid 1000) on 10.0.0.1:3131: what is sent to the more specific"),

@@ -31,7 +31,7 @@ impl Shell {
         let signal = signal
             .ok_or_else(|| usage("there is no such signal", format!("allowed: {}", sys::signal::names())))?;
         if request.ids.is_empty() {
-            return Err(usage("`signal` needs somebody to signal", self.slots_there_are()));
+            return Err(usage("`signal` needs at least one worker or role", self.slots_there_are()));
         }
         let mut targets: Vec<(Slot, Run)> = Vec::new();
         for id in &request.ids {
@@ -41,7 +41,7 @@ impl Shell {
             })?;
             let run = self.fleet.slots().find(|view| view.slot == slot).and_then(|view| view.run);
             let run = run.filter(|&run| self.children.get(run).is_some()).ok_or_else(|| Trouble {
-                message: format!("{} has no process just now: nobody was signalled", self.name(slot)),
+                message: format!("{} has no process just now: no process was signalled", self.name(slot)),
                 hint: Some("`atlas-cluster list` shows when it has one again".into()),
                 exit: exit::FAILED,
             })?;

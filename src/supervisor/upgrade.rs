@@ -111,7 +111,8 @@ fn judge(reply: Option<Reply>, ending: Ending, late: bool) -> Result<u32, String
             Err(format!("cannot: {reason}"))
         }
         (None, Ending::Code(sys::process::EXIT_NO_EXEC)) => {
-            Err("could not be executed: it is no program for this machine, or still being written".into())
+            Err("could not be executed: it is not a program for this machine, or is still being written"
+                .into())
         }
         (None, Ending::Code(_) | Ending::Signal(_)) => {
             Err(format!("{ending} without a word about it: is it an atlas-cluster?"))
@@ -354,7 +355,7 @@ mod tests {
                 None,
                 Ending::Code(127),
                 false,
-                Err("could not be executed: it is no program for this machine, or still being written"),
+                Err("could not be executed: it is not a program for this machine, or is still being written"),
             ),
             (
                 None,

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use atlas::capture::Record;
 use atlas::order::Refusal;
 use atlas::recording::{Accepted, Subscription};
-use contract::clock;
+use contract::{clock, counted};
 use mio::{Events, Interest, Poll, Token};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
@@ -236,9 +236,8 @@ fn introduction(accepted: &Accepted, wanted: &Capture) -> String {
 
 fn summary(recording: &Recording, wanted: &Capture, time: Duration, end: &End) -> String {
     let Recording { output, line, taps, .. } = recording;
-    let plural = |count: u64, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let counts = output.counts();
-    let (lines, datagrams) = (plural(counts.lines, "line"), plural(counts.datagrams, "datagram"));
+    let (lines, datagrams) = (counted(counts.lines, "line"), counted(counts.datagrams, "datagram"));
     let why = match end {
         End::Size => "; ended by --max-size",
         End::Time => "; ended by --for",
@@ -250,8 +249,8 @@ fn summary(recording: &Recording, wanted: &Capture, time: Duration, end: &End) -
         time.as_secs_f64(),
         shown(wanted),
         output.size(),
-        plural(line.left_out, "line"),
-        plural(taps.left_out, "datagram"),
+        counted(line.left_out, "line"),
+        counted(taps.left_out, "datagram"),
     )
 }
 
@@ -278,11 +277,9 @@ fn gone(client: &Client, away: Duration) -> Error {
 fn cannot_write(wanted: &Capture, why: &io::Error) -> Error {
     let file = shown(wanted);
     match why.kind() {
-        io::ErrorKind::AlreadyExists => refused(
-            format!("{file} is there already"),
-            "name a file that is not, or take that one away",
-            USAGE,
-        ),
+        io::ErrorKind::AlreadyExists => {
+            refused(format!("{file} exists already"), "name another file, or remove that one", USAGE)
+        }
         _ => refused(
             format!("cannot write {file}: {why}"),
             "name a file in a folder that you may write to, on a disk with room",

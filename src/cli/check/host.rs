@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use contract::counted;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::report::{Line, Report};
@@ -19,7 +20,7 @@ const OLDEST: (u32, u32) = (5, 11);
 pub(super) fn limits(report: &mut Report, config: &Config, would: &Would) {
     const NAME: &str = "descriptors";
     report.add((would.room)(config).map_or_else(
-        || Line::ok(NAME, format!("enough for {} workers", config.workers)),
+        || Line::ok(NAME, format!("enough for {}", counted(config.workers.into(), "worker"))),
         |trouble| Line::of(NAME, trouble),
     ));
     (would.too_low)(config).into_iter().for_each(|trouble| report.add(Line::of("worker", trouble)));

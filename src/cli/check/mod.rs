@@ -142,7 +142,7 @@ fn runtime_dir(client: &Client, would: &Would) -> (Line, Option<Running>) {
         },
         Err(Error::NotRunning { .. }) => {
             let line = match (would.folder)(client.dir()) {
-                Ok(()) => Line::ok(NAME, format!("{shown}: nobody runs there")),
+                Ok(()) => Line::ok(NAME, format!("{shown}: no cluster runs there")),
                 Err(trouble) => Line::of(NAME, trouble),
             };
             return (line, None);

@@ -57,7 +57,7 @@ impl Line {
     /// What keeps a start from working, as a start would say it.
     pub(super) fn of(name: &'static str, trouble: Trouble) -> Line {
         let hint =
-            trouble.hint.unwrap_or_else(|| "mend that; --log-level debug shows each step of a start".into());
+            trouble.hint.unwrap_or_else(|| "fix that; --log-level debug shows each step of a start".into());
         Line::fail(name, trouble.message, hint, trouble.exit)
     }
 }
@@ -108,11 +108,11 @@ impl Report {
         }
         text + match (self.result, self.running) {
             (Status::Ok | Status::Warn, true) => {
-                "a reload would take this, a start would not; see what is marked WARN\n"
+                "a reload would accept this, a start would not; see the WARN lines\n"
             }
             (Status::Ok, false) => "it would start here\n",
-            (Status::Warn, false) => "it would start here; see what is marked WARN\n",
-            (Status::Fail, _) => "see what is marked FAIL\n",
+            (Status::Warn, false) => "it would start here; see the WARN lines\n",
+            (Status::Fail, _) => "see the FAIL lines\n",
         }
     }
 }
@@ -142,9 +142,9 @@ mod tests {
             text.starts_with("OK    a                  x\nWARN  a                  x\nhint: y\nFAIL  "),
             "{text}"
         );
-        assert!(text.ends_with("see what is marked FAIL\n"), "{text}");
+        assert!(text.ends_with("see the FAIL lines\n"), "{text}");
         let mut beside = Report { running: true, ..Report::default() };
         beside.add(Line::warn("a", "x", "y"));
-        assert!(beside.draw(&look).contains("a reload would take this, a start would not"));
+        assert!(beside.draw(&look).contains("a reload would accept this, a start would not"));
     }
 }

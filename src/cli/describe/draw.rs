@@ -1,5 +1,6 @@
 //! How `describe` looks: a description in, text out.
 
+use contract::counted;
 use jiff::Timestamp;
 
 use super::super::list_text::{heading, last_exit, state_style, who};
@@ -62,7 +63,7 @@ impl Page<'_> {
 fn cluster(page: &mut Page<'_>, description: &Description) {
     let cluster = &description.cluster;
     let list = &cluster.list;
-    let upgrades = format!("upgraded {} times", list.upgrades);
+    let upgrades = format!("upgraded {}", counted(u64::from(list.upgrades), "time"));
     page.line(
         "version",
         &format!("{}, started {}, {upgrades}", clean(&list.version), clean(&list.started_at)),
@@ -92,12 +93,13 @@ fn cluster(page: &mut Page<'_>, description: &Description) {
 
 fn above(description: &Description) -> String {
     let above = &description.cluster.above;
+    let waiting = counted(above.waiting, "message");
     match (above.heard, above.watchdog_ms) {
         (false, _) => "none: if the supervisor dies, what waits in the sockets is gone".to_owned(),
-        (true, None) => format!("there, {} messages wait for it", above.waiting),
+        (true, None) => format!("there, {waiting} waiting for it"),
         (true, Some(ms)) => {
             let every = seconds(ms as f64 / 1000.0);
-            format!("there, {} messages wait for it; it wants a sign of life every {every}", above.waiting)
+            format!("there, {waiting} waiting for it; it wants a sign of life every {every}")
         }
     }
 }
@@ -109,7 +111,7 @@ fn worker(page: &mut Page<'_>, part: &WorkerPart, now: Timestamp) {
         &clean(&list.state),
         state_style(&list.state),
     );
-    let mut run = format!("generation {}, {} restarts", list.generation, list.restarts);
+    let mut run = format!("generation {}, {}", list.generation, counted(list.restarts.into(), "restart"));
     if let Some(uptime) = list.uptime_s {
         run = format!("{run}, up {}", seconds(uptime));
     }
@@ -121,7 +123,10 @@ fn worker(page: &mut Page<'_>, part: &WorkerPart, now: Timestamp) {
         standing(page, process);
     }
     if let Some(quarantine) = &part.quarantine {
-        page.line("quarantine", &format!("{} datagrams: {}", quarantine.datagrams, clean(&quarantine.file)));
+        page.line(
+            "quarantine",
+            &format!("{}: {}", counted(quarantine.datagrams, "datagram"), clean(&quarantine.file)),
+        );
     }
     keeps(page, &part.keeps);
 }
@@ -130,7 +135,7 @@ fn role(page: &mut Page<'_>, part: &RolePart, now: Timestamp) {
     let list = &part.list;
     page.head(&clean(&list.name), &clean(&list.state), state_style(&list.state));
     let up = list.uptime_s.map(|uptime| format!(", up {}", seconds(uptime))).unwrap_or_default();
-    page.line("run", &format!("{} restarts{up}", list.restarts));
+    page.line("run", &format!("{}{up}", counted(list.restarts.into(), "restart")));
     exit(page, list.last_exit.as_ref(), now);
     others(page, list.heir.as_ref(), &list.leaving);
     if let Some(process) = &part.process {

@@ -21,7 +21,7 @@ impl Wrong {
 pub(super) const SHAPE: &str = "an ecosystem file has `apps`, each with a `script`: `pm2 init` writes one";
 /// What is said beside them in an object that holds apps.
 const BESIDE: &[(&str, &str)] = &[
-    ("deploy", "your own: copy the files (git, rsync, Ansible), then `atlas-cluster reload`"),
+    ("deploy", "use your own: copy the files (git, rsync, Ansible), then `atlas-cluster reload`"),
     ("static", "a web server"),
 ];
 

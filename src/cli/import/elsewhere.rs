@@ -1,7 +1,7 @@
 //! PM2 keys that have no counterpart, and what to use in their place.
 
 const PM2_IO: &str =
-    "pm2.io is not there: `list --json`, `describe --json` and the logs go into what you have";
+    "pm2.io has no counterpart: feed `list --json`, `describe --json` and the logs into what you have";
 
 /// What is said of a PM2 key that has no counterpart.
 pub(super) const ELSEWHERE: &[(&[&str], &str)] = &[
@@ -10,8 +10,11 @@ pub(super) const ELSEWHERE: &[(&[&str], &str)] = &[
         "for development: `watchexec -- atlas-cluster reload`, or entr; a reload loses nothing",
     ),
     (&["cron_restart"], "a systemd timer, or cron, that runs `atlas-cluster reload`"),
-    (&["autorestart"], "whoever ends is started again; what runs once is a job for systemd-run or cron"),
-    (&["autostart"], "`systemctl enable` the unit or leave it; `systemctl start` starts it"),
+    (
+        &["autorestart"],
+        "a process that ends is always started again; what runs once is a job for systemd-run or cron",
+    ),
+    (&["autostart"], "`systemctl enable` the unit or not; `systemctl start` starts it"),
     (
         &[
             "out_file",
@@ -39,7 +42,7 @@ pub(super) const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["username"], "PM2 notes who started it; `uid` and `gid` say as whom it runs"),
     (&["install_url"], "install it by npm or git; nothing is downloaded here"),
     (&["io", "pmx", "trace", "v8", "event_loop_inspector", "deep_monitoring", "sysmonit", "km_link"], PM2_IO),
-    (&["vizion"], "what version runs is told by your deployment"),
+    (&["vizion"], "your deployment knows what version runs"),
 ];
 
 /// PM2 keys that are switches, and mean nothing here whether on or off.

@@ -43,7 +43,7 @@ impl Import<'_> {
         if script == "serve" && interpreter.is_none() {
             self.note(
                 "script = \"serve\"",
-                "PM2's own server of static files is not there; use a web server",
+                "PM2's own server of static files has no counterpart; use a web server",
             );
         }
         let interpreter = match interpreter {

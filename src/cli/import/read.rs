@@ -49,7 +49,7 @@ fn json(file: &Path, text: &str) -> Result<Value, Error> {
     serde_json::from_str(text).or_else(|_| serde_json::from_str(&relaxed::strict(text))).map_err(|why| {
         let hint = "comments and commas at an end are read, other JavaScript is not: rename it to .config.js, behind \
                     `module.exports =`";
-        wrong(file, &format!("it is no JSON: {why}"), hint)
+        wrong(file, &format!("it is not JSON: {why}"), hint)
     })
 }
 

@@ -113,7 +113,7 @@ fn what_has_no_counterpart_is_told_with_what_to_use() {
     for beginning in [
         "watch = [\"src\"]: for development",
         "cron_restart = \"0 3 * * *\": a systemd timer",
-        "autorestart = false: whoever ends",
+        "autorestart = false: a process that ends",
         "wait_ready = true: process.send",
         "out_file = \"/var/log/a\": all output goes",
         "uid = -1: `user` takes a name or a number",
@@ -127,7 +127,7 @@ fn what_has_no_counterpart_is_told_with_what_to_use() {
         "colour = \"blue\": not known",
         "increment_var = \"PORT\": give the first",
         "app `b`: a cluster of its own: `import --app b`",
-        "deploy: your own",
+        "deploy: use your own",
     ] {
         let found = imported
             .notes
@@ -157,7 +157,7 @@ fn every_value_can_be_loaded_or_is_told() {
         ("env", json!("PORT=1"), "it must be an object"),
         ("instances", json!(65), "64 are written"),
         ("instances", json!("many"), "`workers` takes a number from 1 to 64"),
-        ("max_restarts", json!(0), "PM2 restarts nobody then"),
+        ("max_restarts", json!(0), "PM2 never restarts then"),
         ("max_restarts", json!("often"), "`max_restarts` takes a whole number"),
         ("listen_timeout", json!("soon"), "`listen_timeout` takes a duration"),
         ("min_uptime", json!("2h"), "`min_uptime` takes a duration from 0s to 1h"),
@@ -252,7 +252,11 @@ fn javascript_is_asked_what_it_exports_and_json_is_read() {
     assert_eq!(file("noisy.js", noisy).unwrap(), expected);
     assert!(began.elapsed() < Duration::from_secs(25), "what it leaves behind is not waited for");
     for (name, text, why) in [
-        ("b.json", "{apps: 1}", "cannot import FILE: it is no JSON: key must be a string at line 1 column 2"),
+        (
+            "b.json",
+            "{apps: 1}",
+            "cannot import FILE: it is not JSON: key must be a string at line 1 column 2",
+        ),
         ("b.yaml", "apps: []", "cannot import FILE: YAML is not read"),
         ("b.js", "\nthrow new Error('no\\nsuch')", "cannot import FILE: line 2: no"),
         ("c.js", "throw 'plain'", "cannot import FILE: it throws plain"),
@@ -368,7 +372,9 @@ fn whatever_stands_beside_an_app_is_told() {
         &json!({"pm2": [{"script": "dir/.a.js"}, "b.js", {"name": "c"}], "deploy": {}, "static": [], "x": 1}),
     );
     let told = imported.notes.join("\n");
-    for part in ["app 2 = \"b.js\"", "app `c`", "deploy: your own", "static: a web server", "x: not known"] {
+    for part in
+        ["app 2 = \"b.js\"", "app `c`", "deploy: use your own", "static: a web server", "x: not known"]
+    {
         assert!(told.contains(&format!("not imported: {part}")), "{part}: {told}");
     }
     assert!(imported.toml.starts_with("# .a, "), "{}", imported.toml);

@@ -231,7 +231,7 @@ impl<'a> Import<'a> {
         match self.get("max_restarts").map(|given| (given, number(given.value))) {
             None => self.worker.push("max_restarts = 16".to_owned()),
             Some((given, Some(0))) => {
-                let told = "PM2 restarts nobody then, and 0 never gives up here: 1 is written, no restart after an \
+                let told = "PM2 never restarts then, but 0 never gives up here: 1 is written, no restart after an \
                             unstable exit";
                 self.worker.push("max_restarts = 1".to_owned());
                 self.reject(given, told);

@@ -29,7 +29,7 @@ const MOST_COLUMNS: usize = 8;
 /// Between two columns of bars.
 const GAP: usize = 2;
 /// Said in place of meters.
-pub(in crate::cli) const NOTHING: &str = "no processor is configured, and none was heard yet";
+pub(in crate::cli) const NOTHING: &str = "no processor is configured, and none has been heard yet";
 
 /// One line for each meter: what goes to a pipe, and what is shown once.
 pub(super) fn listing(meters: &Meters, look: &Look) -> String {

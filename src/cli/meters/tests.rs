@@ -176,8 +176,10 @@ fn colours_change_no_width() {
 #[test]
 fn an_empty_table_says_so() {
     let meters = Meters { schema: 1, processors: Vec::new() };
-    assert_eq!(listing(&meters, &PIPE), "no processor is configured, and none was heard yet\n");
-    assert!(frame(&meters, &TERMINAL).ends_with("\nno processor is configured, and none was heard yet\n"));
+    assert_eq!(listing(&meters, &PIPE), "no processor is configured, and none has been heard yet\n");
+    assert!(
+        frame(&meters, &TERMINAL).ends_with("\nno processor is configured, and none has been heard yet\n")
+    );
 }
 
 #[test]

@@ -10,14 +10,14 @@ use crate::cli::progress::Course;
 
 /// The keys, and what they do; as the help shows them.
 pub(super) const KEYS: [(&str, &str); 11] = [
-    ("↑ ↓ or k j", "choose a worker or role; scroll meters and log lines"),
+    ("↑ ↓ or k j", "select a worker or role; scroll meters and log lines"),
     ("PgUp PgDn", "the same by a page; Home and End go to the ends"),
-    ("Tab", "change between workers, meters and log lines"),
-    ("r", "restart the worker or role that is chosen, at once"),
+    ("Tab", "next pane: workers, meters, log lines"),
+    ("r", "restart the selected worker or role, at once"),
     ("R", "reload: read the configuration, replace every worker"),
     ("+ -", "one worker more, one fewer"),
     ("y", "yes, do it; any other key: no"),
-    ("Esc", "close a question, what is told, or this help"),
+    ("Esc", "close a question, a message, or this help"),
     ("?", "this help"),
     ("Ctrl-Z", "back to the shell for a while; `fg` comes back"),
     ("q Ctrl-C", "quit; the cluster goes on, and so does what was ordered"),
@@ -71,13 +71,13 @@ impl Model {
     fn ask_restart(&mut self) {
         match self.chosen.clone() {
             Some(id) => self.ask(Order::Restart(id)),
-            None => self.refuse("restart: there is nobody to choose"),
+            None => self.refuse("restart: nothing is selected"),
         }
     }
 
     fn ask(&mut self, order: Order) {
         if let Some(UnderWay { order, .. }) = &self.under_way {
-            let line = format!("one order at a time: {} is under way", order.name());
+            let line = format!("{} is still running; one order at a time", order.name());
             self.refuse(&line);
         } else if self.alive().is_none() {
             self.refuse("the cluster is not reached: nothing can be ordered");

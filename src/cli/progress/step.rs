@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use contract::counted;
+
 use crate::cli::error::numbered;
 use crate::cli::text::{clean, cut, span, width};
 use crate::wire::{Heir, List};
@@ -248,7 +250,7 @@ fn with(done: String, held_up: Vec<String>) -> String {
 
 fn online(list: &List) -> String {
     let online = list.workers.iter().filter(|it| it.state == "online").count();
-    format!("{online} of {} workers online", list.cluster.workers_wanted)
+    format!("{online} of {} online", counted(list.cluster.workers_wanted.into(), "worker"))
 }
 
 fn coming(list: &List, rows: &[Row<'_>]) -> String {
@@ -275,8 +277,7 @@ fn scale(list: &List, rows: &[Row<'_>]) -> String {
     let surplus = list.workers.iter().filter(|it| u32::from(it.id) >= list.cluster.workers_wanted).count();
     let done = match surplus {
         0 => online(list),
-        1 => "1 worker too many".into(),
-        many => format!("{many} workers too many"),
+        many => format!("{} too many", counted(many as u64, "worker")),
     };
     with(done, rows.iter().filter(|row| row.worker).filter_map(Row::late).collect())
 }
@@ -318,7 +319,7 @@ fn successors(rows: &[Row<'_>], generation: u32) -> String {
     if all == 0 {
         "it waits for its turn".into()
     } else {
-        with(format!("{ready} of {all} successors ready"), held_up)
+        with(format!("{ready} of {} ready", counted(all as u64, "successor")), held_up)
     }
 }
 

@@ -103,7 +103,7 @@ fn an_upgrade_is_a_check_and_then_a_reload() {
     expect(Wait::Upgrade, Some(online()), &reloading(&["launching"]), line);
     let mut replaced = reloading(&["launching"]);
     replaced.cluster.upgrades += 1;
-    let line = "upgrade: generation 2: 0 of 1 successors ready; worker 0 launching (1.4 s)";
+    let line = "upgrade: generation 2: 0 of 1 successor ready; worker 0 launching (1.4 s)";
     expect(Wait::Upgrade, Some(online()), &replaced, line);
 }
 

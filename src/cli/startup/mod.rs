@@ -62,7 +62,7 @@ fn notes(host: &Host, loaded: &Loaded) -> Vec<Note> {
     if host.systemd.is_none() {
         notes.push((
             format!("there is no systemctl to ask: this is a unit for systemd {ASSUMED} and newer"),
-            "print it on the host where it is to run, to use what that one can do".into(),
+            "print it on the host where it is to run, to use the features of its systemd".into(),
         ));
     }
     let config = &loaded.config;
@@ -96,13 +96,15 @@ fn about_logs(host: &Host, folder: &Path) -> Option<Note> {
     let owner = host.owner().filter(|owner| !access::owns(folder, owner));
     match (host.owner(), owner) {
         (None, _) => Some((
-            format!("the service's user is made by systemd at each start, and log.dir {shown} cannot be his"),
             format!(
-                "choose a folder in /var/log, or make the user: useradd --system {USER}; then print the unit anew"
+                "the service's user is made by systemd at each start, so log.dir {shown} cannot belong to it"
+            ),
+            format!(
+                "choose a folder in /var/log, or make the user: useradd --system {USER}; then print the unit again"
             ),
         )),
         (Some(_), Some(owner)) => Some((
-            format!("log.dir {shown} must be there, and belong to {}, before the service starts", owner.name),
+            format!("log.dir {shown} must exist and belong to {} before the service starts", owner.name),
             format!("install -d -o {} -m 750 {}", owner.name, shell_word(&shown.to_string())),
         )),
         (Some(_), None) => None,

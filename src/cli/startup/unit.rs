@@ -87,7 +87,7 @@ pub(super) fn unit(host: &Host) -> String {
         "# A bad configuration does not get better by trying again.\n\
          RestartPreventExitStatus=2\n\
          WatchdogSec=30s\n\
-         # The supervisor sends its workers away itself.\n\
+         # The supervisor stops its workers itself.\n\
          KillMode=mixed\n",
     );
     let _ = writeln!(unit, "TimeoutStopSec={}s", host.needs.stop);
@@ -105,14 +105,14 @@ fn heading(host: &Host, version: u32) -> String {
     let (origin, manual) = if host.packaged {
         let origin = format!(
             "for systemd {version} and newer. Printed by `atlas-cluster startup --packaged`.\n\
-             # Where this does not fit, as for a port below 1024, worker.user or high limits, have one made for host and\n\
-             # configuration; it goes before:\n"
+             # Where it does not fit (a port below 1024, worker.user, high limits), print one for host and configuration,\n\
+             # which takes precedence:\n"
         );
         (origin, "Documentation=man:atlas-cluster(1)\n")
     } else {
         let origin = format!(
-            "for systemd {version}. Printed by `atlas-cluster startup`, anew when the configuration has\n\
-             # other users, ports, folders or limits; to install it:\n"
+            "for systemd {version}. Printed by `atlas-cluster startup`: print it again when users, ports, folders\n\
+             # or limits of the configuration change; to install it:\n"
         );
         (origin, "")
     };

@@ -135,21 +135,21 @@ r#"atlas-cluster: FILE:3:3: listen: `127.0.0.1:3131` overlaps `0.0.0.0:3131`
   |
 3 |   '127.0.0.1:3131',
   |   ^^^^^^^^^^^^^^^^
-hint: leave one of the two out: 0.0.0.0 takes every IPv4 address of its port
+hint: remove one of them: 0.0.0.0 takes every IPv4 address of its port
 "#),
     ("listen = ['127.0.0.1:3131', '[::]:3131']",
 r#"atlas-cluster: FILE:1:29: listen: `[::]:3131` overlaps `127.0.0.1:3131`
   |
 1 | listen = ['127.0.0.1:3131', '[::]:3131']
   |                             ^^^^^^^^^^^
-hint: leave one of the two out: [::] takes every address of its port, IPv4 too
+hint: remove one of them: [::] takes every address of its port, IPv4 too
 "#),
     ("listen = ['[::1]:3131', '[::1]:3131']",
 r#"atlas-cluster: FILE:1:25: listen: `[::1]:3131` overlaps `[::1]:3131`
   |
 1 | listen = ['[::1]:3131', '[::1]:3131']
   |                         ^^^^^^^^^^^^
-hint: leave one of the two out: each address once
+hint: remove one of them: each address once
 "#),
     ("[worker]\ncwd = 'srv'\nmax_memory_restart = '1K'\nwatchdog = '1ms'\nenv = { 'A=' = 'x', B = 2 }",
 r#"atlas-cluster: FILE:2:7: worker.cwd: `srv` is not an absolute path
@@ -236,7 +236,7 @@ r#"atlas-cluster: FILE:1:1: `balance = "spread"` does not go with `share` (from 
   |
 1 | balance = 'spread'
   | ^^^^^^^^^^^^^^^^^^
-hint: leave one of the two out: who spreads must have the port to himself
+hint: remove one of them: `spread` needs the port to itself
 "#),
     ("share = 1",
 r#"atlas-cluster: FILE:1:9: share: the integer `1` has the wrong type
@@ -265,7 +265,7 @@ r#"atlas-cluster: FILE:1:11: balance: `fast` is unknown
 hint: allowed: "flow" or "spread"; for example `balance = "flow"`
 "#),
     ("[worker]\nkill_signal = 'SIGSEGV'\nstop_exit_codes = [0, 256]\nuser = 'no such user'\nnice = 20\ncpu_affinity = 'all'",
-r#"atlas-cluster: FILE:2:15: worker.kill_signal: `SIGSEGV` is no signal to leave by
+r#"atlas-cluster: FILE:2:15: worker.kill_signal: `SIGSEGV` is not a signal that can ask a program to leave
   |
 2 | kill_signal = 'SIGSEGV'
   |               ^^^^^^^^^
@@ -275,7 +275,7 @@ atlas-cluster: FILE:3:23: worker.stop_exit_codes: `256` is out of range
 3 | stop_exit_codes = [0, 256]
   |                       ^^^
 hint: allowed: a list of exit codes, each a whole number from 0 to 255; for example `stop_exit_codes = [0]`
-atlas-cluster: FILE:4:8: worker.user: `no such user` is no user in /etc/passwd
+atlas-cluster: FILE:4:8: worker.user: `no such user` is not a user in /etc/passwd
   |
 4 | user = 'no such user'
   |        ^^^^^^^^^^^^^^
@@ -285,7 +285,7 @@ atlas-cluster: FILE:5:8: worker.nice: `20` is out of range
 5 | nice = 20
   |        ^^
 hint: allowed: a whole number from -20 to 19; for example `nice = -5`
-atlas-cluster: FILE:6:16: worker.cpu_affinity: `all` is no list of CPUs
+atlas-cluster: FILE:6:16: worker.cpu_affinity: `all` is not a list of CPUs
   |
 6 | cpu_affinity = 'all'
   |                ^^^^^
@@ -296,7 +296,7 @@ r#"atlas-cluster: FILE:1:2: `gateway` is not supported by version NOW yet
   |
 1 | [gateway]
   |  ^^^^^^^
-hint: leave it out; `atlas-cluster meters --json` tells what the gateway will
+hint: leave it out; `atlas-cluster meters --json` gives what the gateway will
 atlas-cluster: FILE:3:2: `mqtt` is not supported by version NOW yet
   |
 3 | [mqtt]

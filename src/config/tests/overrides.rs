@@ -92,7 +92,7 @@ fn keys_that_contradict_each_other_are_refused_wherever_they_come_from() {
     assert_eq!(
         loaded_with("", &overrides).unwrap_err(),
         "atlas-cluster: --balance: `balance = \"spread\"` does not go with `share` (from ATLAS_CLUSTER_SHARE)\n\
-         hint: leave one of the two out: who spreads must have the port to himself\n"
+         hint: remove one of them: `spread` needs the port to itself\n"
     );
     overrides.set("share=false").unwrap();
     assert!(loaded_with("", &overrides).is_ok(), "a flag over the environment");

@@ -110,10 +110,10 @@ fn an_address_that_nobody_has_is_no_processor_s() {
         ("0.0.0.0", "it stands for any"),
         ("::", "it stands for any"),
         ("::ffff:0.0.0.0", "it stands for any"),
-        ("224.0.0.1", "it is a multicast group's"),
-        ("239.255.255.255", "it is a multicast group's"),
-        ("ff02::1", "it is a multicast group's"),
-        ("255.255.255.255", "it is everybody's"),
+        ("224.0.0.1", "it is a multicast group"),
+        ("239.255.255.255", "it is a multicast group"),
+        ("ff02::1", "it is a multicast group"),
+        ("255.255.255.255", "it is the broadcast address"),
     ] {
         let error = refusal(&format!("[[processor]]\nname = 'a'\naddress = '{address}'"));
         assert!(error.contains(why) && error.contains("\nhint: allowed: "), "{error}");

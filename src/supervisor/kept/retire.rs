@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use contract::SOCKET;
+use contract::{SOCKET, counted};
 use nix::libc::{MSG_DONTWAIT, MSG_TRUNC};
 use socket2::SockRef;
 
@@ -68,7 +68,10 @@ impl Kept {
         let lost: usize = kept.sockets.iter().flatten().map(count).sum();
         if lost > 0 {
             let why = "a shared port cannot be steered";
-            log::warn!("{slot} is closed with {lost} datagrams in its queue: {why}; they count as dropped");
+            log::warn!(
+                "{slot} is closed with {} in its queue: {why}; counted as dropped",
+                counted(lost as u64, "datagram")
+            );
         }
         kept.stayed_open = false;
         kept.dropped_before = kept.queue().1 + lost as u64;

@@ -58,7 +58,7 @@ impl Cluster {
     /// What lies in its quarantine, by slot and in the order of arrival there.
     ///
     /// # Panics
-    /// When something lies there that is no record.
+    /// When something lies there that is not a record.
     #[track_caller]
     #[must_use]
     pub fn quarantine(&self) -> Vec<Record> {

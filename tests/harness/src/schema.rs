@@ -49,7 +49,7 @@ impl Schema {
     /// The schema itself.
     ///
     /// # Panics
-    /// When it is no JSON.
+    /// When it is not JSON.
     #[track_caller]
     #[must_use]
     pub fn json(&self) -> Value {

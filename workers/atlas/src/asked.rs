@@ -25,7 +25,7 @@ const EXAMPLE: &str =
 /// Why it makes no sense, and what would.
 pub fn parse(line: &[u8]) -> Result<Asked, Refusal> {
     let object: Map<String, Json> =
-        serde_json::from_slice(line).map_err(|why| strange(&format!("it is no JSON object: {why}")))?;
+        serde_json::from_slice(line).map_err(|why| strange(&format!("it is not a JSON object: {why}")))?;
     let verb = match text(&object, "verb")?.as_str() {
         "get" => Verb::Get,
         "set" => Verb::Set,
@@ -58,7 +58,7 @@ const MAX_SHOWN: usize = 40;
 fn text(object: &Map<String, Json>, key: &str) -> Result<String, Refusal> {
     match object.get(key) {
         Some(Json::String(text)) => Ok(text.clone()),
-        Some(_) => Err(strange(&format!("its `{key}` is no string"))),
+        Some(_) => Err(strange(&format!("its `{key}` is not a string"))),
         None => Err(strange(&format!("it has no `{key}`"))),
     }
 }
@@ -67,7 +67,7 @@ fn recording(object: &Map<String, Json>) -> Result<Subscription, Refusal> {
     let processor = text(object, "processor")?;
     match object.get("recorder").and_then(Json::as_u64) {
         Some(recorder) if recorder != 0 => Ok(Subscription::new(&processor, recorder)),
-        Some(_) | None => Err(strange("its `recorder` is no number from 1 on")),
+        Some(_) | None => Err(strange("its `recorder` is not a number from 1 up")),
     }
 }
 
@@ -79,14 +79,14 @@ fn format(object: &Map<String, Json>) -> Result<Option<Format>, Refusal> {
                 [Format::Val, Format::Pct, Format::Str].into_iter().find(|known| known.name() == text);
             known.map(Some).ok_or_else(|| strange("its `fmt` is none of val, pct and str"))
         }
-        Some(_) => Err(strange("its `fmt` is no string")),
+        Some(_) => Err(strange("its `fmt` is not a string")),
     }
 }
 
 /// The one value, if there is one.
 fn value(object: &Map<String, Json>) -> Result<Option<Value>, Refusal> {
     let number =
-        |json: &Json, key| json.as_f64().ok_or_else(|| strange(&format!("its `{key}` is no number")));
+        |json: &Json, key| json.as_f64().ok_or_else(|| strange(&format!("its `{key}` is not a number")));
     let mut values = Vec::new();
     if let Some(json) = object.get("val") {
         values.push(Value::Val(number(json, "val")?));
@@ -143,7 +143,7 @@ mod tests {
             ("x", "no JSON object"),
             ("[]", "no JSON object"),
             ("{}", "no `verb`"),
-            (r#"{"verb":7}"#, "`verb` is no string"),
+            (r#"{"verb":7}"#, "`verb` is not a string"),
             (r#"{"verb":"get"}"#, "no `processor`"),
             (r#"{"verb":"get","processor":"bar"}"#, "no `param`"),
             (
@@ -152,18 +152,18 @@ mod tests {
             ),
             (r#"{"verb":"set","processor":"bar","param":"ZoneGain_0","val":NaN}"#, "no JSON object"),
             (r#"{"verb":"set","processor":"bar","param":"ZoneGain_0","val":1e999}"#, "no JSON object"),
-            (r#"{"verb":"capture","processor":"bar"}"#, "`recorder` is no number"),
-            (r#"{"verb":"capture","processor":"bar","recorder":0}"#, "`recorder` is no number"),
+            (r#"{"verb":"capture","processor":"bar"}"#, "`recorder` is not a number"),
+            (r#"{"verb":"capture","processor":"bar","recorder":0}"#, "`recorder` is not a number"),
         ] {
             let refusal = parse(line.as_bytes()).unwrap_err();
             assert!(refusal.message.contains(why), "{line}: {}", refusal.message);
             assert_eq!((refusal.exit, refusal.hint.as_deref()), (USAGE, Some(EXAMPLE)), "{line}");
         }
         for (rest, why) in [
-            (r#","val":true"#, "`val` is no number"),
-            (r#","val":"-5""#, "`val` is no number"),
-            (r#","pct":null"#, "`pct` is no number"),
-            (r#","str":5"#, "`str` is no string"),
+            (r#","val":true"#, "`val` is not a number"),
+            (r#","val":"-5""#, "`val` is not a number"),
+            (r#","pct":null"#, "`pct` is not a number"),
+            (r#","str":5"#, "`str` is not a string"),
             (r#","val":-5,"pct":50"#, "more than one of"),
         ] {
             let refusal = request(rest).unwrap_err();

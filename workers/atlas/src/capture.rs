@@ -47,7 +47,7 @@ pub enum BadCapture {
         why: io::Error,
     },
     /// A line makes no sense.
-    #[error("line {line} is no record: {why}")]
+    #[error("line {line} is not a record: {why}")]
     Line {
         /// Which, from 1.
         line: u64,
@@ -151,7 +151,7 @@ pub fn parse(text: &[u8]) -> Result<Record, String> {
     let written: Written = serde_json::from_slice(text).map_err(|why| why.to_string())?;
     let bytes = match (written.line, written.hex) {
         (Some(line), None) => line.into_bytes(),
-        (None, Some(hex)) => bytes(&hex).ok_or("`hex` is no row of pairs of hexadecimal digits")?,
+        (None, Some(hex)) => bytes(&hex).ok_or("`hex` is not a row of pairs of hexadecimal digits")?,
         (Some(_), Some(_)) | (None, None) => return Err("neither `line` nor `hex`, or both".to_owned()),
     };
     Ok(Record { at: Duration::from_millis(written.t), from: written.from, bytes })
@@ -194,13 +194,13 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_told_with_its_line() {
         for (text, said) in [
-            ("\n{\"t\":1,\"from\":\"tcp\"}\n", "line 2 is no record: neither `line` nor `hex`, or both"),
+            ("\n{\"t\":1,\"from\":\"tcp\"}\n", "line 2 is not a record: neither `line` nor `hex`, or both"),
             (
                 "{\"t\":1,\"from\":\"udp\",\"hex\":\"f\"}",
-                "line 1 is no record: `hex` is no row of pairs of hexadecimal digits",
+                "line 1 is not a record: `hex` is not a row of pairs of hexadecimal digits",
             ),
-            ("{\"t\":1,\"from\":\"air\",\"line\":\"\"}", "line 1 is no record: unknown variant `air`"),
-            ("{\"t\":1", "line 1 is no record: EOF"),
+            ("{\"t\":1,\"from\":\"air\",\"line\":\"\"}", "line 1 is not a record: unknown variant `air`"),
+            ("{\"t\":1", "line 1 is not a record: EOF"),
         ] {
             let error = read_whole(text.as_bytes()).expect_err(text).to_string();
             assert!(error.starts_with(said), "{error}");

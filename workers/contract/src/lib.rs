@@ -6,6 +6,7 @@
 
 mod blame;
 pub mod clock;
+mod counted;
 mod demo;
 mod life;
 mod listen;
@@ -20,6 +21,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 pub use blame::{BLAME, Blame, RUN};
+pub use counted::{counted, were};
 pub use demo::{DEMO, DemoPort};
 pub use life::Life;
 pub use listen::{home_of, route_source};

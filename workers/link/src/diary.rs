@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use contract::Notify;
+use contract::{Notify, counted, were};
 
 /// Lines that wait; of more the oldest are dropped, and counted.
 const MAX_LINES: usize = 256;
@@ -33,7 +33,8 @@ impl Diary {
     }
 
     fn flush_to(&mut self, mut tell: impl FnMut(bool, &str) -> io::Result<()>) -> bool {
-        if self.dropped > 0 && tell(true, &format!("{} older lines were dropped", self.dropped)).is_ok() {
+        let dropped = || format!("{} {} dropped", counted(self.dropped, "older line"), were(self.dropped));
+        if self.dropped > 0 && tell(true, &dropped()).is_ok() {
             self.dropped = 0;
         }
         while let Some((warning, line)) = self.lines.front() {

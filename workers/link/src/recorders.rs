@@ -66,7 +66,7 @@ impl Recorders {
         };
         if is_followed {
             return Err(refusal(
-                "somebody records it already",
+                "it is being recorded already",
                 "wait for the end of that recording, or copy it",
             ));
         }

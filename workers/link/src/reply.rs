@@ -34,18 +34,18 @@ fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
                 "{name} refused {param}: {}",
                 why[..why.floor_char_boundary(MAX_WORDS)].replace(char::is_control, " ")
             ),
-            "which parameters there are is the processor's configuration",
+            "which parameters exist depends on the processor's configuration",
         ),
         Outcome::TimedOut => failed(
             format!("{name} did not answer about {param} in time"),
-            "it may have been done all the same: `atlas-cluster get` tells",
+            "it may have been done nevertheless: `atlas-cluster get` shows it",
         ),
         Outcome::NotSent => {
             failed(format!("{param} could not be sent to {name} in time"), "nothing was sent; try again")
         }
         Outcome::Lost => failed(
             format!("the connection to {name} ended before it answered about {param}"),
-            "it may have been done all the same: `atlas-cluster get` tells",
+            "it may have been done nevertheless: `atlas-cluster get` shows it",
         ),
         Outcome::Unresponsive => failed(
             format!("{name} is unresponsive: its connection is up and commands get no answer"),
@@ -54,7 +54,7 @@ fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
         Outcome::Disconnected => failed(format!("there is no connection to {name}"), nothing_sent),
         Outcome::Busy => failed(
             format!("too many commands wait for {name}"),
-            "nothing was sent; names, mutes and levels come by themselves: `atlas-cluster meters`",
+            "nothing was sent; for names, mutes and levels no command is needed: `atlas-cluster meters`",
         ),
     };
     Reply { param: param.into(), value: None, sent, error: Some(error) }

@@ -327,7 +327,7 @@ mod tests {
         book.write(&now, book.next_try + RETRY, &flood);
         fs::remove_dir(&path).unwrap();
         write(&mut book, "four\n");
-        let told = "T [logger] 12 lines of all could not be written: Is a directory (os error 21)\nfour\n";
+        let told = "T [logger] 12 lines, from all sources together, could not be written: Is a directory (os error 21)\nfour\n";
         assert_eq!((desk.text("").as_str(), book.state.lost), (told, 0));
     }
 

@@ -1,6 +1,7 @@
 //! What is written of what a source printed: pure, told the time.
 
 use contract::logs::Format;
+use contract::{counted, were};
 
 use crate::limit::Limit;
 use crate::text::Text;
@@ -81,14 +82,15 @@ pub(crate) fn tell_left_out_at_last(
 }
 
 fn say_left_out(out: &mut Text, style: Style, now: &Now, source: &str, number: u64) {
-    let what = format!("{number} lines were left out here: log.rate_limit is {} a second", style.rate);
+    let (lines, were) = (counted(number, "line"), were(number));
+    let what = format!("{lines} {were} left out here: log.rate_limit is {} a second", style.rate);
     record::append(&mut out.bytes, style.format, &now.time, source, what.as_bytes());
     out.note_teller(number);
 }
 
 /// The line about those that could not be written.
 pub(crate) fn tell_lost(out: &mut Vec<u8>, style: Style, now: &Now, number: u64, why: &str) {
-    let what = format!("{number} lines of all could not be written: {why}");
+    let what = format!("{}, from all sources together, could not be written: {why}", counted(number, "line"));
     record::append(out, style.format, &now.time, "logger", what.as_bytes());
 }
 
@@ -122,7 +124,7 @@ mod tests {
         tell_left_out(&mut out, style, &now(500), "0", &mut limit);
         assert!(out.bytes.is_empty());
         tell_left_out(&mut out, style, &now(1100), "0", &mut limit);
-        assert!(String::from_utf8_lossy(&out.bytes).starts_with("T [0] 1 lines were left out"));
+        assert!(String::from_utf8_lossy(&out.bytes).starts_with("T [0] 1 line was left out"));
     }
 
     #[test]

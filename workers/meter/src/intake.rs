@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use atlas::{Class, Malformed, Parser};
 use contract::clock::{self, Arrivals};
+use contract::counted;
 use contract::tap::Datagram;
 use sys::batch::Entry;
 use table::counters::{Counter, Counters};
@@ -160,10 +161,8 @@ impl Remarks {
             )
         } else if let Some((sender, why)) = self.last.take() {
             let sender = sender.map_or("an unknown sender".into(), |sender| sender.to_string());
-            format!(
-                "{} malformed datagrams; the last from {sender}: {why}",
-                std::mem::take(&mut self.malformed)
-            )
+            let malformed = counted(std::mem::take(&mut self.malformed), "malformed datagram");
+            format!("{malformed}; the last from {sender}: {why}")
         } else {
             return None;
         };

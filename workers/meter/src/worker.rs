@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use contract::{Blame, Contract, Failure, Life, QUARANTINE, RUNTIME_DIR, SEAT, Seat, clock};
+use contract::{Blame, Contract, Failure, Life, QUARANTINE, RUNTIME_DIR, SEAT, Seat, clock, counted};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use sys::map::Mapping;
@@ -65,7 +65,10 @@ pub(crate) fn main(mut contract: Contract) -> Result<(), Failure> {
     life.ping_by_timer(sockets.poll.registry())?;
     let replayed = ring.replay(&mut intake);
     if replayed > 0 {
-        life.notify().status(&format!("finished {replayed} datagrams that the predecessor had taken"));
+        life.notify().status(&format!(
+            "finished {} that the predecessor had taken",
+            counted(replayed as u64, "datagram")
+        ));
     }
     let mut reader = Reader { sockets, ring, intake, life };
     while !reader.life.leaving() {

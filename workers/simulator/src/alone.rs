@@ -45,7 +45,7 @@ fn introduction(plan: &Plan, tcp: SocketAddr) -> Vec<String> {
     };
     let mut lines = vec![
         format!("simulating an {} on TCP {tcp}", plan.product),
-        format!("who subscribes gets {meters} at UDP port {}", plan.meter_port),
+        format!("subscribers get {meters} on UDP port {}", plan.meter_port),
     ];
     if let Some(control) = &plan.control {
         lines.push(format!("counts and faults at {}", control.display()));

@@ -111,10 +111,10 @@ pub struct Planned {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadFault {
     /// Its kind.
-    #[error("is no kind of fault")]
+    #[error("is not a kind of fault")]
     Kind,
     /// Its time or its duration.
-    #[error("has a time or a duration that is none")]
+    #[error("has an invalid time or duration")]
     Time,
     /// It lasts as long as it lasts.
     #[error("takes no duration")]

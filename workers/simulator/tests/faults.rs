@@ -264,7 +264,9 @@ fn the_control_socket_counts_and_injects() {
     bench.until("over", |stats| stats.faults.is_empty());
     assert_eq!(ask("fault split"), r#"{"done":true}"#);
     assert_eq!(ask("heal"), r#"{"done":true}"#);
-    assert!(ask("fault explode").starts_with(r#"{"error":"`explode` is no kind of fault; allowed: lockup"#));
+    assert!(
+        ask("fault explode").starts_with(r#"{"error":"`explode` is not a kind of fault; allowed: lockup"#)
+    );
     assert!(ask("fault lockup soon").contains("for example `fault lockup 5s`"));
     assert!(ask("sing").contains("allowed: stats"));
     client.send("{\"method\":\"get\",\"params\":{\"param\":\"ZoneName_0\"},\"id\":1}\n");

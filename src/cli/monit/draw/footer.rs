@@ -9,7 +9,7 @@ use crate::cli::text::width;
 
 /// As many of them as there is room for.
 const KEYS: [&str; 3] = [
-    "q quit  ↑↓ choose  Tab part  r restart  R reload  + - scale  ? help",
+    "q quit  ↑↓ select  Tab next pane  r restart  R reload  + - scale  ? help",
     "q quit  ↑↓ Tab r R + -  ? help",
     "q quit  ? help",
 ];

@@ -8,10 +8,10 @@ use crate::cli::terminal::Style;
 use crate::cli::text::{cut, left, width};
 
 const SIGNS: [(&str, &str); 4] = [
-    ("-", "not known: a program of your own tells no figures"),
+    ("-", "not known: a program of your own reports no figures"),
     ("S M Z G", "source, mix, zone, group, with the parameter's number"),
-    ("░ stale", "no reading for a while: what is shown is old"),
-    ("▁▂▃▅█", "datagrams a second lately; all workers on one scale"),
+    ("░ stale", "no reading for a while: the level shown is old"),
+    ("▁▂▃▅█", "recent datagrams per second; all workers on one scale"),
 ];
 
 pub(super) fn draw(pen: &mut Pen<'_>, area: Rect) {
@@ -26,7 +26,7 @@ pub(super) fn draw(pen: &mut Pen<'_>, area: Rect) {
         pen.write(area, 1 + at, &[(what, Some(Style::Bold)), (meaning, None)]);
     }
     if shown < lines.len() {
-        let more = format!(" … {} more on a higher terminal", lines.len() - shown);
+        let more = format!(" … {} more on a taller terminal", lines.len() - shown);
         pen.text(area, 1 + shown, &more, Some(Style::Dim));
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
     let mut pen = Pen::new(frame.buffer_mut(), model.colour);
     let (columns, rows) = model.size;
     if columns < LEAST.0 || rows < LEAST.1 {
-        let line = format!("too small: {columns}×{rows}; it takes {}×{}, q quits", LEAST.0, LEAST.1);
+        let line = format!("too small: {columns}×{rows}; it needs {}×{}, q quits", LEAST.0, LEAST.1);
         pen.wrapped(pen.area(), &line, None);
         return;
     }

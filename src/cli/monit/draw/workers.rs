@@ -75,7 +75,7 @@ fn not_reached(pen: &mut Pen<'_>, area: Rect, model: &Model) {
             }
         }
     }
-    say("it is asked again and again: this comes back when it does", Some(Style::Dim));
+    say("trying again; the screen returns once it answers", Some(Style::Dim));
 }
 
 /// In the order of the list, but for what matters less here.

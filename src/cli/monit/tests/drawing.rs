@@ -45,7 +45,7 @@ ZoneMeter_3              ···························�
 
 
 
-q quit  ↑↓ choose  Tab part  r restart  R reload  + - scale  ? help";
+q quit  ↑↓ select  Tab next pane  r restart  R reload  + - scale  ? help";
     assert_eq!(screen.text(), expected);
 }
 
@@ -106,7 +106,7 @@ fn nothing_to_show_is_said() {
     let mut screen = Screen::of(cluster_of(1), 80, 24);
     screen.happens(meters(Vec::new()));
     let text = screen.text();
-    assert!(text.contains("no processor is configured, and none was heard yet"), "{text}");
+    assert!(text.contains("no processor is configured, and none has been heard yet"), "{text}");
     assert!(text.contains("no log files: a cluster in the foreground logs to standard error"), "{text}");
     assert!(text.contains("log.dir"), "the whole of it: {text}");
     let empty = Screen::new(80, 24).text();
@@ -123,7 +123,7 @@ fn it_shrinks_sensibly_and_says_where_it_cannot() {
     assert!(lines.iter().any(|line| line.contains("waiting …")), "{lines:#?}");
     assert_eq!(lines[9], "q quit  ↑↓ Tab r R + -  ? help");
     screen.happens(Event::Size(29, 24));
-    assert!(screen.text().starts_with("too small: 29×24; it takes\n30×8, q quits"), "{}", screen.text());
+    assert!(screen.text().starts_with("too small: 29×24; it needs\n30×8, q quits"), "{}", screen.text());
     for size in [(0, 0), (1, 1), (1, 60), (300, 1), (30, 8), (31, 9), (500, 200)] {
         screen.happens(Event::Size(size.0, size.1));
         screen.press('R');
@@ -227,8 +227,8 @@ fn what_a_low_or_narrow_screen_leaves_out_is_said() {
     assert!(heading.ends_with(" of 64"), "{heading}");
     screen.press('?');
     let lines = screen.lines();
-    assert_eq!(lines[3], " ↑ ↓ or k j  choose a worker or role; scroll mete…");
-    assert_eq!(lines[10], " … 8 more on a higher terminal");
+    assert_eq!(lines[3], " ↑ ↓ or k j  select a worker or role; scroll mete…");
+    assert_eq!(lines[10], " … 8 more on a taller terminal");
 }
 
 #[test]

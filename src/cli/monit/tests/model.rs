@@ -44,7 +44,7 @@ fn one_order_is_under_way_at_a_time_and_its_answer_is_told() {
     screen.press('R');
     screen.press('y');
     assert_eq!(screen.press('+'), None);
-    assert_eq!(told(&screen), "one order at a time: reload is under way");
+    assert_eq!(told(&screen), "reload is still running; one order at a time");
     screen.happens(Event::Answered(Told::well("reload done: generation 2")));
     assert_eq!((told(&screen), screen.model.under_way.is_none()), ("reload done: generation 2", true));
     screen.press('j');

@@ -6,6 +6,7 @@ use std::time::Duration;
 use atlas::MeterId;
 use atlas::control::Value;
 use atlas::order::Order;
+use contract::{counted, were};
 use table::ConnectionState as State;
 
 /// Time since boot, told by the shell.
@@ -156,8 +157,7 @@ impl fmt::Display for Aside {
         let lasts = self.lasts.map(|lasts| format!("for {} s", lasts.as_secs()));
         let left_out = match self.left_out {
             0 => None,
-            1 => Some("1 change was left out here".to_owned()),
-            count => Some(format!("{count} changes were left out here")),
+            count => Some(format!("{} {} left out here", counted(count, "change"), were(count))),
         };
         match (lasts, left_out) {
             (None, None) => Ok(()),
@@ -183,8 +183,9 @@ impl fmt::Display for Remark {
             Remark::GivenUp => f.write_str("neither answers nor sends levels any more: connected anew"),
             Remark::NoLevels(meters) => write!(
                 f,
-                "{meters} meters are subscribed and none is heard: \
-                 the processor sends them to UDP port 3131 of this host; is that port open, and ours?"
+                "{} subscribed, none heard: \
+                 the processor sends them to UDP port 3131 of this host; is that port open, and ours?",
+                counted(*meters as u64, "meter")
             ),
             Remark::Silent(meters) => write!(f, "subscribed twice and not heard: {}", names(meters)),
             Remark::Heard(meters) => write!(f, "heard again: {}", names(meters)),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use contract::counted;
+
 /// The most lines in one second; the rest is counted.
 const A_SECOND: u32 = 10;
 
@@ -25,7 +27,11 @@ impl Teller {
             let left_out = self.second.1.saturating_sub(A_SECOND);
             self.second = (now.as_secs(), 0);
             if left_out > 0 {
-                (self.tell)(&format!("{:9.3} s  and {left_out} lines more in a second", now.as_secs_f64()));
+                (self.tell)(&format!(
+                    "{:9.3} s  and {} more in that second",
+                    now.as_secs_f64(),
+                    counted(left_out.into(), "line")
+                ));
             }
         }
         self.second.1 += 1;
