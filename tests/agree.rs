@@ -342,7 +342,7 @@ fn what_a_worker_cannot_become() {
         _ => ["setpriv", "--inh-caps=-setuid", "--bounding-set=-setuid"],
     };
     for (cap, why) in [
-        ("chown", "cannot make its line to the supervisor uid "),
+        ("chown", "cannot make uid "),
         ("setgid", "cannot change to group "),
         ("setuid", "cannot become worker.user nobody: "),
     ] {

@@ -301,7 +301,7 @@ fn what_cannot_be_recorded_is_told_with_the_way_out_and_leaves_no_file() {
     fs::write(&old, "mine").expect("a file");
     for (processor, file, code, said) in [
         ("attic", &new, 2, "no processor is called `attic`"),
-        ("bar", &old, 2, "is there already"),
+        ("bar", &old, 2, "exists already"),
         ("bar", &nowhere, 1, "none/new: No such file or directory"),
     ] {
         let output = cluster.command(["capture", processor, file]).expect_code(code);

@@ -38,7 +38,7 @@ fn it_says_where_it_is_answers_counts_and_ends_when_told() {
     assert!(tcp.starts_with("127.0.0.9:") && !tcp.ends_with(":0"), "{tcp}");
     assert_eq!(
         simulated.line(),
-        format!("who subscribes gets 10 readings a second of each meter at UDP port {port}")
+        format!("subscribers get 10 readings a second of each meter on UDP port {port}")
     );
     assert_eq!(simulated.line(), format!("counts and faults at {path}"));
     assert_eq!(simulated.line(), "planned: lockup@1h");

@@ -116,10 +116,8 @@ fn what_the_unit_cannot_see_to_is_said() {
     need_root();
     let place = Place::new();
     let said = startup_of(&place, "[worker]\nuser = \"nobody\"\n[log]\ndir = \"/srv/none of it\"\n");
-    said.expect_code(0).expect_said(&[
-        "log.dir /srv/none of it must be there, and belong to root",
-        "hint: install -d -o root",
-    ]);
+    said.expect_code(0)
+        .expect_said(&["log.dir /srv/none of it must exist and belong to root", "hint: install -d -o root"]);
     if place.folder().starts_with("/tmp") {
         startup_of(&place, "").expect_said(&["a /tmp and a /var/tmp of its own, and does not see"]);
     }

@@ -156,7 +156,7 @@ fn a_log_file_at_its_limit_costs_lines_alone() {
     limit("unlimited");
     cluster.signal(Signal::SIGUSR1);
     wait_until("what was left out is told", || {
-        fs::read_to_string(&file).expect("the log").contains(" log lines were left out")
+        fs::read_to_string(&file).expect("the log").contains(" left out: standard error")
     });
     cluster.command(["stop"]).expect_code(0);
     assert_eq!(cluster.wait_for_end(), 0);
@@ -184,7 +184,7 @@ fn standard_error_that_nobody_reads_holds_up_nothing() {
     let mut log = Vec::new();
     wait_until("the next supervisor says what the one before could not", || {
         let _ = full.read_to_end(&mut log); // ends where the pipe is empty
-        String::from_utf8_lossy(&log).contains(" log lines were left out")
+        String::from_utf8_lossy(&log).contains(" left out: standard error")
     });
     cluster.command(["stop"]).expect_code(0);
     assert_eq!(cluster.wait_for_end(), 0);

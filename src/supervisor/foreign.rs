@@ -31,7 +31,7 @@ const CANNOT_RUN: &str = "cannot run ";
 const LASTING: [i32; 6] = [ENOENT, EACCES, ENOTDIR, ELOOP, ENAMETOOLONG, ENOEXEC];
 /// Said where a program has taken its socket out of the group.
 pub(super) const LEAVE_SOCKETS: &str = "a program must not connect, close or unshare (SO_REUSEPORT) the sockets that it \
-                                        is given: start the cluster anew without that";
+                                        is given: stop the cluster, and start it without that";
 /// The longest argument that execve(2) takes, in bytes, with its end (MAX_ARG_STRLEN).
 const MAX_ARGUMENT: usize = 128 << 10;
 /// So much of a script's first line the kernel reads (BINPRM_BUF_SIZE).

@@ -103,7 +103,10 @@ pub(crate) fn refused(worker: &Worker) -> Vec<(String, &'static str)> {
 
 /// Why a worker's line to us could not be made its user's.
 pub(super) fn not_given(uid: u32, why: &io::Error) -> io::Error {
-    io::Error::new(why.kind(), format!("cannot give its socket to the supervisor to uid {uid}: {why}"))
+    io::Error::new(
+        why.kind(),
+        format!("cannot make uid {uid} the owner of its socket to the supervisor: {why}"),
+    )
 }
 
 /// Looks with the eyes of the user that workers run as: in a thread that is him for the file system.

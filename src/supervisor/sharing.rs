@@ -101,7 +101,7 @@ fn others_on(address: SocketAddr) -> Vec<Owner> {
 fn warning(address: SocketAddr, others: &[Owner], dealt_out: bool) -> String {
     let names = owners::named(others, Some(address));
     let what = if others.iter().any(|other| other.address != address) {
-        "what is sent to the more specific address goes to whoever is bound to that"
+        "what is sent to the more specific address goes to the process bound to it"
     } else if dealt_out {
         "each sender's datagrams go to one of its sockets or of ours, as the kernel's hash has it"
     } else {

@@ -47,7 +47,7 @@ fn look(
         Err(trouble) => return Line::of(NAME, trouble),
     };
     if !others.is_empty() {
-        let hint = "docs/operating.md says who gets what; leave `share` out to have the port alone";
+        let hint = "docs/operating.md says which side gets what; without `share` the port is yours alone";
         let who = owners::named(&others, Some(address));
         return Line::warn(NAME, format!("UDP {address}: shared with {who}"), hint);
     }

@@ -82,7 +82,7 @@ fn unreadable(file: &Path, why: &io::Error) -> Error {
     let within = USUAL.iter().map(|name| file.join(name)).find(|file| file.is_file());
     let hint = match (why.kind(), within) {
         (_, Some(within)) => format!("the ecosystem file in it: `import {}`", within.display()),
-        (io::ErrorKind::PermissionDenied, None) => "run this as somebody who may read it".to_owned(),
+        (io::ErrorKind::PermissionDenied, None) => "run this as a user who may read it".to_owned(),
         _ => "name an ecosystem file, as `import ecosystem.config.js`; `pm2 init` writes one".to_owned(),
     };
     trouble(format!("cannot read {}: {why}", file.display()), &hint, USAGE)

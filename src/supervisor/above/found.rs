@@ -132,7 +132,7 @@ impl Found {
         let fd = self.take(name)?;
         let known = is_laid_out_as(fd.as_fd(), lent);
         if !known {
-            log::warn!("`{name}` in the store is laid out in another way: it begins anew");
+            log::warn!("`{name}` in the store is laid out in another way: starting afresh");
             above.forget(name.to_owned());
         }
         known.then_some(fd)

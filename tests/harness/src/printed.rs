@@ -103,7 +103,8 @@ impl Printed {
             };
             let Ok(slot) = source.parse() else { continue };
             let expected = next.entry(slot).or_default();
-            if let Some((number, _)) = said.split_once(" lines were left out here") {
+            let told = [" lines were left out here", " line was left out here"];
+            if let Some((number, _)) = told.iter().find_map(|told| said.split_once(told)) {
                 let number: u64 = number.parse().unwrap_or_else(|e| panic!("{e}: {line}"));
                 (*expected, left_out) = (*expected + number, left_out + number);
             } else if let Some((_, number)) = said.strip_prefix("line ").and_then(|rest| rest.split_once(' '))

@@ -6,7 +6,6 @@ use std::time::Duration;
 use atlas::MeterId;
 use atlas::control::Value;
 use atlas::order::Order;
-use contract::{counted, were};
 use table::ConnectionState as State;
 
 /// Time since boot, told by the shell.
@@ -157,7 +156,8 @@ impl fmt::Display for Aside {
         let lasts = self.lasts.map(|lasts| format!("for {} s", lasts.as_secs()));
         let left_out = match self.left_out {
             0 => None,
-            count => Some(format!("{} {} left out here", counted(count, "change"), were(count))),
+            1 => Some("1 change was left out here".to_owned()),
+            count => Some(format!("{count} changes were left out here")),
         };
         match (lasts, left_out) {
             (None, None) => Ok(()),
@@ -180,12 +180,12 @@ impl fmt::Display for Remark {
             ),
             Remark::Recovered(after) => write!(f, "answers commands again after {} s", after.as_secs()),
             Remark::Disconnected(why) => write!(f, "disconnected: {why}; tried again until it is there"),
-            Remark::GivenUp => f.write_str("neither answers nor sends levels any more: connected anew"),
+            Remark::GivenUp => f.write_str("neither answers nor sends levels any more: reconnecting"),
             Remark::NoLevels(meters) => write!(
                 f,
-                "{} subscribed, none heard: \
+                "{meters} meter{} subscribed, none heard: \
                  the processor sends them to UDP port 3131 of this host; is that port open, and ours?",
-                counted(*meters as u64, "meter")
+                if *meters == 1 { "" } else { "s" }
             ),
             Remark::Silent(meters) => write!(f, "subscribed twice and not heard: {}", names(meters)),
             Remark::Heard(meters) => write!(f, "heard again: {}", names(meters)),
