@@ -3,6 +3,7 @@
 pub mod amount;
 pub mod args;
 mod cli;
+mod colour;
 pub mod config;
 mod core;
 mod exit;

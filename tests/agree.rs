@@ -309,6 +309,8 @@ fn limits_under_which_nothing_lives() {
     need_root();
     let worker = |keys: &str| setup(format!("[worker]\n{keys}\n"));
     let program = "program = [\"sleep\", \"100\"]\nwait_ready = false\n";
+    // Where one that is said to be enough is not, the role opens more by now: OF_A_WORKER and OF_A_LAUNCHER in
+    // src/supervisor/limits.rs are to follow.
     worker("limit_nofile = 13").fails(nothing, 1, "worker.limit_nofile of 13 is too low: a worker has 14 ");
     worker("limit_nofile = 14").does(nothing);
     let wide = "listen = [\"127.0.0.1:0\", \"127.0.0.2:0\", \"127.0.0.3:0\"]\n[worker]\nlimit_nofile = ";

@@ -3,11 +3,18 @@
 
 use std::process::Command;
 
-use harness::{Builder, Options, Output, Place, cluster, free_port, install, need_root, process, run};
+use harness::{
+    Builder, OnTerminal, Options, Output, Place, cluster, free_port, install, need_root, process, run,
+    wait_until,
+};
 use nix::sys::signal::Signal;
 
-/// Standard error closed, and one that is always full.
-const DEAF: [&str; 2] = ["exec \"$@\" 2>&-", "exec \"$@\" 2>/dev/full"];
+/// Standard error closed, one that is always full, and a pipe whose reader is gone.
+const DEAF: [&str; 3] = [
+    "exec \"$@\" 2>&-",
+    "exec \"$@\" 2>/dev/full",
+    "exec bash -c 'exec 3> >(:); wait $!; exec \"$@\" 2>&3 3>&-' bash \"$@\"",
+];
 
 fn start(script: &str, place: &Place) -> Builder {
     cluster!().place(place).wrapped_in(&["sh", "-c", script, "sh"])
@@ -54,6 +61,34 @@ fn a_cluster_whose_standard_error_takes_nothing_runs_on() {
         cluster.expect_state("online");
         command(script, &place, &["stop"]).expect_code(0);
         assert_eq!(cluster.wait_for_end(), 0);
+    }
+}
+
+#[test]
+fn who_logs_to_files_needs_no_standard_error() {
+    for script in DEAF {
+        let place = Place::new();
+        let folder = place.folder().join("elsewhere");
+        let cluster = start(script, &place).config(format!("[log]\ndir = {folder:?}\n")).start();
+        let text = || std::fs::read_to_string(folder.join("atlas-cluster.log")).unwrap_or_default();
+        wait_until("its lines are in the file", || text().contains("cluster online"));
+        command(script, &place, &["stop"]).expect_code(0);
+        assert_eq!(cluster.wait_for_end(), 0);
+    }
+}
+
+#[test]
+fn log_lines_are_coloured_where_answers_are() {
+    for (terminal, no_colour, coloured) in [("xterm", "", true), ("dumb", "", false), ("xterm", "1", false)] {
+        let place = Place::new();
+        let mut command = Command::new("env");
+        command.args([format!("TERM={terminal}"), format!("NO_COLOR={no_colour}")]);
+        command.arg(cluster!().binary_path()).args(["--workers", "1", "--listen", "127.0.0.1:0"]);
+        command.arg("--runtime-dir").arg(place.runtime_dir());
+        let cluster = OnTerminal::start(command, 80);
+        cluster.expect("cluster online: ");
+        assert_eq!(cluster.written().contains("\x1b[32mINFO"), coloured, "{terminal}: {}", cluster.written());
+        self::command(DEAF[0], &place, &["stop"]).expect_code(0);
     }
 }
 
@@ -119,6 +154,28 @@ fn a_limit_that_is_too_low_is_told_with_the_way_to_raise_it() {
         "cannot start",
         "\nhint: raise the limit of processes and threads of this user (ulimit -u)",
     ]);
+}
+
+#[test]
+fn the_supervisor_opens_no_more_than_its_budget_counts() {
+    let cluster = cluster!().workers(2).start();
+    let folder = format!("/proc/{}/fdinfo", cluster.pid());
+    // What whoever runs this test has left open is not closed in an exec; what the supervisor opens is.
+    let opened = || {
+        let files = std::fs::read_dir(&folder).expect("fdinfo").flatten();
+        let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+        let flags = texts.filter_map(|text| {
+            text.lines().find_map(|line| line.strip_prefix("flags:\t0").map(str::to_owned))
+        });
+        flags.filter(|flags| u32::from_str_radix(flags, 8).is_ok_and(|flags| flags & 0o200_0000 != 0)).count()
+    };
+    let (standard, own, of_a_worker) = (3, 20, 5);
+    let most = own - standard + 2 * of_a_worker;
+    let opened = process::at_rest(opened);
+    assert!(
+        opened <= most,
+        "{opened}, not {most}: FOR_ITSELF and FOR_EACH_WORKER (src/supervisor/limits.rs) are to follow"
+    );
 }
 
 /// So that another user reaches what is below it.

@@ -95,14 +95,16 @@ fn on_the_way_out_of_any_call() {
 }
 
 /// The calls around a full file, and what its name has behind the number that they are about; None: it has no number yet.
-/// It gets its number, is read, is written compressed under a name of its own, gets its last name, and the plain one goes.
-const OF_A_FULL_FILE: [(&str, Option<&str>); 8] = [
+/// It gets its number, is read, is written compressed under a name of its own, and to the disk, gets its last name, and the
+/// plain one goes.
+const OF_A_FULL_FILE: [(&str, Option<&str>); 9] = [
     ("rename", None),
     ("openat", Some("")),
     ("unlink", Some(".gz.part")),
     ("openat", Some(".gz.part")),
     ("read", Some("")),
     ("write", Some(".gz.part")),
+    ("fdatasync", Some(".gz.part")),
     ("rename", Some(".gz.part")),
     ("unlink", Some("")),
 ];

@@ -219,11 +219,11 @@ fn a_new_worker_that_fails_is_told_and_tried_again_and_the_others_are_left_alone
 
 #[test]
 fn more_workers_than_descriptors_are_refused_and_nothing_is_changed() {
-    // 101 for the supervisor and its clients, 11 for each worker on one address.
-    let limited = ["sh", "-c", "ulimit -n 176; exec \"$@\"", "sh"];
+    // 128 for the supervisor, its roles and its clients, 19 for each worker on one address.
+    let limited = ["sh", "-c", "ulimit -n 223; exec \"$@\"", "sh"];
     let cluster = cluster!().workers_as_configured().config("workers = 2\n").wrapped_in(&limited).start();
     let before = cluster.list();
-    let said = ["6 workers on 1 address need 191 descriptors, and the limit is 176", "hint: raise it"];
+    let said = ["6 workers on 1 address need 242 descriptors, and the limit is 223", "hint: raise it"];
     scale(&cluster, "6").expect_code(1).expect_said(&said);
     scale(&cluster, "+4").expect_code(1).expect_said(&said);
     cluster.place().write_config("workers = 6\n");

@@ -6,7 +6,9 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use harness::{Builder, Cluster, Ledger, Load, PATIENCE, Place, as_user, cluster, need_root, python};
+use harness::{
+    Builder, Cluster, Ledger, Load, PATIENCE, Place, Strace, as_user, cluster, need_root, python, wait_until,
+};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
@@ -184,6 +186,43 @@ fn the_manager_hears_of_the_start_of_reloads_of_life_and_of_the_end() {
     let before = manager.alive;
     manager.hear_life_until(before + 3);
     assert_eq!(cluster.command(["describe", "--json"]).json()["cluster"]["above"]["watchdog_ms"], 200);
+    cluster.signal(Signal::SIGTERM);
+    manager.hear_until("STOPPING=1");
+    assert_eq!(cluster.wait_for_end(), 0);
+}
+
+#[test]
+fn an_upgrade_waits_for_a_manager_who_does_not_read_without_turning_in_vain() {
+    let _alone = alone();
+    let place = Place::new();
+    let mut manager = Manager::at(&place);
+    let cluster = cluster!().place(&place).env("NOTIFY_SOCKET", &manager.path).spawn();
+    manager.hear_until("READY=1");
+    let full = UnixDatagram::unbound().expect("a socket");
+    full.set_nonblocking(true).expect("a mode");
+    while full.send_to(b"STATUS=", &manager.path).is_ok() {}
+    cluster.command(["reload"]).expect_code(0);
+    let strace = Strace::begin(&place, cluster.pid(), &["-e", "trace=epoll_wait,epoll_pwait"]);
+    let turns = || strace.said().lines().filter(|line| line.starts_with("epoll_")).count();
+    wait_until("strace is attached (as root, or with kernel.yama.ptrace_scope=0)", || turns() > 0);
+    std::thread::scope(|scope| {
+        let upgrade = scope.spawn(|| cluster.command(["upgrade"]));
+        wait_until("the new binary has said that it can", || strace.said().contains("--- SIGCHLD"));
+        let before = turns();
+        wait_until("some turns are over", || turns() > before + 50);
+        let said = strace.said();
+        let later = said.lines().filter(|line| line.starts_with("epoll_")).skip(before + 10).take(40);
+        // `epoll_wait(3, [], 256, 1) = 0`: nothing happened within a millisecond.
+        let ends =
+            ["0", "1"].map(|wait| [format!(" [], 256, {wait})"), format!(" [], 256, {wait}, ")]).concat();
+        let at_once = |line: &&str| ends.iter().any(|end| line.contains(end));
+        let in_vain = later.filter(at_once).count();
+        assert!(in_vain < 20, "{in_vain} of 40 turns waited for nothing:\n{said}");
+        assert!(!upgrade.is_finished());
+        while !manager.hear_until("READY=1").contains(", generation 3") {}
+        upgrade.join().expect("its thread").expect_code(0);
+    });
+    assert_eq!(cluster.list().cluster.upgrades, 1);
     cluster.signal(Signal::SIGTERM);
     manager.hear_until("STOPPING=1");
     assert_eq!(cluster.wait_for_end(), 0);

@@ -1,6 +1,5 @@
 //! The terminal: whether there is one, how large, and drawing on it again and again.
 
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write, stdout};
 use std::os::fd::AsFd;
@@ -12,6 +11,7 @@ use signal_hook::flag;
 use signal_hook::low_level::emulate_default_handler;
 
 use super::error::Error;
+use crate::colour::{self, is_smart};
 
 /// Exit code of what had to be interrupted twice: a shell's 128 + SIGINT.
 pub(super) const INTERRUPTED: i32 = 130;
@@ -43,7 +43,7 @@ impl Look {
         // A terminal that does not know its size says 0.
         let [columns, rows] =
             [(columns, 80), (rows, 24)].map(|(size, usual)| if size == 0 { usual } else { size });
-        Look { terminal, colour: terminal && set("NO_COLOR").is_none(), columns, rows }
+        Look { terminal, colour: colour::is_wanted(stream), columns, rows }
     }
 
     /// `text` in a style, if there are colours.
@@ -53,15 +53,6 @@ impl Look {
         }
         format!("\x1b[{}m{text}\x1b[0m", style as u8)
     }
-}
-
-/// Whether a terminal can do more than append.
-pub(super) fn is_smart() -> bool {
-    set("TERM").is_none_or(|term| term != "dumb")
-}
-
-fn set(name: &str) -> Option<OsString> {
-    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// A way to write text, by its SGR number.

@@ -54,6 +54,7 @@ pub(crate) use self::event::{
     Run, Sig, Slot, Tick, Ticket, Verdict,
 };
 pub(crate) use self::fleet::Fleet;
+pub(crate) use self::slot::MAX_PROCESSES;
 #[cfg(test)]
 pub(crate) use self::view::Place;
 pub(crate) use self::view::{ClusterState, HeirView, SlotView, Status};

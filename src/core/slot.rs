@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// The most processes one slot may have at a time, leavers that do not die included. Beyond it nothing is
 /// started there until one has exited.
-pub(super) const MAX_PROCESSES: usize = 6;
+pub(crate) const MAX_PROCESSES: usize = 6;
 
 /// So many drainers in a row may leave a queue no shorter than they found it; then nobody is going to read it.
 pub(super) const MAX_IDLE_DRAINS: u32 = 3;

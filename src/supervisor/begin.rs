@@ -69,10 +69,10 @@ impl Shell {
         match (&starter, self.logs.as_ref().and_then(Logs::own_output), folder) {
             (Some(starter), Some(output), _) => starter.detach(output)?,
             (None, Some(_), Some(folder)) => {
-                eprintln!(
-                    "atlas-cluster: log lines go to {}; `atlas-cluster logs -f` shows them",
+                crate::complain(&format!(
+                    "atlas-cluster: log lines go to {}; `atlas-cluster logs -f` shows them\n",
                     folder.display()
-                );
+                ));
             }
             _ => {}
         }

@@ -30,7 +30,7 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use mio::Waker;
 
 use super::Shell;
-use super::held::helper;
+use super::held;
 use super::kept::Left;
 use crate::core::{ClusterState, Event, Slot};
 
@@ -204,7 +204,7 @@ impl Closing {
             let _ = tell.send(sys::group::barrier());
             let _ = waker.wake();
         };
-        match helper("barrier", wait) {
+        match held::thread("barrier", wait) {
             Ok(_) => Barrier::Running(result),
             Err(e) => no_barrier(&e, &mut self.told),
         }

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener as StdListener;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use contract::Accepting;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use nix::sys::socket::{getsockopt, sockopt};
@@ -27,8 +28,6 @@ const CLIENTS: usize = 1 << 10;
 pub(super) const MAX_CLIENTS: usize = 64;
 /// Clients at a time to whom descriptors were lent that they do not take.
 pub(super) const MAX_UNSENT_VIEWS: usize = 3;
-/// How long after a failure to accept it is tried again.
-const RETRY: Duration = Duration::from_millis(100);
 /// Connections taken in one turn.
 const MAX_ACCEPTS: usize = 64;
 
@@ -59,10 +58,7 @@ struct Connection {
 /// All clients.
 pub(super) struct Control {
     listener: UnixListener,
-    /// More may wait to be accepted.
-    acceptable: bool,
-    /// Accepting failed (no descriptor is free, say): to be tried again then, since no edge will tell.
-    retry_at: Option<Instant>,
+    accepting: Accepting,
     clients: BTreeMap<Client, Connection>,
     next: u64,
     remarks: Budget,
@@ -103,8 +99,7 @@ impl Control {
         registry.register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Control {
             listener,
-            acceptable: true,
-            retry_at: None,
+            accepting: Accepting::new(),
             clients: BTreeMap::new(),
             next,
             remarks: Budget::new(20, 1),
@@ -140,7 +135,7 @@ impl Control {
     /// Notes an event of the poll; answers whether it was ours.
     pub(super) fn handle(&mut self, token: Token) -> bool {
         if token == LISTENER {
-            self.acceptable = true;
+            self.accepting.note();
             return true;
         }
         let Some(number) = token.0.checked_sub(CLIENTS) else { return false };
@@ -153,12 +148,12 @@ impl Control {
 
     /// When there is something to be done without an event.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.retry_at
+        self.accepting.deadline()
     }
 
     /// Something can be done without a new event.
     pub(super) fn has_more(&self) -> bool {
-        self.acceptable || self.clients.values().any(|c| c.readable && !c.busy)
+        self.accepting.is_ready() || self.clients.values().any(|c| c.readable && !c.busy)
     }
 
     /// One turn: takes connections, and at most one request from each client. A frame that makes no sense is answered
@@ -231,24 +226,20 @@ impl Control {
     }
 
     fn accept(&mut self, registry: &Registry) {
-        self.acceptable |= self.retry_at.take_if(|at| *at <= Instant::now()).is_some();
-        if !self.acceptable {
-            return;
-        }
+        let now = Instant::now();
         for _ in 0..MAX_ACCEPTS {
+            if !self.accepting.is_due(now) {
+                return;
+            }
             match self.listener.accept() {
                 Ok((stream, _)) if is_welcome(&stream) => self.welcome(stream, registry),
                 Ok(_) => {
                     self.remarks.warn(format_args!("control: a process of another user was turned away"))
                 }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => {
-                    if e.kind() != io::ErrorKind::WouldBlock {
+                    if self.accepting.failed(&e, now) {
                         self.remarks.warn(format_args!("control: cannot accept: {e}"));
-                        self.retry_at = Some(Instant::now() + RETRY);
                     }
-                    self.acceptable = false;
-                    return;
                 }
             }
         }

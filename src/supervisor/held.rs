@@ -20,8 +20,8 @@ impl Drop for Held {
     }
 }
 
-/// Starts a helper thread. It hears no signal: what the main thread holds back must find nobody else.
-pub(super) fn helper(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+/// Starts a thread beside the loop. It hears no signal: what the main thread holds back must find nobody else.
+pub(super) fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     let _held = Held::back()?;
     Builder::new().name(name.into()).spawn(work)
 }
@@ -32,11 +32,11 @@ mod tests {
     use nix::sys::signal::Signal;
 
     #[test]
-    fn a_helper_hears_no_signal_and_whoever_starts_it_goes_on_hearing() {
+    fn a_thread_beside_the_loop_hears_no_signal_and_whoever_starts_it_goes_on_hearing() {
         let before = SigSet::thread_get_mask().unwrap();
         let (tell, told) = crossbeam_channel::bounded(1);
         let look = move || tell.send(SigSet::thread_get_mask().unwrap()).unwrap();
-        helper("test", look).unwrap().join().unwrap();
+        thread("test", look).unwrap().join().unwrap();
         let its = told.recv().unwrap();
         for signal in [Signal::SIGTERM, Signal::SIGUSR2, Signal::SIGCHLD] {
             assert!(its.contains(signal), "{signal}");

@@ -74,6 +74,6 @@ pub(super) fn end(pid: Pid) {
 }
 
 fn kill_all_of(pid: Pid) {
-    let _ = kill(pid, Signal::SIGKILL); // in its first moment it has no group yet
+    let _ = kill(pid, Signal::SIGKILL); // it may have gone over to another group (setpgid(2))
     let _ = killpg(pid, Signal::SIGKILL);
 }

@@ -5,16 +5,13 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use contract::logs::{FILE, FOLDER, claim, open_file};
-use nix::libc::{EDQUOT, EEXIST, EIO, ENOSPC, EROFS, ESTALE};
+use contract::logs::{FILE, FOLDER, claim, is_of_the_disk, open_file};
+use nix::libc::EEXIST;
 
 use super::rehearsal;
 use crate::config::Config;
 use crate::exit;
 use crate::wire::Trouble;
-
-/// What a disk says that will not take a file now: it costs lines, and the logger counts them.
-const OF_THE_DISK: [i32; 5] = [EROFS, ENOSPC, EDQUOT, EIO, ESTALE];
 
 /// The folder.
 #[derive(Debug)]
@@ -109,9 +106,7 @@ impl Places {
         match tried {
             Ok(()) => Ok(None),
             Err(e) if e.kind() == ErrorKind::WouldBlock => Err(taken(self.path())),
-            Err(e) if e.raw_os_error().is_some_and(|number| OF_THE_DISK.contains(&number)) => {
-                Ok(Some(e.to_string()))
-            }
+            Err(e) if is_of_the_disk(&e) => Ok(Some(e.to_string())),
             Err(e) => Err(self.refused(&e)),
         }
     }

@@ -4,7 +4,7 @@
 //! a bounded channel to the one helper thread; what does not fit, or cannot be written, is counted, and said once it can be.
 
 use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,8 +16,9 @@ use env_logger::{Builder, Target};
 use jiff::Timestamp;
 use log::{Level, LevelFilter};
 
-use super::held::helper;
+use super::held;
 use super::logs::Logs;
+use crate::colour;
 
 /// Lines that may wait to be written.
 const MAX_WAITING: usize = 1024;
@@ -26,6 +27,26 @@ pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Whether lines on standard error are JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
+
+/// What a line looks like.
+#[derive(Clone, Copy)]
+enum Form {
+    /// As the logger takes it.
+    Logger,
+    Text,
+    Json,
+}
+
+impl Form {
+    /// The one of this moment.
+    fn now(to_logger: bool) -> Form {
+        match (to_logger, JSON.load(Ordering::Relaxed)) {
+            (true, _) => Form::Logger,
+            (false, false) => Form::Text,
+            (false, true) => Form::Json,
+        }
+    }
+}
 
 /// Where lines go.
 pub(super) enum Sink {
@@ -95,7 +116,7 @@ impl Drop for LogWriter {
     }
 }
 
-/// Installs the logger; so many lines were lost before. Colours only on a terminal, and never with `NO_COLOR`.
+/// Installs the logger; so many lines were lost before.
 ///
 /// # Errors
 /// When no thread can be started.
@@ -108,8 +129,8 @@ pub(super) fn init(level: LevelFilter, lost: u64, sink: Sink, format: Format) ->
         Channel { lines: lines.clone(), lost: Arc::clone(&lost) },
         LogWriter { lines, lost: Arc::clone(&lost) },
     );
-    helper("log", move || write(&waiting, &lost, sink))?;
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    held::thread("log", move || write(&waiting, &lost, sink))?;
+    let colour = colour::is_wanted(&io::stderr());
     // A logger that is installed already (in a test process) stays.
     let _ = Builder::new()
         .filter_level(level)
@@ -173,7 +194,9 @@ fn write(waiting: &Receiver<Message>, lost: &AtomicU64, sink: Sink) {
     });
     for message in waiting {
         match message {
-            Message::Line(line) => out.iter_mut().for_each(|out| write_line(out, &line, lost, to_logger)),
+            Message::Line(line) => {
+                out.iter_mut().for_each(|out| write_line(out, &line, lost, Form::now(to_logger)));
+            }
             Message::Close => out = None,
             Message::Written(tell) => tell(),
         }
@@ -181,23 +204,27 @@ fn write(waiting: &Receiver<Message>, lost: &AtomicU64, sink: Sink) {
 }
 
 /// A standard error that is closed or full costs lines, never the service.
-fn write_line(out: &mut dyn Write, line: &[u8], lost: &AtomicU64, to_logger: bool) {
+fn write_line(out: &mut dyn Write, line: &[u8], lost: &AtomicU64, form: Form) {
     let before = lost.swap(0, Ordering::Relaxed);
-    let told = if before == 0 { Ok(()) } else { tell_lost(out, before, to_logger) };
+    let told = if before == 0 { Ok(()) } else { tell_lost(out, before, form) };
     let unsaid = if told.is_err() { before } else { 0 };
     let unwritten = told.and_then(|()| out.write_all(line)).is_err();
     lost.fetch_add(unsaid + u64::from(unwritten), Ordering::Relaxed);
 }
 
 /// A line like the others.
-fn tell_lost(out: &mut dyn Write, number: u64, to_logger: bool) -> io::Result<()> {
-    let (level, whose) = (Level::Warn, if to_logger { "the logger" } else { "standard error" });
+fn tell_lost(out: &mut dyn Write, number: u64, form: Form) -> io::Result<()> {
+    let whose = match form {
+        Form::Logger => "the logger",
+        Form::Text | Form::Json => "standard error",
+    };
     let what =
         format!("{} {} left out: {whose} did not take them", counted(number, "log line"), were(number));
-    match (to_logger, JSON.load(Ordering::Relaxed)) {
-        (true, _) => writeln!(out, "{level:<5} {what}"),
-        (false, true) => write_json(out, level, &what),
-        (false, false) => writeln!(out, "{:.3} {level:<5} {what}", Timestamp::now()),
+    let level = Level::Warn;
+    match form {
+        Form::Logger => writeln!(out, "{level:<5} {what}"),
+        Form::Json => write_json(out, level, &what),
+        Form::Text => writeln!(out, "{:.3} {level:<5} {what}", Timestamp::now()),
     }
 }
 
@@ -206,25 +233,23 @@ mod tests {
     use super::*;
 
     /// What is written when a line comes after others were lost.
-    fn told(to_logger: bool) -> (String, u64) {
+    fn told(form: Form) -> (String, u64) {
         let (mut out, lost) = (Vec::new(), AtomicU64::new(3));
-        write_line(&mut out, b"next\n", &lost, to_logger);
+        write_line(&mut out, b"next\n", &lost, form);
         (String::from_utf8(out).unwrap(), lost.into_inner())
     }
 
     #[test]
     fn what_was_left_out_is_told_in_the_form_of_the_lines_around_it() {
-        let (logger, left) = told(true);
+        let (logger, left) = told(Form::Logger);
         assert_eq!(logger, "WARN  3 log lines were left out: the logger did not take them\nnext\n");
         assert_eq!(left, 0);
-        let text = told(false).0;
+        let text = told(Form::Text).0;
         assert!(text.starts_with("20"), "with its time: {text}");
         assert!(
             text.ends_with("Z WARN  3 log lines were left out: standard error did not take them\nnext\n")
         );
-        set_format(Format::Json);
-        let json = told(false).0;
-        set_format(Format::Text);
+        let json = told(Form::Json).0;
         let line: Record<'_> = serde_json::from_str(json.lines().next().unwrap()).unwrap();
         assert_eq!((line.source.as_ref(), line.level.as_deref()), (SUPERVISOR, Some("warn")));
         assert!(line.message.ends_with("standard error did not take them"), "{json}");

@@ -15,7 +15,8 @@ use super::handover::{Packing, Unpacking};
 use crate::core::{MAX_WORKERS, Slot};
 use crate::roles::Roles;
 
-/// What a pipe holds while nobody reads, in bytes, as far as the system allows; 64 KiB else.
+/// What a pipe holds while nobody reads, in bytes. Where that is more than fs.pipe-max-size, or than the user's pipes may
+/// have together, it is what the kernel made: 64 KiB, or two pages (pipe(7), pipe-user-pages-soft).
 const ROOM: i32 = 256 << 10;
 
 const _: () = assert!(MAX_WORKERS as usize == SUPERVISOR_SOURCE);

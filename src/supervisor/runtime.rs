@@ -58,7 +58,7 @@ impl RuntimeDir {
         if !folder.exists() {
             return rehearsal::make_folder(folder).map_err(failed);
         }
-        judge(&fs::metadata(folder).map_err(failed)?).map_err(failed)?;
+        fs::metadata(folder).and_then(|found| judge(folder, &found)).map_err(failed)?;
         let pid_path = folder.join(PID_FILE);
         rehearsal::open_or_make(&pid_path, || {
             let file = pid_options().open(&pid_path)?;
@@ -149,26 +149,37 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
     }
     let found = fs::metadata(folder)?;
-    judge(&found)?;
+    judge(folder, &found)?;
     if found.mode() & 0o002 != 0 {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o711))?;
+        must_be_empty(folder)?; // from here on nobody else puts anything there
     }
     Ok(())
 }
 
-/// Whether what is there is a folder, and ours alone.
-fn judge(found: &fs::Metadata) -> io::Result<()> {
+/// Whether what is there is a folder, and ours alone. One that everybody may write to is not, but for an empty one of our
+/// own, such as a volume that was just mounted: it can be closed to others.
+fn judge(folder: &Path, found: &fs::Metadata) -> io::Result<()> {
     if !found.is_dir() {
         return Err(io::Error::from_raw_os_error(ENOTDIR));
     }
     if found.mode() & 0o1002 == 0o1002 {
-        return Err(io::Error::other("anybody may write there"));
+        return Err(open_to_all());
     }
     let (owner, us) = (found.uid(), nix::unistd::geteuid().as_raw());
     if owner != us {
         return Err(io::Error::other(format!("it belongs to uid {owner}, and we are uid {us}")));
     }
-    Ok(())
+    if found.mode() & 0o002 != 0 { must_be_empty(folder) } else { Ok(()) }
+}
+
+/// What lies in a folder that was open to everybody may be anybody's.
+fn must_be_empty(folder: &Path) -> io::Result<()> {
+    if fs::read_dir(folder)?.next().is_none() { Ok(()) } else { Err(open_to_all()) }
+}
+
+fn open_to_all() -> io::Error {
+    io::Error::other("anybody may write there")
 }
 
 /// Takes away what a killed predecessor left.
@@ -288,10 +299,34 @@ mod tests {
         let refused = RuntimeDir::claim(file.path()).err().unwrap();
         assert!(refused.message.contains("Not a directory") && refused.hint.is_some());
         let shared = tempfile::tempdir().unwrap();
-        fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-        assert!(RuntimeDir::claim(shared.path()).err().unwrap().message.contains("anybody may write"));
-        fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let set = |mode| fs::set_permissions(shared.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let refused = || {
+            let said = RuntimeDir::claim(shared.path()).err().unwrap().message;
+            assert_eq!(RuntimeDir::foresee(shared.path()).unwrap_err().message, said);
+            assert!(said.contains("anybody may write"), "{said}");
+        };
+        set(0o1777);
+        refused();
+        let somebody_elses = shared.path().join(QUARANTINE);
+        fs::write(&somebody_elses, "").unwrap();
+        set(0o777);
+        refused();
+        fs::remove_file(&somebody_elses).unwrap();
+        RuntimeDir::foresee(shared.path()).unwrap();
         RuntimeDir::claim(shared.path()).unwrap();
         assert_eq!(fs::metadata(shared.path()).unwrap().mode() & 0o777, 0o711);
+    }
+
+    #[test]
+    fn one_that_is_there_keeps_what_others_may_do_there_but_write() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("made");
+        RuntimeDir::claim(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o711);
+        for mode in [0o700, 0o750, 0o755] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            RuntimeDir::claim(&path).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode);
+        }
     }
 }

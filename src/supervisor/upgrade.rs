@@ -68,6 +68,20 @@ enum Step {
     Telling { format: u32, written: Receiver<()>, until: Tick },
 }
 
+impl Step {
+    /// When it goes on without an event. What keeps us from being `steady` (a store above that does not read, a barrier)
+    /// wakes the loop itself: to turn before that would be in vain, again and again.
+    fn deadline(&self, steady: bool) -> Option<Tick> {
+        match self {
+            Step::Checking(helper) => helper.deadline(),
+            Step::Checked(_) => steady.then(clock::now),
+            Step::Telling { written, until, .. } => {
+                steady.then(|| if written.is_empty() { *until } else { clock::now() })
+            }
+        }
+    }
+}
+
 impl Upgrade {
     /// Who hears of it when it is done, or overtaken by a stop.
     fn everybody(&self) -> Vec<Asker> {
@@ -182,11 +196,7 @@ impl Shell {
 
     /// When there is something to be done without an event.
     pub(super) fn upgrade_deadline(&self) -> Option<Tick> {
-        match &self.upgrade.as_ref()?.step {
-            Step::Checking(helper) => helper.deadline(),
-            Step::Checked(_) => self.fleet.is_steady().then(clock::now),
-            Step::Telling { until, .. } => self.fleet.is_steady().then_some(*until),
-        }
+        self.upgrade.as_ref()?.step.deadline(self.is_steady())
     }
 
     /// A process that is no run has ended: the check, if it is that.
@@ -334,6 +344,19 @@ fn c_string(bytes: &[u8]) -> io::Result<CString> {
 mod tests {
     use super::*;
     use nix::sys::signal::Signal;
+
+    #[test]
+    fn the_loop_turns_for_an_upgrade_only_when_it_can_go_on() {
+        let (tell, written) = bounded(1);
+        let late = Tick(u64::MAX);
+        let telling = Step::Telling { format: 1, written, until: late };
+        assert_eq!((Step::Checked(1).deadline(false), telling.deadline(false)), (None, None));
+        assert!(Step::Checked(1).deadline(true).is_some_and(|due| due <= clock::now()));
+        assert_eq!(telling.deadline(true), Some(late));
+        tell.send(()).unwrap();
+        assert!(telling.deadline(true).is_some_and(|due| due <= clock::now()), "it is written");
+        assert_eq!(telling.deadline(false), None);
+    }
 
     #[test]
     fn only_one_that_says_so_and_leaves_in_peace_takes_over() {

@@ -21,7 +21,8 @@ use self::step::{Sight, Silence};
 use super::client::{self, Client};
 use super::error::Error;
 use super::snapshot::Snapshot;
-use super::terminal::{Look, is_smart};
+use super::terminal::Look;
+use crate::colour::is_smart;
 
 /// What is over sooner than this is not worth a line.
 const AFTER: Duration = Duration::from_millis(300);

@@ -5,8 +5,8 @@ use super::plans::plan;
 use super::table::{STATES, prepare};
 use super::world::World;
 
-/// Worker 2 above two that are online (but where it is empty: then it is worker 1 that is launching); not wanted in what
-/// follows a scaling to 2.
+/// Worker 2 above two that are online (but where it is empty: then it is worker 1 that is launching). Rows that come after
+/// a scaling to 2 are about a worker that is no longer wanted.
 const OF_ONE: &str = "
 empty            | launching
 launch, unbound  | launching
@@ -78,7 +78,8 @@ impl World {
                 self.exit(self.holder(slot));
             }
             "stopped" => self.try_finish(run).unwrap_or_else(|story| panic!("{story}")),
-            _ => {}
+            "online" => {}
+            other => panic!("no way to bring about `{other}`"),
         }
     }
 }

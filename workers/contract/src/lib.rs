@@ -4,6 +4,7 @@
 //! datagram socket ([`Notify`], sd_notify(3)), takes its slot over by a lock that the kernel passes on ([`Seat`]) and
 //! lives until it is told to leave ([`Life`]).
 
+mod accepting;
 mod blame;
 pub mod clock;
 mod counted;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+pub use accepting::Accepting;
 pub use blame::{BLAME, Blame, RUN};
 pub use counted::{counted, were};
 pub use demo::{DEMO, DemoPort};

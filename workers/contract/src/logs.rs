@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::libc::{ENXIO, O_NOFOLLOW, O_NONBLOCK};
+use nix::libc::{EDQUOT, EIO, ENOSPC, ENXIO, EROFS, ESTALE, O_NOFOLLOW, O_NONBLOCK};
 use serde::{Deserialize, Serialize};
 
 /// Folder of the log files in the runtime directory, or a link to where they are.
@@ -122,13 +122,24 @@ pub fn try_claim(folder: &Path) -> io::Result<Option<Flock<File>>> {
 /// # Errors
 /// `WouldBlock` if it is somebody else.
 pub fn claim(folder: &Path) -> io::Result<Option<Flock<File>>> {
+    claim_between(folder, || std::thread::sleep(PAUSE))
+}
+
+/// The same, with what is done between two looks.
+fn claim_between(folder: &Path, mut pause: impl FnMut()) -> io::Result<Option<Flock<File>>> {
     let end = Instant::now() + PATIENCE;
     loop {
         match try_claim(folder) {
-            Err(e) if e.kind() == ErrorKind::WouldBlock && Instant::now() < end => std::thread::sleep(PAUSE),
+            Err(e) if e.kind() == ErrorKind::WouldBlock && Instant::now() < end => pause(),
             done => return done,
         }
     }
+}
+
+/// Whether the disk takes nothing now, whatever is written to it. That costs lines, which are counted.
+#[must_use]
+pub fn is_of_the_disk(why: &io::Error) -> bool {
+    matches!(why.raw_os_error(), Some(EROFS | ENOSPC | EDQUOT | EIO | ESTALE))
 }
 
 /// Opens a log file, and nothing else that lies in its place: the folder may belong to somebody who could lead us
@@ -219,12 +230,12 @@ mod tests {
         let held = try_claim(folder.path()).unwrap().expect("it can be locked");
         assert_eq!(try_claim(folder.path()).unwrap_err().kind(), ErrorKind::WouldBlock);
         assert_eq!(claim(folder.path()).unwrap_err().kind(), ErrorKind::WouldBlock);
-        let waiter = std::thread::spawn({
-            let folder = folder.path().to_owned();
-            move || claim(&folder).unwrap().is_some()
+        let (mut held, mut looks) = (Some(held), 0);
+        let claimed = claim_between(folder.path(), || {
+            looks += 1;
+            held.take_if(|_| looks == 3);
         });
-        drop(held);
-        assert!(waiter.join().unwrap());
+        assert!(claimed.unwrap().is_some() && looks == 3, "waited for until he was gone");
         assert!(try_claim(&folder.path().join("missing")).unwrap().is_none());
     }
 }

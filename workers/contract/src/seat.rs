@@ -89,6 +89,12 @@ mod tests {
             let segment = sys::fds::duplicate(&segment).unwrap();
             move || Seat::wait(segment.as_fd()).unwrap()
         });
+        let inode = format!(":{} ", nix::sys::stat::fstat(&segment).unwrap().st_ino);
+        let waits = |locks: &str| locks.lines().any(|line| line.contains("-> ") && line.contains(&inode));
+        while !waits(&std::fs::read_to_string("/proc/locks").unwrap()) {
+            assert!(!waiter.is_finished(), "it did not wait");
+            std::thread::yield_now();
+        }
         drop(holder);
         let heir = waiter.join().unwrap();
         assert!(Seat::try_take(segment.as_fd()).is_err(), "the heir holds it now");

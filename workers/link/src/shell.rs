@@ -2,7 +2,7 @@
 //! Told to leave, it takes nobody new, and goes on until those are answered whom it has taken, for a bounded time.
 
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atlas::asked::Asked;
 use atlas::capture::{self, From, Record};
@@ -107,6 +107,9 @@ impl Shell<'_> {
         let mut wait = if more { Duration::ZERO } else { due.saturating_sub(now) };
         if self.peers.iter().any(Peer::waits_for_port) {
             wait = wait.min(PORT);
+        }
+        if let Some(at) = self.door.as_ref().and_then(Door::deadline) {
+            wait = wait.min(at.saturating_duration_since(Instant::now()));
         }
         if let Some(by) = self.leave_by {
             wait = wait.min(by.saturating_sub(now)).min(door::FRESH);

@@ -6,13 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread::{Builder, JoinHandle};
 
-use contract::logs::{COMPRESSED, HALF, open_file, rotated};
+use contract::logs::{COMPRESSED, HALF, is_of_the_disk, open_file, rotated};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-
-/// What a disk says that takes nothing.
-const OF_THE_DISK: [ErrorKind; 3] =
-    [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::ReadOnlyFilesystem];
 
 /// At most one thread.
 #[derive(Default)]
@@ -35,7 +31,7 @@ impl Press {
                 if path.as_os_str().as_encoded_bytes().ends_with(COMPRESSED.as_bytes()) {
                     continue;
                 }
-                if compress(&path).is_err_and(|e| OF_THE_DISK.contains(&e.kind())) {
+                if compress(&path).is_err_and(|e| is_of_the_disk(&e)) {
                     return;
                 }
             }
@@ -58,7 +54,9 @@ fn compress(path: &Path) -> io::Result<()> {
         let file = File::options().write(true).create_new(true).mode(0o640).open(&part)?;
         let mut out = GzEncoder::new(file, Compression::fast());
         io::copy(&mut plain, &mut out)?;
-        out.finish()?;
+        // The plain one goes: whatever ends the machine in this moment, one of the two is on the disk. Only this thread
+        // waits for that.
+        out.finish()?.sync_data()?;
         fs::rename(&part, &whole)?;
         // One that was removed meanwhile, for there are newer ones, is not to come back.
         match fs::remove_file(path) {

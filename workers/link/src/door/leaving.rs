@@ -15,7 +15,7 @@ impl Door {
     pub(crate) fn close(&mut self, registry: &Registry) {
         // Nothing is watched there any more, so nothing says that somebody can be taken. It fails for what is not watched.
         let _ = registry.deregister(&mut self.listener);
-        self.acceptable = false;
+        self.accepting.end();
         self.clients.retain(|_, client| client.follows.is_some() || client.hear_out().is_ok());
     }
 

@@ -14,10 +14,11 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::Path;
+use std::time::Instant;
 
 use atlas::asked::{self, Asked};
 use atlas::order::{MAX_FRAME, Refusal, Reply};
-use contract::{LINK_SOCKET, Notify, clock};
+use contract::{Accepting, LINK_SOCKET, Notify, clock};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use nix::sys::socket::{getsockopt, sockopt};
@@ -38,7 +39,7 @@ const MAX_ACCEPTS: usize = 16;
 /// The socket and its clients.
 pub(crate) struct Door {
     listener: UnixListener,
-    acceptable: bool,
+    accepting: Accepting,
     clients: BTreeMap<usize, Client>,
     next_client: usize,
     next_ticket: u64,
@@ -63,7 +64,7 @@ impl Door {
         registry.register(&mut listener, Token(LISTENER), Interest::READABLE)?;
         Ok(Door {
             listener,
-            acceptable: true,
+            accepting: Accepting::new(),
             clients: BTreeMap::new(),
             next_client: LISTENER + 1,
             next_ticket: 1,
@@ -74,7 +75,7 @@ impl Door {
     /// Notes an event of the poll; answers whether it was ours.
     pub(crate) fn note(&mut self, token: Token) -> bool {
         if token.0 == LISTENER {
-            self.acceptable = true;
+            self.accepting.note();
         } else if let Some(client) = self.clients.get_mut(&token.0) {
             client.readable = true;
         }
@@ -83,7 +84,12 @@ impl Door {
 
     /// Something can be done without a new event.
     pub(crate) fn has_more(&self) -> bool {
-        self.acceptable || self.clients.values().any(Client::has_more)
+        self.accepting.is_ready() || self.clients.values().any(Client::has_more)
+    }
+
+    /// When something can be done without a new event, if not now.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.accepting.deadline()
     }
 
     /// One turn: takes clients, and at most one request from each.
@@ -125,14 +131,17 @@ impl Door {
     }
 
     fn accept(&mut self, registry: &Registry) {
+        let now = Instant::now();
         for _ in 0..MAX_ACCEPTS {
-            if !self.acceptable {
+            if !self.accepting.is_due(now) {
                 return;
             }
             let (mut stream, _) = match self.listener.accept() {
                 Ok(accepted) => accepted,
-                // Out of descriptors, say: tried again with the next event.
-                Err(_) => return self.acceptable = false,
+                Err(e) => {
+                    self.accepting.failed(&e, now);
+                    continue;
+                }
             };
             let token = Token(self.next_client);
             let interest = Interest::READABLE | Interest::WRITABLE;

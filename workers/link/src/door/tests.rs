@@ -65,12 +65,24 @@ fn a_line_that_makes_no_sense_is_answered_and_the_next_one_is_heard() {
 }
 
 #[test]
+fn when_nobody_can_be_taken_it_is_tried_again_without_an_event() {
+    // A listening socket that refuses to be one, in the place of a process out of descriptors.
+    let deaf = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    let (folder, mut poll) = (tempfile::tempdir().unwrap(), Poll::new().unwrap());
+    let mut door = Door::open(Some(deaf.into()), folder.path(), &Notify::nobody(), poll.registry()).unwrap();
+    assert!(turn(&mut door, &mut poll).is_empty());
+    assert!(!door.has_more() && door.deadline().is_some(), "not at once, but soon");
+    door.close(poll.registry());
+    assert_eq!(door.deadline(), None);
+}
+
+#[test]
 fn a_line_without_an_end_is_answered_and_ends_the_connection() {
     let (folder, mut poll, mut door) = door();
     let mut asker = StdStream::connect(folder.path().join(LINK_SOCKET)).unwrap();
     asker.write_all(&[b'x'; MAX_FRAME]).unwrap();
     let mut answer = String::new();
-    while !door.clients.is_empty() || door.acceptable {
+    while !door.clients.is_empty() || door.accepting.is_ready() {
         assert!(turn(&mut door, &mut poll).is_empty());
     }
     asker.read_to_string(&mut answer).unwrap();
