@@ -2,6 +2,7 @@
 
 pub mod amount;
 pub mod args;
+mod clean;
 mod cli;
 pub mod config;
 mod core;
@@ -16,6 +17,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use args::{Command, Invocation};
+use clean::clean_lines;
 use roles::ROLES;
 use supervisor::{held::Held, launcher, resume, starter, upgrade};
 use wire::Trouble;
@@ -91,8 +93,8 @@ fn run_command() -> u8 {
 
 /// Says what failed, and the way out; answers the exit code.
 fn report(trouble: &Trouble) -> u8 {
-    let hint = trouble.hint.as_ref().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-    complain(&format!("atlas-cluster: {}\n{hint}", trouble.message));
+    let hint = trouble.hint.as_ref().map(|hint| format!("hint: {}\n", clean_lines(hint))).unwrap_or_default();
+    complain(&format!("atlas-cluster: {}\n{hint}", clean_lines(&trouble.message)));
     trouble.exit
 }
 
