@@ -57,7 +57,7 @@ fn run_command() -> u8 {
     match invocation.command {
         Command::Start(..) if check => resume::check(&ROLES),
         Command::Start(overrides, _) if overrides.daemon() && !starter::in_background() => {
-            cli::daemon::start(&invocation.runtime_dir)
+            cli::daemon::start(&invocation.runtime_dir, held)
         }
         Command::Start(overrides, file) => {
             let background = overrides.daemon();
