@@ -14,6 +14,7 @@ mod json;
 mod list;
 mod list_text;
 mod log_files;
+mod log_follow;
 mod logs;
 mod meters;
 mod monit;
