@@ -7,6 +7,7 @@ mod logs;
 mod papers;
 mod pm2;
 mod simulate;
+mod span;
 mod usage;
 
 #[cfg(test)]
@@ -35,8 +36,9 @@ use std::time::Duration;
 /// What is to be done, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
-    /// Where the cluster has its pid file and control socket, absolute. Empty for [`Command::Version`],
-    /// [`Command::Help`] and [`Command::Simulate`] if there is no default: these need none.
+    /// Where the cluster has its pid file and control socket, absolute. Empty if there is no default and the command
+    /// needs none: [`Command::Version`], [`Command::Help`], [`Command::Simulate`], [`Command::Startup`] and
+    /// [`Command::Import`].
     pub runtime_dir: PathBuf,
     /// The least severe messages that are logged.
     pub log_level: LevelFilter,
@@ -235,7 +237,9 @@ fn parse_in(argv: Vec<OsString>, around: &Surroundings<'_>) -> Result<Invocation
         Some(Verb::Ping) => Command::Ping,
         Some(Verb::Logs(options)) => Command::Logs(logs::lines(options)?),
         Some(Verb::Flush) => Command::Flush,
-        Some(Verb::Wait { goal, timeout }) => Command::Wait { for_: goal, timeout: wait_timeout(&timeout)? },
+        Some(Verb::Wait { goal, timeout }) => {
+            Command::Wait { for_: goal, timeout: span::WAIT.parse(&timeout)? }
+        }
         Some(Verb::Stop { now }) => Command::Stop { now },
         Some(Verb::Reload { json }) => Command::Reload { json },
         Some(Verb::Upgrade { json }) => Command::Upgrade { json },
@@ -382,16 +386,6 @@ fn signal_of(text: &str) -> Result<i32, UsageError> {
 fn scale_amount(text: &str) -> Result<Scale, UsageError> {
     let hint = || format!("{}; for example `scale +2`", amount::ALLOWED);
     text.parse().map_err(|wrong: amount::Wrong| UsageError::value("scale", text, &wrong.to_string(), hint()))
-}
-
-fn wait_timeout(text: &str) -> Result<Duration, UsageError> {
-    const LONGEST: Duration = Duration::from_secs(24 * 3600);
-    let hint = || "allowed: a duration up to 24h, with its unit; for example `--timeout 30s`".to_owned();
-    match humantime::parse_duration(text) {
-        Ok(timeout) if timeout <= LONGEST => Ok(timeout),
-        Ok(_) => Err(UsageError::value("--timeout", text, "is out of range", hint())),
-        Err(_) => Err(UsageError::value("--timeout", text, "is not a duration", hint())),
-    }
 }
 
 /// An environment variable; an empty one is as good as none.

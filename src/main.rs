@@ -2,6 +2,7 @@
 
 pub mod amount;
 pub mod args;
+mod clean;
 mod cli;
 mod colour;
 pub mod config;
@@ -17,6 +18,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use args::{Command, Invocation};
+use clean::clean_lines;
 use roles::ROLES;
 use supervisor::{held::Held, launcher, resume, starter, upgrade};
 use wire::Trouble;
@@ -56,7 +58,7 @@ fn run_command() -> u8 {
     match invocation.command {
         Command::Start(..) if check => resume::check(&ROLES),
         Command::Start(overrides, _) if overrides.daemon() && !starter::in_background() => {
-            cli::daemon::start(&invocation.runtime_dir)
+            cli::daemon::start(&invocation.runtime_dir, held)
         }
         Command::Start(overrides, file) => {
             let background = overrides.daemon();
@@ -92,8 +94,8 @@ fn run_command() -> u8 {
 
 /// Says what failed, and the way out; answers the exit code.
 fn report(trouble: &Trouble) -> u8 {
-    let hint = trouble.hint.as_ref().map(|hint| format!("hint: {hint}\n")).unwrap_or_default();
-    complain(&format!("atlas-cluster: {}\n{hint}", trouble.message));
+    let hint = trouble.hint.as_ref().map(|hint| format!("hint: {}\n", clean_lines(hint))).unwrap_or_default();
+    complain(&format!("atlas-cluster: {}\n{hint}", clean_lines(&trouble.message)));
     trouble.exit
 }
 

@@ -7,6 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::clean::clean;
+
 /// The most bytes of `/proc/net/udp` that are read: some 400 000 sockets.
 const MAX_TABLE: u64 = 64 << 20;
 /// The most descriptors that are looked at, over all processes.
@@ -214,7 +216,7 @@ impl Proc {
         file.take(MAX_NAME).read_to_end(&mut name).ok()?;
         let name = String::from_utf8_lossy(&name);
         // A process may call itself what it likes, escape sequences too.
-        let name = name.trim().replace(char::is_control, "\u{fffd}");
+        let name = clean(name.trim());
         (!name.is_empty()).then_some(name)
     }
 }

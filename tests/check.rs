@@ -257,7 +257,8 @@ fn folder_and_program_are_looked_at_as_the_worker_s_user() {
             folder.display()
         );
         let report = check(&place, &config, &["--json"]).expect_code(code).json();
-        lines(&report, "program").into_iter().map(|(_, said)| said).collect::<Vec<_>>()
+        let said = |name| lines(&report, name).into_iter().map(|(_, said)| said);
+        said("working directory").chain(said("program")).collect::<Vec<_>>()
     };
     mode(&folder, 0o700);
     mode(&folder.join("server"), 0o755);

@@ -1,9 +1,10 @@
 //! `--daemon`: it comes back when all is well, or says why not.
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-use harness::{Builder, Daemon, Place, cluster, log_text, process, python, run, wait_until};
+use harness::{Builder, Daemon, Place, cluster, log_text, process, python, run, wait_for, wait_until};
 use nix::sys::signal::Signal;
 
 /// Runs a command that has a terminal open, whatever the test has.
@@ -70,6 +71,12 @@ fn beside(builder: &Builder, place: &Place, more: &[&str]) -> Command {
     command
 }
 
+fn ask(place: &Place, verb: &str) -> harness::Output {
+    let mut command = Command::new(cluster!().binary_path());
+    command.args([verb, "--runtime-dir"]).arg(place.runtime_dir());
+    run(command)
+}
+
 /// Whatever runs in a place; ended when dropped.
 struct Inhabitants(OsString);
 
@@ -103,10 +110,47 @@ fn it_is_no_failure_if_nobody_hears_that_it_is_online() {
     let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
     assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
     assert!(!there.is_empty(), "it runs");
-    let mut stop = Command::new(cluster!().binary_path());
-    stop.args(["stop", "--runtime-dir"]).arg(place.runtime_dir());
-    run(stop).expect_code(0);
+    ask(&place, "stop").expect_code(0);
     wait_until("nobody is left", || there.is_empty());
+}
+
+#[test]
+fn who_cannot_be_told_that_it_is_online_is_told_that_it_may_be() {
+    let place = Place::new();
+    place.write_config("");
+    let there = Inhabitants::of(&place);
+    let mut command = beside(&cluster!(), &place, &["--workers", "1"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut child = command.stdin(Stdio::null()).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+    let said = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("cannot write to standard output: "), "{said}");
+    assert!(said.contains("hint: what was asked for may be done all the same"), "{said}");
+    ask(&place, "ping").expect_code(0);
+    ask(&place, "stop").expect_code(0);
+    wait_until("nobody is left", || there.is_empty());
+}
+
+#[test]
+fn a_signal_ends_whoever_waits_for_a_start_and_not_the_start() {
+    let late = format!("{}/tests/programs/late.py", env!("CARGO_MANIFEST_DIR"));
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+        let place = Place::new();
+        place.write_config("[worker]\nlisten_timeout = \"60s\"\nenv = { LATE = \"1\" }\n");
+        let (there, when) = (Inhabitants::of(&place), place.folder().join("when"));
+        let mut command = beside(&cluster!(), &place, &["--workers", "2", "--", python(), &late]);
+        command.env("WHEN", &when).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let is_there = || ask(&place, "ping").code == Some(0);
+        wait_until("it starts", is_there);
+        process::signal(i32::try_from(child.id()).unwrap(), signal);
+        let ended = wait_for(format_args!("{signal} ends it"), || child.try_wait().unwrap());
+        assert_eq!(ended.signal(), Some(signal as i32));
+        std::fs::write(&when, "").unwrap();
+        ask(&place, "wait").expect_code(0);
+        ask(&place, "stop").expect_code(0);
+        wait_until("nobody is left", || there.is_empty());
+    }
 }
 
 #[test]

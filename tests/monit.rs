@@ -62,7 +62,7 @@ fn orders_are_asked_before_and_carried_out() {
     screen.expect("no fifth row", |screen| row(screen, 4).is_empty());
     let before = cluster.worker(2).pid;
     screen.press("jj").press("r").expect_text(&["restart worker 2: "]);
-    screen.press("y").expect_text(&["restart done: 2"]);
+    screen.press("y").expect_text(&["restart done: worker 2"]);
     assert_ne!(cluster.worker(2).pid, before, "another process");
     cluster.place().write_config("worker = 7\n");
     screen.press("R").expect_text(&["any other key: no"]);

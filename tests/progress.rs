@@ -165,6 +165,31 @@ fn restart_stop_and_wait_tell_who_holds_them_up() {
 }
 
 #[test]
+fn a_restart_counts_who_is_back_already() {
+    let place = Place::new();
+    let cluster = with_late_successors(&place);
+    let_go(&place);
+    cluster.command(["reload"]).expect_code(0);
+    fs::remove_file(place.folder().join("when")).expect("the file");
+    let restart = cluster.on_terminal(80, ["restart"]);
+    restart.expect("restart: 1 of 2 restarted; worker 1 ");
+    let_go(&place);
+    assert_eq!(restart.end().expect_code(0).stdout, "restart done: every worker\n");
+}
+
+#[test]
+fn an_upgrade_tells_of_its_own_reload() {
+    let place = Place::new();
+    let cluster = with_late_successors(&place);
+    let upgrade = cluster.on_terminal(80, ["upgrade"]);
+    upgrade.expect("upgrade: generation 2: 1 of 2 successors ready; worker 1 launching (");
+    let written = upgrade.written();
+    assert!(!written.contains("it waits until the cluster is not reloading"), "{written:?}");
+    let_go(&place);
+    assert_eq!(upgrade.end().expect_code(0).stdout, "upgrade done: generation 2\n");
+}
+
+#[test]
 fn a_start_in_the_background_tells_who_holds_it_up() {
     let place = Place::new();
     let start = cluster_that_may_be_late(&place, true).daemon_on_terminal(80);

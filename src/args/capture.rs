@@ -1,6 +1,6 @@
 //! The options of `capture`.
 
-use super::UsageError;
+use super::{UsageError, span};
 use crate::config::{in_units, parse_size};
 use clap::Args;
 use std::path::PathBuf;
@@ -9,8 +9,6 @@ use std::time::Duration;
 /// Bounds of a recording, in bytes; as many as `simulate --replay` reads by default.
 const SIZES: (u64, u64) = (4 << 10, 1 << 40);
 const USUAL_SIZE: u64 = 64 << 20;
-/// The longest recording.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Options of capture.
 #[derive(Debug, Args)]
@@ -42,21 +40,9 @@ pub struct Capture {
 
 pub(super) fn capture(options: CaptureOptions) -> Result<Capture, UsageError> {
     let CaptureOptions { processor, file, duration, max_size } = options;
-    let duration = duration.as_deref().map(duration_of).transpose()?;
+    let duration = duration.as_deref().map(|text| span::CAPTURE.parse(text)).transpose()?;
     let max_size = max_size.as_deref().map_or(Ok(USUAL_SIZE), size_of)?;
     Ok(Capture { processor, file, duration, max_size })
-}
-
-fn duration_of(text: &str) -> Result<Duration, UsageError> {
-    let hint = || {
-        "allowed: a duration of more than 0s up to 365 days, with its unit; for example `--for 60s`"
-            .to_owned()
-    };
-    match humantime::parse_duration(text) {
-        Ok(time) if !time.is_zero() && time <= LONGEST => Ok(time),
-        Ok(_) => Err(UsageError::value("--for", text, "is out of range", hint())),
-        Err(_) => Err(UsageError::value("--for", text, "is not a duration", hint())),
-    }
 }
 
 fn size_of(text: &str) -> Result<u64, UsageError> {

@@ -1,12 +1,11 @@
 //! The options of `simulate`: they become a plan.
 
-use super::UsageError;
+use super::{UsageError, span};
 use crate::roles::simulated::Plan;
 use crate::roles::simulated::fault::{self, Kind, MAX_PLANNED, Planned};
 use crate::roles::simulated::model::Product;
 use crate::roles::simulated::plan::{ADDRESS, MAX_BATCH, MAX_CONNECTIONS, MAX_RATE, METER_PORT, TCP_PORT};
 use clap::Args;
-use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -77,7 +76,10 @@ pub(super) fn plan(options: &SimulateOptions) -> Result<Plan, UsageError> {
         meter_port: number("--meter-port", &options.meter_port, (1, 65535), u64::from(METER_PORT))? as u16,
         interval: Duration::from_secs(1) / rate as u32,
         batch: number("--batch", &options.batch, (1, MAX_BATCH as u64), usual.batch as u64)? as usize,
-        inactivity: inactivity(options.inactivity.as_deref(), usual.inactivity)?,
+        inactivity: options
+            .inactivity
+            .as_deref()
+            .map_or(Ok(usual.inactivity), |text| span::INACTIVITY.parse(text))?,
         connections: number("--connections", &options.connections, connections, usual.connections as u64)?
             as usize,
         faults,
@@ -112,20 +114,6 @@ fn number(
     match u64::try_from(number) {
         Ok(number) if (low..=high).contains(&number) => Ok(number),
         Ok(_) | Err(_) => Err(UsageError::value(option, &number.to_string(), "is out of range", hint)),
-    }
-}
-
-fn inactivity(text: Option<&str>, default: Duration) -> Result<Duration, UsageError> {
-    let Some(text) = text else { return Ok(default) };
-    let wrong = |why: &dyn Display| {
-        let hint =
-            "allowed: a duration of more than 0s up to a year, with its unit; for example `--inactivity 5m`";
-        UsageError::value("--inactivity", text, &why.to_string(), hint.to_owned())
-    };
-    match fault::duration(text) {
-        Ok(Duration::ZERO) => Err(wrong(&"is out of range")),
-        Ok(time) => Ok(time),
-        Err(_) => Err(wrong(&"is not a duration")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::cli::Cli;
 use super::pm2;
+use crate::clean::clean;
 use crate::config::ConfigError;
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -39,8 +40,7 @@ impl UsageError {
 
     /// An error with its way out; what comes from the user is made harmless to a terminal.
     pub(super) fn new(sentence: &str, hint: String) -> Self {
-        let sentence = sentence.replace(char::is_control, "\u{fffd}");
-        UsageError::Argument { sentence, hint }
+        UsageError::Argument { sentence: clean(sentence), hint }
     }
 
     /// A flag or variable with a value that is not allowed.

@@ -19,8 +19,14 @@ const LAST_LINES: usize = 20;
 
 /// Starts this very program again, with the same arguments, in the background; gives the exit code. What it waits for is
 /// asked in `runtime_dir`.
-pub(crate) fn start(runtime_dir: &Path) -> u8 {
-    super::conclude(begin().and_then(|child| wait(child, &Client::new(runtime_dir))))
+///
+/// `held` is what holds signals back: the supervisor hears them from its first moment on, so it inherits that; but whoever
+/// only waits for it ends by them.
+pub(crate) fn start(runtime_dir: &Path, held: impl Sized) -> u8 {
+    let begun = begin();
+    drop(held);
+    let done = begun.and_then(|child| wait(child, &Client::new(runtime_dir)));
+    super::conclude(done.map_err(Error::of_order))
 }
 
 fn begin() -> Result<Child, Error> {

@@ -13,8 +13,10 @@ use nix::libc::{EISDIR, ELOOP, ENXIO};
 use regex_lite::Regex;
 
 use super::error::Error;
-use super::log_files::{self, Filter, Follower};
+use super::log_files::{self, Filter};
+use super::log_follow::{self, Follower, More};
 use super::terminal::{Look, print};
+use super::text::clean_but_tabs;
 use crate::args::{LogLines, Since};
 use crate::exit::FAILED;
 use crate::wire::Trouble;
@@ -50,21 +52,29 @@ pub(super) fn run(runtime_dir: &Path, wanted: &LogLines) -> Result<(), Error> {
     let mut follower = Follower::at_the_end(&folder).map_err(failed)?;
     let last = follower.last(&filter, lines).map_err(failed)?;
     show(last.lines)?;
-    last.damaged.iter().for_each(|file| super::complain(&format!("atlas-cluster: warning: {file}\n")));
+    warn(&last.damaged);
     if !wanted.follow {
         return Ok(());
     }
     loop {
-        show(follower.more(&filter).map_err(failed)?)?;
-        thread::sleep(EVERY);
+        let More { lines, missed, again } = follower.more(&filter).map_err(failed)?;
+        show(lines)?;
+        warn(&missed);
+        if !again {
+            thread::sleep(EVERY);
+        }
     }
+}
+
+fn warn(missed: &[String]) {
+    missed.iter().for_each(|what| super::complain(&format!("atlas-cluster: warning: {what}\n")));
 }
 
 fn show(lines: impl IntoIterator<Item = String>) -> Result<(), Error> {
     let terminal = Look::now().terminal;
     let mut text = String::new();
     for line in lines {
-        text.push_str(&if terminal { tame(&line) } else { line });
+        text.push_str(&if terminal { clean_but_tabs(&line) } else { line });
         text.push('\n');
     }
     if text.is_empty() { Ok(()) } else { print(&text) }
@@ -101,13 +111,8 @@ pub(super) fn flush(runtime_dir: &Path) -> Result<(), Error> {
 /// The last lines that came after `since`, for people; nothing where there are none.
 pub(super) fn last_lines(folder: &Path, most: usize, since: Timestamp) -> String {
     let filter = Filter { since: Some(since), ..Filter::default() };
-    let lines = log_files::last(folder, &filter, most).unwrap_or_default();
-    lines.iter().map(|line| format!("  {}\n", tame(line))).collect()
-}
-
-/// What programs print is not to command a terminal.
-pub(super) fn tame(line: &str) -> String {
-    line.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")
+    let lines = log_follow::last(folder, &filter, most).unwrap_or_default();
+    lines.iter().map(|line| format!("  {}\n", clean_but_tabs(line))).collect()
 }
 
 /// A line as narrow as it can be: the time of day, who wrote it, what; of JSON, too.
@@ -120,7 +125,7 @@ pub(super) fn short(line: &str) -> String {
     let time = parse_text(&line).map(|(time, _)| time);
     let of_day = time.and_then(|time| Some((time.get(11..19)?, line.get(time.len()..)?)));
     let short = of_day.map_or_else(|| line.clone(), |(of_day, rest)| format!("{of_day}{rest}"));
-    tame(&short).replace('\t', "    ")
+    clean_but_tabs(&short).replace('\t', "    ")
 }
 
 fn none(folder: &Path) -> Error {

@@ -1,5 +1,5 @@
-//! The verbs that ask a running cluster something: one question over the control socket, one answer drawn; and
-//! `simulate`, which asks nobody.
+//! What every command does but a start: most ask a running cluster, one question over the control socket, one answer
+//! drawn; some read or write files alone.
 //!
 //! Standard output is for answers, standard error for errors.
 
@@ -14,6 +14,7 @@ mod json;
 mod list;
 mod list_text;
 mod log_files;
+mod log_follow;
 mod logs;
 mod meters;
 mod monit;
@@ -26,6 +27,7 @@ mod snapshot;
 mod startup;
 mod terminal;
 mod text;
+mod waiting;
 mod watch;
 
 #[cfg(test)]
@@ -89,8 +91,8 @@ fn perform(command: &Command, client: &Client) -> Result<u8, Error> {
         Command::Meters { json, watch } => meters::run(client, *json, *watch)?,
         Command::Monit => monit::run(client)?,
         Command::Ping => orders::ping(client)?,
-        Command::Wait { for_, timeout } => orders::wait(client, *for_, *timeout)?,
-        Command::Stop { now } => orders::stop(client, *now)?,
+        Command::Wait { for_, timeout } => waiting::wait(client, *for_, *timeout)?,
+        Command::Stop { now } => waiting::stop(client, *now)?,
         Command::Reload { json } => return orders::reload_command(client, "reload", *json),
         Command::Upgrade { json } => return orders::reload_command(client, "upgrade", *json),
         Command::Restart { ids } => {

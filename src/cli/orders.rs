@@ -1,29 +1,16 @@
-//! `ping`, `wait`, `stop`, `reload`, `upgrade`, `restart`, `scale`, `signal`.
-
-use std::thread;
-use std::time::{Duration, Instant};
+//! `ping`, `reload`, `upgrade`, `restart`, `scale`, `signal`.
 
 use serde::Serialize;
 
 use super::client::{Client, PATIENCE, Reply};
-use super::error::{Error, numbered, way_out_of_silence};
-use super::process::Identity;
+use super::error::Error;
 use super::progress::{Wait, during};
-use super::snapshot::Snapshot;
 use super::terminal::{answer, print};
-use super::text::{clean, clean_lines, span};
+use super::text::{clean, clean_lines};
 use super::{complain, json};
 use crate::amount::{self, Scale};
-use crate::args::Goal;
 use crate::exit::{DONE, FAILED, USAGE};
-use crate::wire::{LastReload, List, Request, Trouble};
-
-/// How often what is waited for is looked at.
-const EVERY: Duration = Duration::from_millis(50);
-/// A supervisor that answers later than this does not answer.
-const SILENT: Duration = Duration::from_secs(1);
-/// How long processes may outlive their supervisor.
-const ALONE: Duration = Duration::from_secs(10);
+use crate::wire::{LastReload, Request};
 
 /// Is somebody there?
 pub(super) fn ping(client: &Client) -> Result<(), Error> {
@@ -36,8 +23,20 @@ pub(super) fn ping(client: &Client) -> Result<(), Error> {
 pub(super) fn restart(client: &Client, ids: &[String]) -> Result<String, Error> {
     let request = Request { verb: "restart".into(), ids: ids.to_vec(), ..Request::default() };
     client.order(request).map_err(|refusal| refusal.error)?;
-    let what = if ids.is_empty() { "every worker".into() } else { clean(&ids.join(", ")) };
-    Ok(format!("restart done: {what}"))
+    Ok(format!("restart done: {}", named(ids)))
+}
+
+/// `every worker`; `worker 0`; `workers 0, 2, link`: roles have names.
+fn named(ids: &[String]) -> String {
+    let is_number = |id: &String| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    let (workers, roles): (Vec<String>, Vec<String>) = ids.iter().cloned().partition(is_number);
+    let workers = match &workers[..] {
+        [] if roles.is_empty() => Some("every worker".to_owned()),
+        [] => None,
+        [one] => Some(format!("worker {one}")),
+        many => Some(format!("workers {}", many.join(", "))),
+    };
+    clean(&workers.into_iter().chain(roles).collect::<Vec<_>>().join(", "))
 }
 
 /// More or fewer workers; the line that says how many there are then.
@@ -125,161 +124,22 @@ pub(super) fn reload_command(client: &Client, verb: &str, as_json: bool) -> Resu
     Ok(code)
 }
 
-/// Waits until the cluster is online, or until there is none.
-pub(super) fn wait(client: &Client, goal: Goal, timeout: Duration) -> Result<(), Error> {
-    let wait = match goal {
-        Goal::Online => Wait::Online,
-        Goal::Stopped => Wait::Stopped,
-    };
-    during(client, wait, || wait_for(client, goal, timeout))
-}
-
-fn wait_for(client: &Client, goal: Goal, timeout: Duration) -> Result<(), Error> {
-    let deadline = Instant::now().checked_add(timeout);
-    let mut processes: Vec<Identity> = Vec::new();
-    let (mut last, mut silent_since): (Option<Last>, Option<Instant>) = (None, None);
-    loop {
-        let began = Instant::now();
-        // At least one look, however short the time.
-        let left = deadline.map_or(PATIENCE, |deadline| deadline.saturating_duration_since(Instant::now()));
-        let looked = Snapshot::take(client, left.clamp(EVERY, PATIENCE));
-        silent_since = silent_since.or(Some(began)).filter(|_| matches!(looked, Err(Error::Silent { .. })));
-        let silent = silent_since.map(|since| since.elapsed()).unwrap_or_default();
-        last = Some(match looked {
-            Ok(snapshot) => {
-                let list = &snapshot.view.list;
-                if goal == Goal::Online && list.cluster.state == "online" {
-                    return Ok(());
-                }
-                processes = self::processes(list);
-                Last::State(clean(&list.cluster.state))
-            }
-            Err(error @ Error::NotRunning { .. }) => {
-                if goal == Goal::Stopped && !processes.iter().any(|process| process.lives()) {
-                    return Ok(());
-                }
-                Last::Error(error)
-            }
-            Err(error @ Error::Silent { .. }) => Last::silence(last, error, silent),
-            Err(error @ Error::Closed { .. }) => Last::Error(error),
-            Err(error) => return Err(error),
-        });
-        if let Some(last) = last.take_if(|_| left.is_zero()) {
-            return Err(not_reached(client, goal, timeout, last, silent));
-        }
-        thread::sleep(EVERY.min(left));
-    }
-}
-
-/// What was seen last of what is waited for.
-#[derive(Debug)]
-enum Last {
-    State(String),
-    Error(Error),
-}
-
-impl Last {
-    /// Not answered for so long. The last look is short: that it was in vain says nothing where the one before was not.
-    fn silence(before: Option<Last>, error: Error, silent: Duration) -> Last {
-        match before {
-            Some(before) if silent < SILENT => before,
-            Some(_) | None => Last::Error(error),
-        }
-    }
-}
-
-/// The time is over; for so long nothing was answered.
-fn not_reached(client: &Client, goal: Goal, timeout: Duration, last: Last, silent: Duration) -> Error {
-    let (name, dir) = (goal_name(goal), client.dir().display());
-    let timeout = humantime::format_duration(timeout);
-    let why = |last: &str| format!("the cluster in {dir} is not {name} after {timeout}: {last}");
-    match last {
-        Last::State(state) => Error::NotReached(why(&format!("it is {state}"))),
-        Last::Error(Error::Silent { pid, stopped, .. }) => {
-            let last = format!("its supervisor{} has not answered for {}", numbered(pid), span(silent));
-            let hint = Some(way_out_of_silence(pid, stopped));
-            Error::Refused(Trouble { message: why(&last), hint, exit: FAILED })
-        }
-        Last::Error(error) if goal == Goal::Online && matches!(error, Error::NotRunning { .. }) => {
-            Error::NotThere(why(&error.to_string()))
-        }
-        Last::Error(error) => Error::NotReached(why(&error.to_string())),
-    }
-}
-
-fn goal_name(goal: Goal) -> &'static str {
-    match goal {
-        Goal::Online => "online",
-        Goal::Stopped => "stopped",
-    }
-}
-
-/// Stops the cluster, and returns when every process is gone.
-///
-/// The processes are asked for before; a supervisor leaves last, so those that it starts meanwhile are gone with it.
-pub(super) fn stop(client: &Client, now: bool) -> Result<(), Error> {
-    during(client, Wait::Stop, || stop_all(client, now))?;
-    print("stopped\n")
-}
-
-fn stop_all(client: &Client, now: bool) -> Result<(), Error> {
-    let before = Snapshot::take(client, PATIENCE)?;
-    let processes = processes(&before.view.list);
-    let request = Request { verb: "stop".into(), now, ..Request::default() };
-    match client.order(request).map_err(|refusal| refusal.error) {
-        // Both are the end of a supervisor that did as it was told.
-        Ok(_) | Err(Error::Closed { .. } | Error::NotRunning { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    while_they_live(client, &processes)
-}
-
-/// Waits for processes that were told to end, as long as their supervisor says that it is stopping them; without a
-/// supervisor for a while longer.
-fn while_they_live(client: &Client, processes: &[Identity]) -> Result<(), Error> {
-    let still = |why: &str| Error::NotReached(format!("the cluster in {} {why}", client.dir().display()));
-    let mut alone: Option<Instant> = None;
-    while processes.iter().any(|process| process.lives()) {
-        match Snapshot::take(client, PATIENCE) {
-            Ok(snapshot) if snapshot.view.list.cluster.state == "stopping" => alone = None,
-            Ok(_) => return Err(still("was told to stop, but goes on")),
-            Err(Error::NotRunning { .. } | Error::Closed { .. }) => {
-                if alone.get_or_insert_with(Instant::now).elapsed() > ALONE {
-                    return Err(still("has stopped, but left processes behind"));
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        thread::sleep(EVERY);
-    }
-    Ok(())
-}
-
-/// Every process of a cluster that can be seen from here.
-fn processes(list: &List) -> Vec<Identity> {
-    let heirs = list.workers.iter().filter_map(|worker| worker.heir.as_ref()?.pid);
-    let workers = list.workers.iter().filter_map(|worker| worker.pid);
-    let roles = list.roles.iter().filter_map(|role| role.pid);
-    let pids = std::iter::once(list.cluster.pid).chain(workers).chain(heirs).chain(roles);
-    pids.filter_map(Identity::of).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_short_look_in_vain_does_not_hide_what_was_seen_before() {
-        let silent = || Error::Silent {
-            dir: "/run/x".into(),
-            pid: Some(7),
-            stopped: false,
-            command: None,
-            within: EVERY,
-        };
-        let state = || Some(Last::State("launching".into()));
-        assert!(matches!(Last::silence(state(), silent(), EVERY), Last::State(_)));
-        assert!(matches!(Last::silence(state(), silent(), SILENT), Last::Error(Error::Silent { .. })));
-        assert!(matches!(Last::silence(None, silent(), EVERY), Last::Error(Error::Silent { .. })));
+    fn who_was_restarted_is_named_and_not_counted() {
+        for (ids, whom) in [
+            (&[][..], "every worker"),
+            (&["0"], "worker 0"),
+            (&["2", "0"], "workers 2, 0"),
+            (&["link"], "link"),
+            (&["link", "1"], "worker 1, link"),
+            (&["a\u{1b}b"], "a\u{fffd}b"),
+        ] {
+            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            assert_eq!(named(&ids), whom);
+        }
     }
 }

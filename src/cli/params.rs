@@ -20,6 +20,8 @@ use crate::wire::{Trouble, View};
 
 /// How long link may take: it answers within 15 s, whatever is before us.
 const ANSWER: Duration = Duration::from_secs(20);
+/// The way out where link is not to be reached.
+const LINK_RUNS: &str = "`atlas-cluster list` shows whether link runs";
 /// How often a link that is being started is looked for.
 const EVERY: Duration = Duration::from_millis(50);
 
@@ -73,7 +75,7 @@ pub(super) fn verb_name(verb: Verb) -> &'static str {
 fn ask_until_read(client: &Client, request: &Request) -> Result<Reply, Error> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match exchange(&client.dir().join(contract::LINK_SOCKET), request)? {
+        match exchange(&client.dir().join(contract::LINK_SOCKET), request, ANSWER)? {
             Some(reply) => return Ok(reply),
             None if Instant::now() >= deadline => return Err(strange("none of them reads what is asked")),
             None => thread::sleep(EVERY),
@@ -83,8 +85,8 @@ fn ask_until_read(client: &Client, request: &Request) -> Result<Reply, Error> {
     }
 }
 
-/// One question, one answer; none if it was not read.
-fn exchange(path: &Path, request: &Request) -> Result<Option<Reply>, Error> {
+/// One question, one answer within `patience`; none if it was not read.
+fn exchange(path: &Path, request: &Request, patience: Duration) -> Result<Option<Reply>, Error> {
     let mut line = serde_json::to_vec(request).map_err(|error| strange(&error.to_string()))?;
     line.push(b'\n');
     if line.len() > MAX_FRAME {
@@ -92,10 +94,10 @@ fn exchange(path: &Path, request: &Request) -> Result<Option<Reply>, Error> {
     }
     let mut stream = connect(path).map_err(|error| {
         let message = format!("cannot reach link in {}: {error}", path.display());
-        refused(message, Some("`atlas-cluster list` shows whether link runs".into()), FAILED)
+        refused(message, Some(LINK_RUNS.into()), FAILED)
     })?;
     let ask = || -> io::Result<String> {
-        stream.set_read_timeout(Some(ANSWER))?;
+        stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.write_all(&line)?;
         let mut answer = String::new();
@@ -109,17 +111,26 @@ fn exchange(path: &Path, request: &Request) -> Result<Option<Reply>, Error> {
         }
         answer => answer,
     };
+    let unusable = |why: &str| untold(request.verb, unusable(why));
     let answer = answer.map_err(|error| match error.kind() {
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            strange(&format!("none came within {}", humantime::format_duration(ANSWER)))
+            unusable(&format!("none came within {}", humantime::format_duration(patience)))
         }
-        _ => strange(&error.to_string()),
+        _ => unusable(&error.to_string()),
     })?;
     if answer.is_empty() {
-        let hint = "it may have been done nevertheless: `atlas-cluster get` shows it";
-        return Err(refused("link ended before it answered".into(), Some(hint.into()), FAILED));
+        return Err(untold(request.verb, "link ended before it answered".into()));
     }
-    serde_json::from_str(&answer).map(Some).map_err(|error| strange(&error.to_string()))
+    serde_json::from_str(&answer).map(Some).map_err(|error| unusable(&error.to_string()))
+}
+
+/// It was sent, and what came of it is not known.
+fn untold(verb: Verb, message: String) -> Error {
+    let hint = match verb {
+        Verb::Get => LINK_RUNS,
+        Verb::Set | Verb::Bump => "it may have been done nevertheless: `atlas-cluster get` shows it",
+    };
+    refused(message, Some(hint.into()), FAILED)
 }
 
 /// The longest of the words is the one that is meant.
@@ -171,8 +182,11 @@ fn refused(message: String, hint: Option<String>, exit: u8) -> Error {
 }
 
 fn strange(why: &str) -> Error {
-    let hint = "`atlas-cluster list` shows whether link runs";
-    refused(format!("link gave no answer that can be used: {why}"), Some(hint.into()), FAILED)
+    refused(unusable(why), Some(LINK_RUNS.into()), FAILED)
+}
+
+fn unusable(why: &str) -> String {
+    format!("link gave no answer that can be used: {why}")
 }
 
 #[cfg(test)]
@@ -190,7 +204,7 @@ mod tests {
             let (processor, param, value) = (processor.into(), param.into(), Some(value_of(value)));
             let request = Request { verb: Verb::Set, processor, param, format: None, value };
             let nowhere = Path::new("/nonexistent/link.sock");
-            let Err(error) = exchange(nowhere, &request) else { panic!("{what} is taken") };
+            let Err(error) = exchange(nowhere, &request, ANSWER) else { panic!("{what} is taken") };
             assert!(error.to_string().contains(&format!("{what} is too long: 5000 bytes")), "{error}");
             assert!(error.hint().is_some_and(|hint| hint.contains("allowed: ")) && error.exit() == USAGE);
         }
@@ -208,10 +222,29 @@ mod tests {
         });
         let (processor, param) = ("bar".into(), "ZoneGain_0".into());
         let request = Request { verb: Verb::Get, processor, param, format: None, value: None };
-        assert!(exchange(&path, &request).is_ok_and(|reply| reply.is_none()));
-        let Err(error) = exchange(&path, &request) else { panic!("there is an answer") };
+        assert!(exchange(&path, &request, ANSWER).is_ok_and(|reply| reply.is_none()));
+        let Err(error) = exchange(&path, &request, ANSWER) else { panic!("there is an answer") };
         assert!(error.to_string().contains("link ended before it answered"), "{error}");
         link.join().unwrap();
+    }
+
+    #[test]
+    fn what_was_sent_and_not_answered_may_have_been_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("link.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let told = |verb| {
+            let (processor, param) = ("bar".into(), "ZoneGain_0".into());
+            let request = Request { verb, processor, param, format: None, value: None };
+            let Err(error) = exchange(&path, &request, EVERY) else { panic!("there is an answer") };
+            assert!(error.to_string().ends_with("none came within 50ms"), "{error}");
+            drop(listener.accept().unwrap());
+            error.hint().unwrap()
+        };
+        for verb in [Verb::Set, Verb::Bump] {
+            assert!(told(verb).starts_with("it may have been done all the same"), "{verb:?}");
+        }
+        assert_eq!(told(Verb::Get), LINK_RUNS);
     }
 
     #[test]

@@ -4,21 +4,7 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
-/// Free of control characters: what comes from elsewhere must not move the cursor.
-pub(super) fn clean(text: &str) -> String {
-    text.replace(is_harmful, "\u{fffd}")
-}
-
-/// Moves the cursor, or makes what follows read otherwise than it is written (Unicode's bidirectional overrides, embeddings
-/// and isolates; its separators of lines).
-fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
-}
-
-/// As [`clean`], but a text of several lines stays one.
-pub(super) fn clean_lines(text: &str) -> String {
-    text.replace(|c: char| is_harmful(c) && c != '\n', "\u{fffd}").trim_end().to_owned()
-}
+pub(super) use crate::clean::{clean, clean_but_tabs, clean_lines};
 
 /// How many columns of a terminal it takes.
 pub(super) fn width(text: &str) -> usize {
@@ -145,17 +131,5 @@ mod tests {
             (cut("Patio", 5), cut("Terrasse", 5), cut("日本語", 4), cut("x", 0)),
             ("Patio".into(), "Terr…".into(), "日…".into(), String::new())
         );
-    }
-
-    #[test]
-    fn what_comes_from_elsewhere_does_not_move_the_cursor() {
-        assert_eq!(clean("a\u{1b}[2Jb\n"), "a\u{fffd}[2Jb\u{fffd}");
-        assert_eq!(clean_lines("a\nb\u{7}\n"), "a\nb\u{fffd}");
-        assert_eq!(
-            clean("a\u{202e}b\u{2066}c\u{2028}"),
-            "a\u{fffd}b\u{fffd}c\u{fffd}",
-            "nor reads backwards"
-        );
-        assert_eq!(clean("שלום é 日"), "שלום é 日");
     }
 }

@@ -31,10 +31,12 @@ pub enum ConfigError {
         why: io::Error,
     },
     /// Wrong keys or values, in the order in which they stand; at least one, at most 16.
-    #[error("{}", first(problems))]
+    #[error("{}", first(problems, *more))]
     Invalid {
         /// Each of them.
         problems: Vec<Problem>,
+        /// How many there are beside.
+        more: usize,
     },
 }
 
@@ -72,10 +74,17 @@ pub struct Problem {
 }
 
 impl ConfigError {
+    /// Of these problems, at least one.
+    pub(super) fn invalid(mut problems: Vec<Problem>) -> ConfigError {
+        let more = problems.len().saturating_sub(MOST_PROBLEMS);
+        problems.truncate(MOST_PROBLEMS);
+        ConfigError::Invalid { problems, more }
+    }
+
     /// Everything, as it goes to standard error: for each problem a line that begins with
     /// `atlas-cluster: `, the place in the file, and a line that begins with `hint: `.
     pub fn render(&self) -> String {
-        let ConfigError::Invalid { problems } = self else {
+        let ConfigError::Invalid { problems, more } = self else {
             return format!("atlas-cluster: {self}\nhint: {}\n", self.hint());
         };
         let mut text = String::new();
@@ -86,7 +95,7 @@ impl ConfigError {
             }
             text += &format!("hint: {}\n", problem.hint);
         }
-        if problems.len() == MOST_PROBLEMS {
+        if *more > 0 {
             text += &format!("hint: only the first {MOST_PROBLEMS} problems are shown\n");
         }
         text
@@ -101,7 +110,7 @@ impl ConfigError {
             }
             ConfigError::Unreadable { .. } => "a configuration is a regular file of at most 1 MiB, in UTF-8",
             ConfigError::NoDirectory { .. } => "start from a directory that exists, or give the whole path",
-            ConfigError::Invalid { problems } => problems.first().map_or("", |problem| &problem.hint),
+            ConfigError::Invalid { problems, .. } => problems.first().map_or("", |problem| &problem.hint),
         }
     }
 }
@@ -118,10 +127,10 @@ impl fmt::Display for Problem {
 }
 
 /// The first problem, and whether there are more.
-fn first(problems: &[Problem]) -> String {
+fn first(problems: &[Problem], more: usize) -> String {
     match problems {
         [] => String::new(),
-        [only] => only.to_string(),
-        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+        [only] if more == 0 => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len() + more),
     }
 }

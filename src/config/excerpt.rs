@@ -1,5 +1,6 @@
 //! The line of a file that an error is about, with a caret under the place.
 
+use crate::clean::{REPLACEMENT, is_harmful};
 use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 
@@ -40,8 +41,8 @@ impl Excerpt {
             carets.push(' ');
         }
         for (at, c) in line.chars().enumerate().skip(skipped).take(WIDEST) {
-            text.push(if c.is_control() && c != '\t' { '\u{fffd}' } else { c });
-            let width = if c.is_control() { 1 } else { c.width().unwrap_or(1) };
+            text.push(if is_harmful(c) && c != '\t' { REPLACEMENT } else { c });
+            let width = if is_harmful(c) { 1 } else { c.width().unwrap_or(1) };
             if at < before {
                 carets.extend(if c == '\t' { vec!['\t'] } else { vec![' '; width] });
             } else if at < before + marked {

@@ -119,13 +119,13 @@ fn contradiction(config: &Config, origins: &Origins, text: &str) -> Result<(), C
             format!("`worker.increment_var` names {name}, which is not a whole number in `worker.env`");
         found("worker.increment_var", sentence, "give the first worker's value: env = { PORT = \"3000\" }");
     }
-    if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid { problems }) }
+    if problems.is_empty() { Ok(()) } else { Err(ConfigError::invalid(problems)) }
 }
 
 fn no_demo(why: &str, hint: String, origins: &Origins) -> ConfigError {
     let origin = origins.get("demo").cloned().unwrap_or(Origin::Default);
     let problem = Problem { origin, excerpt: None, sentence: format!("no demo: {why}"), hint };
-    ConfigError::Invalid { problems: vec![problem] }
+    ConfigError::invalid(vec![problem])
 }
 
 /// Puts what the file says over the defaults.
@@ -135,9 +135,11 @@ fn read_text(path: &Path, text: &str, config: &mut Config, origins: &mut Origins
     if !filled.findings.is_empty() {
         let mut findings = filled.findings;
         findings.sort_by_key(|finding| finding.span.start);
+        // Before each is looked up in the file.
+        let more = findings.len().saturating_sub(error::MOST_PROBLEMS);
         findings.truncate(error::MOST_PROBLEMS);
         let problems = findings.into_iter().map(|finding| problem(path, text, finding)).collect();
-        return Err(ConfigError::Invalid { problems });
+        return Err(ConfigError::Invalid { problems, more });
     }
     for (key, span) in filled.found {
         let line = Excerpt::new(text, &span).line;
@@ -165,5 +167,5 @@ fn syntax_error(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError
         sentence: format!("not valid TOML: {said}"),
         hint: hint.to_owned(),
     };
-    ConfigError::Invalid { problems: vec![problem(path, text, finding)] }
+    ConfigError::invalid(vec![problem(path, text, finding)])
 }

@@ -99,19 +99,17 @@ impl Overrides {
     pub(super) fn apply(&self, config: &mut Config, origins: &mut Origins) -> Result<(), ConfigError> {
         let mut problems = Vec::new();
         for setting in &self.settings {
-            let Some(key) = KEYS.iter().find(|key| key.path == setting.key) else {
-                let sentence = format!("no such key: {}", quoted(&setting.key));
-                problems.push(problem(setting.origin.clone(), sentence, String::new()));
-                continue;
-            };
-            match put(key, &setting.text, config) {
-                Ok(()) => _ = origins.insert(key.path, setting.origin.clone()),
-                Err(faults) => {
-                    problems.extend(faults.into_iter().map(|fault| told(key, fault, &setting.origin)))
+            // One: whoever gives a key by its name is refused if there is none.
+            for key in KEYS.iter().filter(|key| key.path == setting.key) {
+                match put(key, &setting.text, config) {
+                    Ok(()) => _ = origins.insert(key.path, setting.origin.clone()),
+                    Err(faults) => {
+                        problems.extend(faults.into_iter().map(|fault| told(key, fault, &setting.origin)))
+                    }
                 }
             }
         }
-        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid { problems }) }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::invalid(problems)) }
     }
 }
 
@@ -153,5 +151,5 @@ fn problem(origin: Origin, sentence: String, hint: String) -> Problem {
 }
 
 fn invalid(origin: Origin, sentence: String, hint: String) -> ConfigError {
-    ConfigError::Invalid { problems: vec![problem(origin, sentence, hint)] }
+    ConfigError::invalid(vec![problem(origin, sentence, hint)])
 }

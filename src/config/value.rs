@@ -1,5 +1,6 @@
 //! A value as it was written: in TOML, or as the plain text of a flag or an environment variable.
 
+use crate::clean::clean;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -99,10 +100,10 @@ pub(super) fn is_digits(text: &str) -> bool {
 
 /// Text in backquotes, cut to a bounded length and free of control characters.
 pub(super) fn quoted(text: &str) -> String {
-    let mut shown: String =
-        text.chars().take(SHOWN).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut shown: String = text.chars().take(SHOWN).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
+    let shown = clean(&shown);
     format!("`{shown}`")
 }

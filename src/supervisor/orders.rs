@@ -6,6 +6,7 @@ use super::limits;
 use super::{Shell, advice, clock, config_trouble, generations, news};
 
 use crate::amount;
+use crate::clean::clean;
 use crate::config::unchangeable;
 use crate::core::{Event, Failure, Generation, Order, Outcome, Refusal, Scale, Slot, Ticket};
 use crate::exit;
@@ -46,7 +47,7 @@ impl Shell {
             "scale" => match request.amount.parse() {
                 Ok(amount) => self.order_scale(Asker::Client(client), amount),
                 Err(wrong) => {
-                    let amount = request.amount.replace(char::is_control, "?");
+                    let amount = clean(&request.amount);
                     let message = format!("`{amount}` {wrong}");
                     self.refuse(client, message, Some(amount::ALLOWED.into()), exit::USAGE);
                 }
@@ -151,7 +152,7 @@ impl Shell {
 
     fn order_restart(&mut self, client: Client, ids: &[String]) {
         let whom = if ids.is_empty() { "every worker".into() } else { ids.join(", ") };
-        log::info!("restart ordered: {}", whom.replace(char::is_control, "?"));
+        log::info!("restart ordered: {}", clean(&whom));
         let slots: Result<Vec<Slot>, &String> = ids.iter().map(|id| self.slot_named(id).ok_or(id)).collect();
         match slots {
             Ok(slots) => {
@@ -159,8 +160,7 @@ impl Shell {
                 self.events.push_back(Event::Order(ticket, Order::Restart(slots)));
             }
             Err(id) => {
-                let message =
-                    format!("there is no worker and no role `{}`", id.replace(char::is_control, "?"));
+                let message = format!("there is no worker and no role `{}`", clean(id));
                 self.refuse(client, message, Some(self.slots_there_are()), exit::USAGE);
             }
         }

@@ -7,6 +7,7 @@ use nix::unistd::Pid;
 
 use super::Shell;
 use super::control::Client;
+use crate::clean::clean;
 use crate::core::{Run, Slot};
 use crate::exit;
 use crate::wire::{Answer, Request, Signalled, Trouble};
@@ -41,7 +42,7 @@ impl Shell {
         }
         let mut targets: Vec<(Slot, Run)> = Vec::new();
         for id in &request.ids {
-            let shown = id.replace(char::is_control, "?");
+            let shown = clean(id);
             let slot = self.slot_named(id).ok_or_else(|| {
                 usage(&format!("there is no worker and no role `{shown}`"), self.slots_there_are())
             })?;

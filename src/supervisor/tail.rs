@@ -8,6 +8,8 @@ use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
+use crate::clean::clean;
+
 /// So much is kept of what was printed last, in bytes.
 const KEPT: usize = 1024;
 /// Read at a time, in bytes.
@@ -53,7 +55,7 @@ impl Tail {
     pub(super) fn last_line(&self) -> Option<String> {
         let text = String::from_utf8_lossy(&self.kept);
         let last = text.lines().map(str::trim).rfind(|line| !line.is_empty())?;
-        Some(last.replace(char::is_control, "\u{fffd}"))
+        Some(clean(last))
     }
 }
 

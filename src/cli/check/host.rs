@@ -1,7 +1,7 @@
 //! What the host must allow: buffers, memory, descriptors, a folder, a program, a kernel.
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -63,7 +63,7 @@ pub(super) fn workers(report: &mut Report, config: &Config, beside: bool, would:
     }
     if let Some(why) = (would.cwd)(config) {
         let hint = "make it, let worker.user enter it, or name another one";
-        report.add(Line::fail("program", why, hint, FAILED));
+        report.add(Line::fail("working directory", why, hint, FAILED));
     }
     let worker = &config.worker;
     for (name, program) in [("program", &worker.program), ("health command", &worker.health_command)] {
@@ -80,13 +80,17 @@ pub(super) fn workers(report: &mut Report, config: &Config, beside: bool, would:
 
 /// The kernel is asked for one, as it will be for each worker.
 fn receive_buffer(config: &Config) -> Line {
-    const NAME: &str = "receive buffer";
     let wanted = config.receive_buffer;
     let asked = || {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM.cloexec(), Some(Protocol::UDP))?;
         sys::group::receive_buffer(socket.as_fd(), u32::try_from(wanted).unwrap_or(u32::MAX))
     };
-    match asked() {
+    judge_receive_buffer(wanted, asked())
+}
+
+fn judge_receive_buffer(wanted: u64, asked: io::Result<u32>) -> Line {
+    const NAME: &str = "receive buffer";
+    match asked {
         // Of 1 GiB the kernel grants a byte less.
         Ok(granted) if u64::from(granted) + 1 >= wanted => {
             Line::ok(NAME, format!("{wanted} bytes for each worker"))
@@ -99,7 +103,9 @@ fn receive_buffer(config: &Config) -> Line {
             Line::warn(NAME, what, hint)
         }
         Err(why) => {
-            Line::warn(NAME, format!("cannot be asked for: {why}"), format!("is {} up?", Ipv4Addr::LOCALHOST))
+            let hint = "it needs a UDP socket like any worker's: see `ulimit -n`, and what a sandbox forbids \
+                        (seccomp, RestrictAddressFamilies=)";
+            Line::warn(NAME, format!("cannot be asked for: {why}"), hint)
         }
     }
 }
@@ -160,5 +166,22 @@ mod tests {
         ] {
             assert_eq!(judge_kernel(release).status, status, "{release}");
         }
+    }
+
+    #[test]
+    fn a_socket_that_is_refused_is_no_matter_of_the_network() {
+        let refused = judge_receive_buffer(4096, Err(io::Error::from_raw_os_error(nix::libc::EMFILE)));
+        let mut report = Report::default();
+        report.add(refused);
+        let said = report.draw(&crate::cli::terminal::Look {
+            terminal: false,
+            colour: false,
+            columns: 80,
+            rows: 24,
+        });
+        assert!(said.contains("cannot be asked for: Too many open files"), "{said}");
+        assert!(said.contains("`ulimit -n`") && !said.contains("127.0.0.1"), "{said}");
+        assert_eq!(judge_receive_buffer(4096, Ok(4096)).status, Status::Ok);
+        assert_eq!(judge_receive_buffer(4096, Ok(1024)).status, Status::Warn);
     }
 }

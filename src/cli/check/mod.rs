@@ -116,7 +116,7 @@ fn configuration(report: &mut Report, loaded: &Loaded, running: Option<&Running>
 
 /// Each problem is a line.
 fn refused(report: &mut Report, error: &ConfigError) {
-    let ConfigError::Invalid { problems } = error else {
+    let ConfigError::Invalid { problems, .. } = error else {
         return report.add(Line::fail("configuration", error.to_string(), error.hint(), USAGE));
     };
     for problem in problems {

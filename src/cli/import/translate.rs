@@ -10,6 +10,7 @@ use super::apps::{self, Wrong};
 use super::elsewhere::{ELSEWHERE, NOTHING};
 use super::names::is_translated;
 use super::words::{number, words_of};
+use crate::clean::clean;
 use crate::config::Overrides;
 
 /// What of the file is wanted.
@@ -314,8 +315,8 @@ impl<'a> Import<'a> {
             if self.env.is_empty() { String::new() } else { format!("\n[worker.env]\n{}", self.env) };
         let toml = format!(
             "# {}{env}, imported from PM2's {}.\n{}\n# The UDP port of the program:\nlisten = [\"0.0.0.0:3131\"]\n\n[worker]\n{}\n{env_of}",
-            self.name.replace(char::is_control, " "),
-            self.wanted.file.display().to_string().replace(char::is_control, " "),
+            clean(&self.name),
+            clean(&self.wanted.file.display().to_string()),
             self.top.join("\n"),
             self.worker.join("\n"),
         );

@@ -1,5 +1,5 @@
-//! What looks at the world for the screen, each in a thread of its own: at the cluster and its log once a second, at the
-//! keyboard, and at an order until it is over.
+//! What speaks with the world for the screen, each in a thread of its own: it looks at the cluster and its log once a
+//! second, reads the keyboard, gives an order and waits until it is over.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,7 +16,8 @@ use super::order::{Order, Told};
 use super::torn;
 use crate::cli::client::Client;
 use crate::cli::error::Error;
-use crate::cli::log_files::{Filter, Follower};
+use crate::cli::log_files::Filter;
+use crate::cli::log_follow::{Follower, More};
 use crate::cli::logs::short;
 use crate::cli::snapshot::Snapshot;
 use crate::wire::List;
@@ -74,16 +75,29 @@ impl Eyes {
                 News::Seen(Box::new(snapshot), list, Timestamp::now())
             }
         };
-        let more = self.follower.as_mut().map(|follower| follower.more(&Filter::default()));
-        let told = match more {
-            None => true,
-            Some(Ok(lines)) => self.tell(&lines),
-            Some(Err(error)) => {
-                self.follower = None;
-                self.complain(&error)
+        self.read_on() && self.give.send(cluster).is_ok()
+    }
+
+    /// Tells what log lines have come.
+    fn read_on(&mut self) -> bool {
+        while let Some(follower) = &mut self.follower {
+            match follower.more(&Filter::default()) {
+                Ok(More { mut lines, missed, again }) => {
+                    lines.extend(missed);
+                    if !self.tell(&lines) {
+                        return false;
+                    }
+                    if !again {
+                        return true;
+                    }
+                }
+                Err(error) => {
+                    self.follower = None;
+                    return self.complain(&error);
+                }
             }
-        };
-        told && self.give.send(cluster).is_ok()
+        }
+        true
     }
 
     /// Begins with the last lines.

@@ -138,7 +138,10 @@ impl View<'_> {
     fn take_up(&mut self, news: News) -> Result<Option<Deed>, Error> {
         let event = match news {
             News::Seen(snapshot, list, at) => {
-                self.seen = Seen::new(self.client, &snapshot).ok();
+                let seen = Seen::new(self.client, &snapshot);
+                let blind = seen.as_ref().err().map(|error| Event::Blind(Told::error(error)));
+                self.seen = seen.ok();
+                blind.map(|event| self.tell(event));
                 Event::Seen(list, at)
             }
             News::Missed(why) => {
@@ -171,7 +174,10 @@ impl View<'_> {
 
     fn order(&mut self, order: Order) {
         // It was asked of who was seen last.
-        let Some(pid) = self.model.seen.as_ref().map(|(_, _, list)| list.cluster.pid) else { return };
+        let Some(pid) = self.model.seen.as_ref().map(|(_, _, list)| list.cluster.pid) else {
+            self.tell(Event::Answered(order.not_done("no cluster was seen yet")));
+            return;
+        };
         let given = eyes::give_order(self.client.clone(), order, pid, self.give.clone());
         if let Err(error) = given {
             self.tell(Event::Answered(Told::wrong(format!("cannot give the order: {error}"), None)));

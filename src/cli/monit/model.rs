@@ -39,6 +39,8 @@ pub(super) enum Event {
     Missed(Told),
     /// Levels as they are now.
     Meters(Meters),
+    /// The cluster was seen, but its levels cannot be read.
+    Blind(Told),
     /// Log lines that have come; None while they go to no file.
     Lines(Option<Vec<String>>),
     /// A key.
@@ -106,6 +108,8 @@ pub(super) struct Model {
     pub(super) rates: Rates,
     pub(super) history: History,
     pub(super) meters: Option<Meters>,
+    /// Why there are none, where they cannot be read.
+    pub(super) blind: Option<Told>,
     /// The last ones; None while they go to no file.
     pub(super) lines: Option<VecDeque<String>>,
     pub(super) pane: Pane,
@@ -141,6 +145,7 @@ impl Model {
             rates: Rates::new(),
             history: History::default(),
             meters: None,
+            blind: None,
             lines: None,
             pane: Pane::default(),
             chosen: None,
@@ -159,9 +164,10 @@ impl Model {
             Event::Seen(list, at) => self.on_seen(list, at),
             Event::Missed(why) => {
                 self.reach = Reach::Missed(why);
-                self.meters = None;
+                (self.meters, self.blind) = (None, None);
             }
-            Event::Meters(meters) => self.meters = Some(meters),
+            Event::Meters(meters) => (self.meters, self.blind) = (Some(meters), None),
+            Event::Blind(why) => (self.meters, self.blind) = (None, Some(why)),
             Event::Lines(lines) => self.on_lines(lines),
             Event::Key(key) => return self.on_key(key),
             Event::Answered(told) => {

@@ -147,7 +147,7 @@ mod tests {
             _ => Say::answer(Answer::default()),
         });
         let given = |pid| Order::Restart("2".into()).give(&Client::new(fake.dir()), pid);
-        assert_eq!(given(7), Told::well("restart done: 2"));
+        assert_eq!(given(7), Told::well("restart done: worker 2"));
         assert_eq!(given(8), Told::wrong("not done: restart 2: another cluster is there now", None));
     }
 }

@@ -7,7 +7,7 @@ use std::process;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{SendTimeoutError, Sender};
 use nix::unistd::write;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::terminal::{disable_raw_mode, enable_raw_mode};
@@ -124,7 +124,8 @@ fn hear_signals(give: Sender<News>) -> io::Result<()> {
                     process::exit(INTERRUPTED);
                 }
             };
-            if give.send(news).is_err() {
+            // While whoever draws is held up nothing is taken: a signal that ends this must be heard all the same.
+            if let Err(SendTimeoutError::Disconnected(_)) = give.send_timeout(news, GRACE) {
                 return;
             }
         }

@@ -9,6 +9,7 @@ mod step;
 mod tests;
 
 use std::io::{self, IsTerminal, Write, stderr};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
@@ -23,6 +24,7 @@ use super::error::Error;
 use super::snapshot::Snapshot;
 use super::terminal::Look;
 use crate::colour::is_smart;
+use crate::wire::List;
 
 /// What is over sooner than this is not worth a line.
 const AFTER: Duration = Duration::from_millis(300);
@@ -65,11 +67,15 @@ impl Progress {
         let (signals_line, eyes_line, line) = (line(), line(), line());
         let sight = Arc::new(Mutex::new(Sight::Nothing));
         let (seen, client) = (Arc::clone(&sight), client.clone());
+        let (give, looked) = channel();
+        let begun = Instant::now();
         let spawn =
             |name: &str, work: Box<dyn FnOnce() + Send>| Builder::new().name(name.into()).spawn(work).ok();
         spawn("signals", Box::new(move || end_cleanly(&ending, &signals_line)))?;
-        spawn("eyes", Box::new(move || look(&client, &seen, &eyes_line)))?;
-        spawn("progress", Box::new(move || tell(wait, &sight, &line)))?;
+        spawn("eyes", Box::new(move || look(&client, &seen, &eyes_line, give)))?;
+        // The order is given once this returns: a look that began after it may show what it has done already.
+        let before = if wait.compares() { looked.recv().ok().flatten() } else { None };
+        spawn("progress", Box::new(move || tell(Course::new(wait, before), begun, &sight, &line)))?;
         Some(progress)
     }
 }
@@ -131,8 +137,9 @@ fn end_cleanly(ending: &SigSet, line: &Mutex<Line>) {
     }
 }
 
-/// Looks until the line is over.
-fn look(client: &Client, sight: &Mutex<Sight>, line: &Mutex<Line>) {
+/// Looks until the line is over. What it sees first, if it sees anything, it gives away.
+fn look(client: &Client, sight: &Mutex<Sight>, line: &Mutex<Line>, first: Sender<Option<List>>) {
+    let mut first = Some(first);
     while !lock(line).over {
         let began = Instant::now();
         let before = lock(sight).silence();
@@ -146,16 +153,17 @@ fn look(client: &Client, sight: &Mutex<Sight>, line: &Mutex<Line>) {
             Err(Error::NotRunning { .. }) => Sight::Nobody,
             Err(_) => Sight::Nothing,
         };
+        if let Some(first) = first.take() {
+            let _ = first.send(seen.list().cloned()); // it is not always wanted
+        }
         *lock(sight) = seen;
         thread::sleep(EVERY);
     }
 }
 
 /// Draws until the line is over.
-fn tell(wait: Wait, sight: &Mutex<Sight>, line: &Mutex<Line>) {
-    let begun = Instant::now();
-    let mut course = Course::new(wait, None);
-    thread::sleep(AFTER);
+fn tell(mut course: Course, begun: Instant, sight: &Mutex<Sight>, line: &Mutex<Line>) {
+    thread::sleep(AFTER.saturating_sub(begun.elapsed()));
     loop {
         let text = course.line(&lock(sight), begun, Instant::now(), Look::of(&stderr()).columns);
         let mut line = lock(line);

@@ -41,6 +41,11 @@ impl Wait {
             Wait::Online | Wait::Stopped => "wait",
         }
     }
+
+    /// Whether how far it is shows only beside how it was before.
+    pub(super) fn compares(&self) -> bool {
+        matches!(self, Wait::Upgrade | Wait::Restart(_))
+    }
 }
 
 /// What was seen of the supervisor last.
@@ -66,6 +71,13 @@ pub(super) struct Silence {
 }
 
 impl Sight {
+    pub(super) fn list(&self) -> Option<&List> {
+        match self {
+            Sight::List(list) => Some(list),
+            Sight::Silent(_) | Sight::Nobody | Sight::Nothing => None,
+        }
+    }
+
     pub(super) fn silence(&self) -> Option<Silence> {
         match self {
             Sight::Silent(silence) => Some(*silence),
@@ -83,7 +95,7 @@ pub(in crate::cli) struct Course {
 }
 
 impl Course {
-    /// `before`: what there was when the waiting began, where that is known; else it is what is seen first.
+    /// `before`: what there was before the order was given, where that is known.
     pub(in crate::cli) fn new(wait: Wait, before: Option<List>) -> Course {
         Course { wait, before, last: None }
     }
@@ -98,10 +110,7 @@ impl Course {
         columns: usize,
     ) -> Option<String> {
         let step = match sight {
-            Sight::List(list) => {
-                self.before.get_or_insert_with(|| (**list).clone());
-                self.step(list)
-            }
+            Sight::List(list) => self.step(list),
             Sight::Silent(silence) => Some(unanswered(silence, now)),
             Sight::Nobody => self.nobody(),
             Sight::Nothing => None,
@@ -142,39 +151,11 @@ impl Course {
             Wait::Stopped if list.cluster.state == "stopping" => Some(leaving(&rows)),
             Wait::Stopped => Some(format!("it is {}", clean(&list.cluster.state))),
             Wait::Reload => Some(reload(list, &rows)),
-            Wait::Upgrade => Some(self.upgrade(list, &rows)),
-            Wait::Restart(ids) => Some(self.restart(ids, &rows)),
+            // Without a before it cannot be told what is done of these.
+            Wait::Upgrade => self.before.as_ref().map(|before| upgrade(before, list, &rows)),
+            Wait::Restart(ids) => self.before.as_ref().map(|before| restart(before, ids, &rows)),
             Wait::Scale => Some(scale(list, &rows)),
         }
-    }
-
-    fn upgrade(&self, list: &List, rows: &[Row<'_>]) -> String {
-        let upgrades = |list: &List| list.cluster.upgrades;
-        if self.before.as_ref().is_none_or(|before| upgrades(before) < upgrades(list)) {
-            return reload(list, rows);
-        }
-        match list.cluster.state.as_str() {
-            "reloading" => "it waits until the cluster is not reloading any more".into(),
-            // Of a first start or of a worker alone, which is not waited for: nothing here tells.
-            "launching" => "the binary on disk is checked; a first start under way comes before it".into(),
-            _ => "the binary on disk is checked".into(),
-        }
-    }
-
-    fn restart(&self, ids: &[String], rows: &[Row<'_>]) -> String {
-        let meant = |row: &&Row<'_>| if ids.is_empty() { row.worker } else { ids.contains(&row.id) };
-        let old: Vec<u32> =
-            self.before.iter().flat_map(|list| list.workers.iter().filter_map(|it| it.pid)).collect();
-        let late = |row: &&Row<'_>| {
-            row.late().or_else(|| {
-                let same = row.pid.is_some_and(|pid| old.contains(&pid));
-                same.then(|| format!("{} about to be stopped", row.name()))
-            })
-        };
-        let meant: Vec<&Row<'_>> = rows.iter().filter(meant).collect();
-        let held_up: Vec<String> = meant.iter().filter_map(late).collect();
-        let done = meant.len() - held_up.len();
-        with(format!("{done} of {} restarted", meant.len()), held_up)
     }
 }
 
@@ -268,6 +249,34 @@ fn leaving(rows: &[Row<'_>]) -> String {
         None => row.name(),
     };
     with(format!("{left} process{} left", if left == 1 { "" } else { "es" }), held_up.map(name).collect())
+}
+
+fn upgrade(before: &List, list: &List, rows: &[Row<'_>]) -> String {
+    if before.cluster.upgrades < list.cluster.upgrades {
+        return reload(list, rows);
+    }
+    match list.cluster.state.as_str() {
+        "reloading" => "it waits until the cluster is not reloading any more".into(),
+        // Of a first start or of a worker alone, which is not waited for: nothing here tells.
+        "launching" => "the binary on disk is checked; a first start under way comes before it".into(),
+        _ => "the binary on disk is checked".into(),
+    }
+}
+
+fn restart(before: &List, ids: &[String], rows: &[Row<'_>]) -> String {
+    let meant = |row: &&Row<'_>| if ids.is_empty() { row.worker } else { ids.contains(&row.id) };
+    let workers = before.workers.iter().filter_map(|it| it.pid);
+    let old: Vec<u32> = workers.chain(before.roles.iter().filter_map(|it| it.pid)).collect();
+    let late = |row: &&Row<'_>| {
+        row.late().or_else(|| {
+            let same = row.pid.is_some_and(|pid| old.contains(&pid));
+            same.then(|| format!("{} about to be stopped", row.name()))
+        })
+    };
+    let meant: Vec<&Row<'_>> = rows.iter().filter(meant).collect();
+    let held_up: Vec<String> = meant.iter().filter_map(late).collect();
+    let done = meant.len() - held_up.len();
+    with(format!("{done} of {} restarted", meant.len()), held_up)
 }
 
 fn scale(list: &List, rows: &[Row<'_>]) -> String {

@@ -122,6 +122,27 @@ fn a_restart_counts_those_that_are_meant_and_are_others_than_before() {
 }
 
 #[test]
+fn a_restart_of_a_role_is_done_when_another_process_has_its_place() {
+    let role = |pid| {
+        let mut list = online();
+        list.roles[0].pid = Some(pid);
+        list
+    };
+    let restart = || Wait::Restart(vec!["simulator".into()]);
+    let line = "restart: 0 of 1 restarted; simulator about to be stopped (1.4 s)";
+    expect(restart(), Some(role(7)), &role(7), line);
+    expect(restart(), Some(role(7)), &role(8), "restart: 1 of 1 restarted (1.4 s)");
+}
+
+#[test]
+fn what_is_seen_first_is_not_what_there_was_before() {
+    for wait in [Wait::Restart(Vec::new()), Wait::Upgrade] {
+        let mut course = Course::new(wait, None);
+        assert_eq!(line(&mut course, &seen(&online()), WAITED, WIDE), None, "nobody knows how far it is");
+    }
+}
+
+#[test]
 fn a_scaling_tells_how_many_there_are_or_are_too_many() {
     let mut list = change(online(), 3, |worker| worker.state = "launching".into());
     expect(Wait::Scale, None, &list, "scale: 3 of 4 workers online; worker 3 launching (1.4 s)");

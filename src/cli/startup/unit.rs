@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::access;
 use super::needs::{Needs, below_var_log};
+use crate::clean::clean;
 use crate::config::{Account, in_units};
 
 /// The version that is assumed where there is no systemd: Debian 12's.
@@ -136,7 +137,7 @@ fn heading(host: &Host, version: u32) -> String {
 
 /// For a shell, to be copied by a reader.
 pub(super) fn shell_word(text: &str) -> String {
-    let text = text.replace(char::is_control, "\u{fffd}");
+    let text = clean(text);
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
     if plain { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

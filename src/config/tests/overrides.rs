@@ -1,7 +1,7 @@
 //! Flags over environment over file over defaults.
 
 use super::super::{ConfigError, Origin, Overrides, Processor};
-use super::{NOW, good, loaded_with};
+use super::{NOW, good, loaded_with, refusal};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
@@ -211,5 +211,23 @@ fn the_demo_s_processor_is_one_more_with_an_address_of_its_own() {
     ] {
         let error = loaded_with(&file, &overrides).unwrap_err();
         assert!(error.contains(said) && error.contains("\nhint: ") && error.contains("DEMO"), "{error}");
+    }
+}
+
+#[test]
+fn that_there_are_more_problems_is_said_where_there_are() {
+    let file = |keys: usize| {
+        let text: String = (0..keys).map(|key| format!("nonsense_{key} = 1\n")).collect();
+        refusal(&text)
+    };
+    let flags = |flags: usize| {
+        let mut overrides = Overrides::default();
+        (0..flags).for_each(|_| overrides.flag("--workers", "workers", "0"));
+        overrides.check().unwrap_err().render()
+    };
+    let said = |text: &str| (text.matches("atlas-cluster: ").count(), text.contains("only the first 16"));
+    for render in [file as fn(usize) -> String, flags] {
+        assert_eq!(said(&render(16)), (16, false));
+        assert_eq!(said(&render(17)), (16, true));
     }
 }

@@ -26,7 +26,13 @@ pub(super) fn draw(pen: &mut Pen<'_>, area: Rect, model: &Model, layout: &Layout
     if area.height == 0 {
         return;
     }
-    let Some(meters) = &model.meters else { return };
+    let Some(meters) = &model.meters else {
+        if let Some(why) = &model.blind {
+            pen.title(area, model.pane == Pane::Meters, "meters");
+            pen.text(area, 1, &why.line, Some(Style::Red));
+        }
+        return;
+    };
     let grid = layout.grid(model);
     let room = usize::from(area.height.saturating_sub(1));
     let above = model.meters_above.min(grid.lines.len().saturating_sub(room));

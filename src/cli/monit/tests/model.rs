@@ -177,6 +177,20 @@ fn a_cluster_is_alive_while_it_was_seen_a_moment_ago() {
 }
 
 #[test]
+fn meters_that_cannot_be_read_are_not_shown_as_they_were() {
+    let mut screen = Screen::of(cluster_of(2), 80, 24);
+    let levels = || meters(vec![processor(1, vec![meter(0, Some("Patio"), -20.0)])]);
+    screen.happens(levels());
+    assert!(screen.text().contains("Patio"), "{}", screen.text());
+    screen.happens(Event::Blind(Told::wrong("the meter table cannot be read: too many open files", None)));
+    screen.seen(cluster_of(2));
+    let text = screen.text();
+    assert!(!text.contains("Patio") && text.contains("cannot be read: too many open files"), "{text}");
+    screen.happens(levels());
+    assert!(screen.text().contains("Patio") && screen.model.blind.is_none());
+}
+
+#[test]
 fn log_lines_are_bounded_and_whoever_reads_further_up_is_not_moved() {
     let mut screen = Screen::of(cluster_of(2), 80, 24);
     let lines =
