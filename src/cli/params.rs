@@ -22,6 +22,8 @@ use crate::wire::{Trouble, View};
 const ANSWER: Duration = Duration::from_secs(20);
 /// The way out where link is not to be reached.
 const LINK_RUNS: &str = "`atlas-cluster list` shows whether link runs";
+/// What was sent, and not answered.
+const MAYBE_DONE: &str = "it may have been done all the same: `atlas-cluster get` tells";
 /// How often a link that is being started is looked for.
 const EVERY: Duration = Duration::from_millis(50);
 
@@ -119,7 +121,7 @@ fn exchange(path: &Path, request: &Request, patience: Duration) -> Result<Option
         _ => unusable(&error.to_string()),
     })?;
     if answer.is_empty() {
-        return Err(untold(request.verb, "link ended before it answered".into()));
+        return Err(refused("link ended before it answered".into(), Some(MAYBE_DONE.into()), FAILED));
     }
     serde_json::from_str(&answer).map(Some).map_err(|error| unusable(&error.to_string()))
 }
@@ -128,7 +130,7 @@ fn exchange(path: &Path, request: &Request, patience: Duration) -> Result<Option
 fn untold(verb: Verb, message: String) -> Error {
     let hint = match verb {
         Verb::Get => LINK_RUNS,
-        Verb::Set | Verb::Bump => "it may have been done all the same: `atlas-cluster get` tells",
+        Verb::Set | Verb::Bump => MAYBE_DONE,
     };
     refused(message, Some(hint.into()), FAILED)
 }
