@@ -22,6 +22,8 @@ use crate::wire::{Trouble, View};
 const ANSWER: Duration = Duration::from_secs(20);
 /// The way out where link is not to be reached.
 const LINK_RUNS: &str = "`atlas-cluster list` shows whether link runs";
+/// What was sent, and not answered.
+const MAYBE_DONE: &str = "it may have been done nevertheless: `atlas-cluster get` shows it";
 /// How often a link that is being started is looked for.
 const EVERY: Duration = Duration::from_millis(50);
 
@@ -71,13 +73,14 @@ pub(super) fn verb_name(verb: Verb) -> &'static str {
     }
 }
 
-/// A link that ended before it read what was asked has done nothing: the next one is asked.
+/// A link that ended before it read, or sent, what was asked has done nothing: the next one is asked.
 fn ask_until_read(client: &Client, request: &Request) -> Result<Reply, Error> {
-    let deadline = Instant::now() + PATIENCE;
+    let began = Instant::now();
     loop {
         match exchange(&client.dir().join(contract::LINK_SOCKET), request, ANSWER)? {
+            Some(reply) if reply.again && began.elapsed() < ANSWER => thread::sleep(EVERY),
             Some(reply) => return Ok(reply),
-            None if Instant::now() >= deadline => return Err(strange("none of them reads what is asked")),
+            None if began.elapsed() >= PATIENCE => return Err(strange("none of them reads what is asked")),
             None => thread::sleep(EVERY),
         }
         // Who is stopping has no next one.
@@ -119,7 +122,7 @@ fn exchange(path: &Path, request: &Request, patience: Duration) -> Result<Option
         _ => unusable(&error.to_string()),
     })?;
     if answer.is_empty() {
-        return Err(untold(request.verb, "link ended before it answered".into()));
+        return Err(refused("link ended before it answered".into(), Some(MAYBE_DONE.into()), FAILED));
     }
     serde_json::from_str(&answer).map(Some).map_err(|error| unusable(&error.to_string()))
 }
@@ -128,7 +131,7 @@ fn exchange(path: &Path, request: &Request, patience: Duration) -> Result<Option
 fn untold(verb: Verb, message: String) -> Error {
     let hint = match verb {
         Verb::Get => LINK_RUNS,
-        Verb::Set | Verb::Bump => "it may have been done nevertheless: `atlas-cluster get` shows it",
+        Verb::Set | Verb::Bump => MAYBE_DONE,
     };
     refused(message, Some(hint.into()), FAILED)
 }
@@ -242,7 +245,7 @@ mod tests {
             error.hint().unwrap()
         };
         for verb in [Verb::Set, Verb::Bump] {
-            assert!(told(verb).starts_with("it may have been done all the same"), "{verb:?}");
+            assert!(told(verb).starts_with("it may have been done nevertheless"), "{verb:?}");
         }
         assert_eq!(told(Verb::Get), LINK_RUNS);
     }
