@@ -196,7 +196,7 @@ fn a_port_that_is_taken_is_told() {
     let holder = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = holder.local_addr().unwrap().to_string();
     let refused = cluster!().listen(address).arg("--daemon").run().expect_code(3);
-    refused.expect_said(&["cannot bind UDP 127.0.0.1:", "it is held by", "hint: stop who holds the port"]);
+    refused.expect_said(&["cannot bind UDP 127.0.0.1:", "it is held by", "hint: stop that process"]);
 }
 
 #[test]

@@ -219,7 +219,7 @@ fn leave_without_an_answer() -> bool {
     let output = asker.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("hint: it may have been done all the same"), "{said}");
+    assert!(said.contains("hint: it may have been done nevertheless"), "{said}");
     said.contains("link ended before it answered")
 }
 

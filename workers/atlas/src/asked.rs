@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_told_why_and_what_would() {
         for (line, why) in [
-            ("x", "no JSON object"),
-            ("[]", "no JSON object"),
+            ("x", "not a JSON object"),
+            ("[]", "not a JSON object"),
             ("{}", "no `verb`"),
             (r#"{"verb":7}"#, "`verb` is not a string"),
             (r#"{"verb":"get"}"#, "no `processor`"),
@@ -150,8 +150,8 @@ mod tests {
                 r#"{"verb":"get","processor":"bar","param":"ZoneGain_0","fmt":"zzz"}"#,
                 "none of val, pct and str",
             ),
-            (r#"{"verb":"set","processor":"bar","param":"ZoneGain_0","val":NaN}"#, "no JSON object"),
-            (r#"{"verb":"set","processor":"bar","param":"ZoneGain_0","val":1e999}"#, "no JSON object"),
+            (r#"{"verb":"set","processor":"bar","param":"ZoneGain_0","val":NaN}"#, "not a JSON object"),
+            (r#"{"verb":"set","processor":"bar","param":"ZoneGain_0","val":1e999}"#, "not a JSON object"),
             (r#"{"verb":"capture","processor":"bar"}"#, "`recorder` is not a number"),
             (r#"{"verb":"capture","processor":"bar","recorder":0}"#, "`recorder` is not a number"),
         ] {
