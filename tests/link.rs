@@ -205,6 +205,36 @@ fn what_the_link_has_taken_is_answered_though_it_is_replaced() {
     assert_eq!(gain.trim().parse(), Ok(-20.0 - 0.5 * f64::from(bumps)), "each was done once");
 }
 
+/// More commands than link can send in its last second; whether some were left to its successor.
+fn leave_with_commands_unsent() -> bool {
+    const BUMPS: u32 = 24;
+    let (cluster, processor) = start("127.0.1.13");
+    processor.answer_after(Duration::from_millis(100));
+    let bump = || {
+        let mut command = Command::new(cluster.binary());
+        command.args(["bump", "bar", "ZoneGain_1", "-0.5", "--runtime-dir"]).arg(cluster.runtime_dir());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
+    };
+    let mut bumps: Vec<_> = (0..BUMPS).map(|_| bump()).collect();
+    wait_until("the processor is asked", || processor.heard("\"bmp\"") > 0);
+    cluster.command(["reload"]).expect_code(0);
+    let unanswered =
+        bumps.iter_mut().map(|bump| bump.try_wait().expect("a child")).filter(Option::is_none).count();
+    for bump in bumps {
+        let output = bump.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    processor.answer_after(Duration::ZERO);
+    let gain = cluster.command(["get", "bar", "ZoneGain_1"]).expect_code(0).stdout;
+    assert_eq!(gain.trim().parse(), Ok(-20.0 - 0.5 * f64::from(BUMPS)), "each was done once");
+    unanswered > 0
+}
+
+#[test]
+fn what_a_link_could_not_send_before_it_left_is_asked_of_the_next_one() {
+    assert!((0..5).any(|_| leave_with_commands_unsent()), "there was more than it could send");
+}
+
 /// A link that has an asker and no answer is told to leave; false where the answer was given up before that.
 fn leave_without_an_answer() -> bool {
     let (cluster, processor) = start_with("127.0.1.10", "[worker]\nkill_timeout = \"60s\"\n");

@@ -5,6 +5,7 @@
 //! ← {"param":"ZoneGain_0"}                                                done; get: with "val", "pct" or "str"
 //! ← {"error":{"message":"…","hint":"…","exit":2}}                         nothing was sent
 //! ← {"param":"ZoneGain_0","sent":true,"error":{"message":"…","exit":1}}    it was, and may have been done
+//! ← {"param":"ZoneGain_0","again":true,"error":{"message":"…","exit":1}}   nothing was sent, link is replaced: ask again
 //! ```
 //! A line that makes no sense is answered with an error too, exit 2 and a hint ([`crate::asked`]); one that is longer than
 //! [`MAX_FRAME`] ends the connection. The control socket is not asked so: the supervisor waits for nobody, and names this
@@ -75,6 +76,9 @@ pub struct Reply {
     /// may do it twice.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sent: bool,
+    /// Beside an error: nothing was sent, since this link leaves. The one that follows it can be asked at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// Why it was not done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Refusal>,

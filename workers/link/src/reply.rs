@@ -23,6 +23,7 @@ pub(crate) fn of(outcome: Outcome, name: &str, param: &str) -> Reply {
 fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
     let failed = |message: String, hint: &str| Refusal { message, hint: Some(hint.into()), exit: FAILED };
     let sent = matches!(outcome, Outcome::TimedOut | Outcome::Lost);
+    let again = matches!(outcome, Outcome::Left);
     let nothing_sent = "nothing was sent; `atlas-cluster meters` shows the state of the connection";
     let error = match outcome {
         Outcome::Done => return Reply { param: param.into(), ..Reply::default() },
@@ -43,6 +44,10 @@ fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
         Outcome::NotSent => {
             failed(format!("{param} could not be sent to {name} in time"), "nothing was sent; try again")
         }
+        Outcome::Left => failed(
+            format!("{param} could not be sent to {name} before link was replaced"),
+            "nothing was sent; try again",
+        ),
         Outcome::Lost => failed(
             format!("the connection to {name} ended before it answered about {param}"),
             "it may have been done nevertheless: `atlas-cluster get` shows it",
@@ -57,7 +62,7 @@ fn whole(outcome: Outcome, name: &str, param: &str) -> Reply {
             "nothing was sent; for names, mutes and levels no command is needed: `atlas-cluster meters`",
         ),
     };
-    Reply { param: param.into(), value: None, sent, error: Some(error) }
+    Reply { param: param.into(), value: None, sent, again, error: Some(error) }
 }
 
 /// Nobody of that name is configured.
@@ -75,9 +80,16 @@ mod tests {
     fn who_may_have_been_heard_is_told_so() {
         let sent = |outcome| of(outcome, "bar", "ZoneGain_0").sent;
         assert!([Outcome::TimedOut, Outcome::Lost].into_iter().all(sent));
-        let not =
-            [Outcome::NotSent, Outcome::Unresponsive, Outcome::Disconnected, Outcome::Busy, Outcome::Done];
+        let not = [
+            Outcome::NotSent,
+            Outcome::Left,
+            Outcome::Unresponsive,
+            Outcome::Disconnected,
+            Outcome::Busy,
+            Outcome::Done,
+        ];
         assert!(!not.into_iter().any(sent));
+        assert!(of(Outcome::Left, "bar", "ZoneGain_0").again);
     }
 
     #[test]

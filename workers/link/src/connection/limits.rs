@@ -40,6 +40,8 @@ pub(crate) const STABLE: Duration = Duration::from_secs(10);
 pub(crate) const COMMANDS: usize = 32;
 /// From a command's arrival until it is sent, or given up: its answer may take [`ANSWER`] more.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Whoever leaves sends nothing in its last quarter, or in this much of it: that is for the answer.
+pub(crate) const LAST_ANSWER: Duration = Duration::from_millis(250);
 /// All meters silent for this long: they are subscribed anew. A processor that was reset answers that with a reset.
 pub(crate) const ALL_SILENT: Duration = Duration::from_secs(2);
 /// An answer later than this, while no level comes either: the far end is gone without a word, and a new connection is

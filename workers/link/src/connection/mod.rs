@@ -33,7 +33,7 @@ use table::ConnectionState as State;
 use crate::dice::Dice;
 use journal::Journal;
 use levels::Levels;
-use limits::{BACKOFF, BACKOFF_CAP, BACKOFF_SOON, CONNECT, SOON};
+use limits::{BACKOFF, BACKOFF_CAP, BACKOFF_SOON, CONNECT, LAST_ANSWER, SOON};
 use queue::Queue;
 use session::{GiveUp, Session, Turn};
 pub(crate) use words::{Action, Aside, Event, Fact, Outcome, Remark, Ticket, Time};
@@ -120,7 +120,7 @@ impl Connection {
         }
         if let Event::Leave(by) = event {
             self.leaving = true;
-            self.queue.end_by(by);
+            self.queue.end_by(by - (by.saturating_sub(now) / 4).min(LAST_ANSWER));
         }
         let (may_tell, done) = (self.journal.has_room(now, self.levels.untold_since()), self.is_done());
         let leaving = self.leaving;

@@ -56,7 +56,8 @@ impl Queue {
     /// Answers those that have waited too long.
     pub(super) fn expire(&mut self, now: Time, out: &mut Vec<Action>) {
         while let Some(late) = self.waiting.pop_front_if(|waiting| waiting.until <= now) {
-            out.push(Action::Answer(late.ticket, Outcome::NotSent));
+            let is_end = self.end.is_some_and(|end| end <= now);
+            out.push(Action::Answer(late.ticket, if is_end { Outcome::Left } else { Outcome::NotSent }));
         }
     }
 

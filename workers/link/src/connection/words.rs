@@ -83,6 +83,8 @@ pub(crate) enum Outcome {
     TimedOut,
     /// It could not even be sent in time: others were before it, or there was no connection yet.
     NotSent,
+    /// It could not be sent before we leave: whoever follows us can be asked.
+    Left,
     /// It was sent, and the connection ended before an answer came.
     Lost,
     /// The processor answers no commands at the time.
