@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use harness::{Place, Printed, cluster, log_text, wait_until};
+use harness::{Place, Printed, cluster, log_text, process, wait_for, wait_until};
+use nix::sys::signal::Signal;
 
 const WORKER: &str =
     "[worker]\nwait_ready = false\nlisten_timeout = \"30s\"\nkill_timeout = \"20s\"\nmin_uptime = \"50ms\"\n";
@@ -78,4 +79,25 @@ fn the_last_word_of_who_dies_at_the_stop_is_written_without_an_end() {
     }
     let text = log_text(&folder);
     assert_eq!(["[0] bye\n", "[1] bye\n"].map(|bye| text.matches(bye).count()), [3, 3], "{text}");
+}
+
+/// Until then it would be the last of those whom it hears, and hear itself for as long as it is willing to wait.
+#[test]
+fn a_logger_without_a_supervisor_hears_itself_no_more() {
+    let place = Place::new();
+    let (folder, left) = (place.folder().join("logs"), place.folder().join("left"));
+    let config = format!("{WORKER}[log]\ndir = \"{}\"\n", folder.display());
+    // What a program leaves behind holds its output open, and so keeps the logger there to be looked at.
+    let script =
+        format!("setsid sleep 1011 & echo $! > {0}.new; mv {0}.new {0}; exec sleep 1012", left.display());
+    let cluster = cluster!().place(&place).workers(1).config(config).program(["sh", "-c", &script]).start();
+    let left = wait_for("it has left one", || std::fs::read_to_string(&left).ok());
+    let left: i32 = left.trim().parse().expect("a pid");
+    let output = format!("/proc/{}/fd/1", cluster.role("logger"));
+    let is_nobody =
+        || std::fs::read_link(&output).is_ok_and(|path| path == std::path::Path::new("/dev/null"));
+    assert!(!is_nobody());
+    process::signal(cluster.pid(), Signal::SIGKILL);
+    wait_until("it prints to nobody", is_nobody);
+    process::signal(left, Signal::SIGKILL);
 }

@@ -1,5 +1,6 @@
 //! The role: prepare, wait for the seat, finish what a predecessor left, and go on until told to leave.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use contract::logs::{LAST_WORDS, STAGE_READ, STAGE_WRITE, source_of};
 use contract::{Contract, Failure, Life, SEAT, Seat, clock};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use nix::unistd::{dup2_stderr, dup2_stdout};
 use signal_hook::consts::SIGUSR1;
 use signal_hook_mio::v1_0::Signals;
 use sys::map::Mapping;
@@ -149,7 +151,10 @@ impl Shell<'_> {
             return false;
         }
         if self.parent.as_ref().is_some_and(|parent| sys::process::hung_up(parent.as_fd())) {
-            let until = *self.alone.get_or_insert(clock::boot() + LAST_WORDS);
+            let until = *self.alone.get_or_insert_with(|| {
+                hush();
+                clock::boot() + LAST_WORDS
+            });
             return clock::boot() >= until;
         }
         true
@@ -285,6 +290,14 @@ impl Shell<'_> {
         } else if self.book.has_lost() {
             self.book.tell_lost(&now(), clock::boot());
         }
+    }
+}
+
+/// Prints to nobody from now on: our own pipe, which we read, too, would never end.
+fn hush() {
+    if let Ok(nobody) = File::options().write(true).open("/dev/null") {
+        let _ = dup2_stdout(&nobody);
+        let _ = dup2_stderr(&nobody);
     }
 }
 
