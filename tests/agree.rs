@@ -6,7 +6,9 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use harness::{Builder, Output, Place, cluster, need_root, run};
+use harness::{Builder, Output, Place, cluster, need_root};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
@@ -15,6 +17,12 @@ const USER: u32 = 54321;
 const AS_USER: [&str; 4] = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"];
 /// root that can do nothing that others cannot.
 const POWERLESS: [&str; 3] = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"];
+/// root that can do all but this.
+macro_rules! without {
+    ($right:literal) => {
+        ["setpriv", concat!("--inh-caps=-", $right), concat!("--bounding-set=-", $right)]
+    };
+}
 const LISTEN: &str = "listen = [\"127.0.0.1:0\"]\n";
 
 /// A way to start; `@` is the place's folder in what is written, told and wrapped.
@@ -57,7 +65,7 @@ impl Setup {
         command.args(&words[1..]).args(["check", "--json", "--config"]).arg(place.config_file());
         command.env("ATLAS_CLUSTER_RUNTIME_DIR", place.runtime_dir()).env("ATLAS_CLUSTER_WORKERS", "2");
         command.args(Setup::told(place, &self.arguments));
-        run(command)
+        harness::run(command)
     }
 
     fn start(&self, place: &Place) -> Builder {
@@ -123,6 +131,12 @@ fn nothing(_: &Path) {}
 fn folder(path: impl AsRef<Path>, mode: u32) {
     fs::create_dir_all(&path).expect("a folder");
     fs::set_permissions(&path, Permissions::from_mode(mode)).expect("a mode");
+}
+
+/// The runtime directory, which is there before.
+fn run(at: &Path) -> PathBuf {
+    folder(at.join("run"), 0o755);
+    at.join("run")
 }
 
 fn file(path: impl AsRef<Path>, text: &str, mode: u32) {
@@ -207,49 +221,30 @@ fn a_runtime_directory_that_cannot_be_used() {
         });
         at.fails(nothing, 2, &format!("cannot use the runtime directory {path}: "));
     }
-    let run = |path: &Path| path.join("run");
-    let cases: [Case; 9] = [
+    let cases: [Case; 10] = [
         (|at| file(at.join("run"), "", 0o644), "Not a directory"),
         (|at| symlink("/nowhere/at/all", at.join("run")).expect("a link"), "File exists"),
         (|at| folder(at.join("run"), 0o1777), "anybody may write there"),
         (|at| folder(at.join("run/pid"), 0o755), "Is a directory"),
+        (|at| mkfifo(&run(at).join("pid"), Mode::S_IRWXU).expect("a FIFO"), "its pid file is not a file"),
         (|at| folder(at.join("run/control"), 0o755), "cannot remove "),
         (|at| folder(at.join("run/link.sock"), 0o755), "cannot remove "),
-        (
-            |at| {
-                folder(at.join("run"), 0o755);
-                file(at.join("run/notify"), "", 0o644);
-            },
-            "cannot remove ",
-        ),
-        (
-            |at| {
-                folder(at.join("run"), 0o755);
-                symlink("/nowhere", at.join("run/pid")).expect("a link");
-            },
-            "Too many levels of symbolic links",
-        ),
-        (
-            |at| {
-                folder(at.join("run"), 0o755);
-                give(&at.join("run"));
-            },
-            "it belongs to uid 54321, and we are uid 0",
-        ),
+        (|at| file(run(at).join("notify"), "", 0o644), "cannot remove "),
+        (|at| symlink("/nowhere", run(at).join("pid")).expect("a link"), "Too many levels of symbolic links"),
+        (|at| give(&run(at)), "it belongs to uid 54321, and we are uid 0"),
     ];
     for (prepare, why) in cases {
         setup("").fails(prepare, 2, why);
     }
-    setup("").wrapped(&[&POWERLESS]).fails(|at| folder(run(at), 0o555), 2, "Permission denied");
+    setup("").wrapped(&[&POWERLESS]).fails(|at| folder(at.join("run"), 0o555), 2, "Permission denied");
     setup("").wrapped(&[&["prlimit", "--fsize=0"]]).fails(nothing, 2, "File too large");
     setup("").by_user().fails(nothing, 2, "Permission denied");
     let of_root = |at: &Path| {
-        folder(run(at), 0o755);
         give(&run(at));
-        folder(run(at).join("notify/x"), 0o755);
+        folder(at.join("run/notify/x"), 0o755);
     };
     setup("").by_user().fails(of_root, 2, "cannot remove ");
-    setup("").does(|at| folder(run(at), 0o777));
+    setup("").does(|at| folder(at.join("run"), 0o777));
     setup("").by_user().does(give);
 }
 
@@ -277,8 +272,7 @@ fn a_folder_for_log_files_that_cannot_be_used() {
         (
             |at| {
                 folder(at.join("logs"), 0o755);
-                nix::unistd::mkfifo(&at.join("logs/atlas-cluster.log"), nix::sys::stat::Mode::S_IRWXU)
-                    .expect("a pipe");
+                mkfifo(&at.join("logs/atlas-cluster.log"), Mode::S_IRWXU).expect("a pipe");
             },
             "No such device or address",
         ),
@@ -311,14 +305,14 @@ fn limits_under_which_nothing_lives() {
     let program = "program = [\"sleep\", \"100\"]\nwait_ready = false\n";
     // Where one that is said to be enough is not, the role opens more by now: OF_A_WORKER and OF_A_LAUNCHER in
     // src/supervisor/limits.rs are to follow.
-    worker("limit_nofile = 13").fails(nothing, 1, "worker.limit_nofile of 13 is too low: a worker has 14 ");
+    worker("limit_nofile = 13").fails(nothing, 2, "worker.limit_nofile of 13 is too low: a worker has 14 ");
     worker("limit_nofile = 14").does(nothing);
     let wide = "listen = [\"127.0.0.1:0\", \"127.0.0.2:0\", \"127.0.0.3:0\"]\n[worker]\nlimit_nofile = ";
-    setup(format!("{wide}15\n")).fails(nothing, 1, "worker.limit_nofile of 15 is too low: a worker has 16 ");
+    setup(format!("{wide}15\n")).fails(nothing, 2, "worker.limit_nofile of 15 is too low: a worker has 16 ");
     setup(format!("{wide}16\n")).does(nothing);
-    worker(&format!("{program}limit_nofile = 8")).fails(nothing, 1, "worker.limit_nofile of 8 is too low");
+    worker(&format!("{program}limit_nofile = 8")).fails(nothing, 2, "worker.limit_nofile of 8 is too low");
     worker(&format!("{program}limit_nofile = 9")).does(nothing);
-    worker("limit_as = \"2M\"").fails(nothing, 1, "worker.limit_as of 2097152 is too low: a worker has ");
+    worker("limit_as = \"2M\"").fails(nothing, 2, "worker.limit_as of 2097152 is too low: a worker has ");
     setup("").wrapped(&[&["prlimit", "--nofile=100:100"]]).fails(nothing, 1, "and the limit is 100");
     setup("").wrapped(&[&["prlimit", "--fsize=1000"]]).fails(
         nothing,
@@ -338,17 +332,14 @@ fn limits_under_which_nothing_lives() {
 fn what_a_worker_cannot_become() {
     need_root();
     let worker = |keys: &str| setup(format!("[worker]\n{keys}\n"));
-    let without = |cap: &'static str| match cap {
-        "chown" => ["setpriv", "--inh-caps=-chown", "--bounding-set=-chown"],
-        "setgid" => ["setpriv", "--inh-caps=-setgid", "--bounding-set=-setgid"],
-        _ => ["setpriv", "--inh-caps=-setuid", "--bounding-set=-setuid"],
-    };
-    for (cap, why) in [
-        ("chown", "cannot make uid "),
-        ("setgid", "cannot change to group "),
-        ("setuid", "cannot become worker.user nobody: "),
+    for (lacking, why) in [
+        (without!("chown"), "cannot make uid "),
+        (without!("setgid"), "cannot change to group "),
+        (without!("setuid"), "cannot become worker.user nobody: "),
+        (without!("kill"), "cannot run workers as worker.user nobody: CAP_KILL is missing"),
+        (without!("dac_override"), "cannot run workers as worker.user nobody: CAP_DAC_OVERRIDE is missing"),
     ] {
-        worker("user = \"nobody\"").wrapped(&[&without(cap)]).fails(nothing, 1, why);
+        worker("user = \"nobody\"").wrapped(&[&lacking]).fails(nothing, 1, why);
     }
     worker("group = \"daemon\"").wrapped(&[&POWERLESS]).fails(nothing, 1, "cannot change to group 1: ");
     worker("nice = -5").wrapped(&[&POWERLESS]).fails(nothing, 1, "cannot set worker.nice to -5: ");

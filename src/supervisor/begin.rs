@@ -23,6 +23,7 @@ use super::log_writer::{self, LogWriter, Sink};
 use super::logs::Logs;
 use super::quarantine::Quarantine;
 use super::rest::Rest;
+use super::runs_as;
 use super::runtime::RuntimeDir;
 use super::starter::Starter;
 use super::{HELPERS, Shell, Start, cannot_start, clock, config_trouble, news, signals};
@@ -45,6 +46,7 @@ impl Shell {
         let room = Room::make(loaded.config.listen.len(), loaded.config.logs_to_files());
         room.refuse(loaded.config.workers).map_or(Ok(()), Err)?;
         limits::too_low(&loaded.config, roles).map_or(Ok(()), Err)?;
+        runs_as::powerless(&loaded.config.worker).map_or(Ok(()), Err)?;
         let runtime = RuntimeDir::claim(&start.runtime_dir)?;
         let log_folder = log_folder::prepare(runtime.folder(), &loaded.config)?;
         let folder = log_folder.as_ref().map(|folder| folder.path.clone());

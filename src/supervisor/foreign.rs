@@ -176,6 +176,11 @@ fn executable(file: &Path) -> io::Result<()> {
 fn interpreted(name: &str, file: PathBuf, here: &Path) -> Result<PathBuf, Failure> {
     let mut begin = Vec::new();
     let read = File::open(&file).and_then(|file| file.take(MAX_FIRST_LINE).read_to_end(&mut begin));
+    if is_foreign(&begin) {
+        let mut failure = cannot_run(name, &io::Error::from_raw_os_error(ENOEXEC));
+        failure.what.push_str("; it is not a program for this machine");
+        return Err(failure);
+    }
     // What cannot be read may well be run.
     let line = read.ok().and_then(|_| begin.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next());
     let word = line.and_then(|line| line.split(|byte| b" \t".contains(byte)).find(|word| !word.is_empty()));
@@ -185,6 +190,19 @@ fn interpreted(name: &str, file: PathBuf, here: &Path) -> Result<PathBuf, Failur
         failure.what.push_str(&format!("; its first line names {} as interpreter", interpreter.display()));
         failure
     })
+}
+
+/// An ELF file of another machine, or a piece of one: the C library would have the shell read what the kernel refuses.
+fn is_foreign(begin: &[u8]) -> bool {
+    // elf(5): e_machine; beside our own that of the 32-bit programs that such a kernel may run.
+    let machines: &[u16] = match std::env::consts::ARCH {
+        "x86_64" => &[62, 3],
+        "aarch64" => &[183, 40],
+        "riscv64" => &[243],
+        _ => return false,
+    };
+    begin.starts_with(b"\x7fELF")
+        && begin.get(18..20).is_none_or(|bytes| !machines.contains(&u16::from_le_bytes([bytes[0], bytes[1]])))
 }
 
 /// As access(2) tells, for the user that this thread is for the file system.
@@ -232,7 +250,8 @@ mod tests {
             ("#! \t/bin/sh -e\n", None),
             ("#!\n", None),
             ("", None),
-            ("\u{7f}ELF", None),
+            ("\u{7f}ELF", Some(ENOEXEC)),
+            ("\u{7f}ELF\u{2}\u{1}\u{1}.........\u{2}\u{0}\u{16}\u{0}", Some(ENOEXEC)), // S/390
             ("#!/no/such interpreter\n", Some(ENOENT)),
             ("#!/etc/passwd", Some(EACCES)),
             ("#!/etc\n", Some(EACCES)),
@@ -242,7 +261,14 @@ mod tests {
             std::fs::set_permissions(&script, mode).unwrap();
             let found = find(name);
             assert_eq!(found.as_ref().err().map(|failure| failure.errno), errno, "{text:?}: {found:?}");
-            let said = found.err().map(|failure| failure.what.contains("; its first line names /"));
+            let said = found.err().map(|failure| {
+                let why = if failure.errno == ENOEXEC {
+                    "; it is not a program"
+                } else {
+                    "; its first line names /"
+                };
+                failure.what.contains(why)
+            });
             assert!(said.unwrap_or(true), "{text:?}");
         }
     }

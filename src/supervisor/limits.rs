@@ -121,7 +121,7 @@ pub(crate) fn too_low(config: &Config, roles: &Roles) -> Option<Trouble> {
             limit.unwrap_or_default()
         ),
         hint: Some(format!("raise worker.limit_{name}, or leave it out")),
-        exit: exit::FAILED,
+        exit: exit::USAGE,
     })
 }
 

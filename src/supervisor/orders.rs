@@ -2,8 +2,8 @@
 
 use super::control::Client;
 use super::desk::{Asker, Errand};
-use super::limits;
 use super::{Shell, advice, clock, config_trouble, generations, news};
+use super::{limits, runs_as};
 
 use crate::amount;
 use crate::clean::clean;
@@ -108,7 +108,8 @@ impl Shell {
             if let Some(trouble) = self.room.refuse(loaded.config.workers) {
                 return Err(Trouble { exit: exit::USAGE, ..trouble });
             }
-            if let Some(trouble) = limits::too_low(&loaded.config, self.roles) {
+            let unfit = limits::too_low(&loaded.config, self.roles);
+            if let Some(trouble) = unfit.or_else(|| runs_as::powerless(&loaded.config.worker)) {
                 return Err(Trouble { exit: exit::USAGE, ..trouble });
             }
             let plan = generations::plan(&loaded.config, self.roles);

@@ -11,6 +11,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Pid, Uid, fchown, getgroups, setfsgid, setfsuid, setgid, setgroups, setuid};
 
 use crate::config::{Account, Cpus, Worker};
+use crate::exit;
+use crate::wire::Trouble;
 
 /// Settles this process; answers whether its user or group is another now.
 pub(super) fn settle(worker: &Worker, number: u8) -> Result<bool, Failure> {
@@ -92,13 +94,34 @@ pub(crate) fn refused(worker: &Worker) -> Vec<(String, &'static str)> {
     }
     let identity = Identity::of(worker);
     if let Err(failure) = in_thread(|| identity.try_on(worker)).and_then(|tried| tried) {
-        refused.push((
-            failure.what,
-            "only with CAP_SETUID, CAP_SETGID and CAP_CHOWN can the supervisor start workers as another user: grant them, or leave worker.user \
-             and worker.group out",
-        ));
+        refused.push((failure.what, TO_ANOTHER_USER));
+    } else if let Some(trouble) = powerless(worker) {
+        refused.push((trouble.message, TO_ANOTHER_USER));
     }
     refused
+}
+
+/// What is needed to start workers as another user, and to end them.
+const TO_ANOTHER_USER: &str = "only with CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_KILL and CAP_DAC_OVERRIDE can the \
+                               supervisor run workers as another user: grant them, or leave worker.user and \
+                               worker.group out";
+/// The rights among these without which a start would go well, and an end not; or workers could not reach us: their bits
+/// (capabilities(7)).
+const RIGHTS: [(u32, &str); 2] = [(1, "CAP_DAC_OVERRIDE"), (5, "CAP_KILL")];
+
+/// Why we could not serve, or end, workers of another user.
+pub(super) fn powerless(worker: &Worker) -> Option<Trouble> {
+    let user = worker.user.as_ref().filter(|user| user.uid != Uid::effective().as_raw())?;
+    // Without /proc that cannot be told.
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let ours = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    let ours = u64::from_str_radix(ours.trim(), 16).ok()?;
+    let (_, lacking) = RIGHTS.iter().find(|(bit, _)| ours >> bit & 1 == 0)?;
+    Some(Trouble {
+        message: format!("cannot run workers as worker.user {}: {lacking} is missing", user.name),
+        hint: Some(TO_ANOTHER_USER.into()),
+        exit: exit::FAILED,
+    })
 }
 
 /// Why a worker's line to us could not be made its user's.

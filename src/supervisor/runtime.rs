@@ -36,6 +36,8 @@ impl RuntimeDir {
         let (mut pid_file, lock) = lock(&pid_path).map_err(failed)?;
         let Some(lock) = lock else { return Err(taken(folder, pid_file)) };
         let mut settle = || {
+            // One of an older version is readable to all.
+            pid_file.set_permissions(fs::Permissions::from_mode(0o600))?;
             pid_file.set_len(0)?;
             pid_file.rewind()?;
             writeln!(pid_file, "{}", std::process::id())?;
@@ -61,11 +63,11 @@ impl RuntimeDir {
         fs::metadata(folder).and_then(|found| judge(folder, &found)).map_err(failed)?;
         let pid_path = folder.join(PID_FILE);
         rehearsal::open_or_make(&pid_path, || {
-            let file = pid_options().open(&pid_path)?;
+            let file = open_pid(&pid_path, false)?;
             rehearsal::make_file(folder).map(|()| file)
         })
         .map_err(failed)?;
-        let held = File::open(&pid_path).ok().filter(|file| contract::is_locked(file.as_fd()));
+        let held = open_pid(&pid_path, false).ok().filter(|file| contract::is_locked(file.as_fd()));
         if let Some(pid_file) = held {
             return Err(taken(folder, pid_file));
         }
@@ -210,18 +212,20 @@ fn removable(path: &Path, is_folder: bool) -> io::Result<()> {
     Err(cannot_remove(path, &io::Error::from_raw_os_error(why)))
 }
 
-/// How the pid file is opened, but that it is made if need be.
-fn pid_options() -> OpenOptions {
+/// Opens the pid file, and nothing else that lies in its place; made, if it is to be, for its owner alone: whoever could
+/// read it could wait for its lock, and have it when we die.
+fn open_pid(path: &Path, make: bool) -> io::Result<File> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let mut options = OpenOptions::new();
-    options.read(true).write(true).custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK);
-    options
+    let file = options.read(true).write(true).create(make).mode(0o600).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("its pid file is not a file")) }
 }
 
 /// Opens the pid file and tries its lock; without the lock, somebody holds it. A file that its owner removed between
 /// our open and our lock is not the one in the directory: try again.
 fn lock(path: &Path) -> io::Result<(File, Option<Seat>)> {
     for _ in 0..100 {
-        let file = pid_options().create(true).truncate(false).mode(0o644).open(path)?;
+        let file = open_pid(path, true)?;
         let seat = match Seat::try_take(file.as_fd()) {
             Ok(seat) => seat,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok((file, None)),
