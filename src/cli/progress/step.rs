@@ -8,6 +8,9 @@ use crate::cli::error::numbered;
 use crate::cli::text::{clean, cut, span, width};
 use crate::wire::{Heir, List};
 
+/// Columns that stay free: where the line ends the terminal shows `^C`, and the last one would make it go to its next line.
+const MARGIN: usize = 3;
+
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Wait {
@@ -123,7 +126,7 @@ impl Course {
     pub(in crate::cli) fn told(&self, step: &str, waited: Duration, columns: usize) -> String {
         let text = format!("{}: {step}", self.wait.verb());
         let time = format!(" ({})", time(waited));
-        let room = columns.saturating_sub(1);
+        let room = columns.saturating_sub(MARGIN);
         cut(&(cut(&text, room.saturating_sub(width(&time))) + &time), room)
     }
 
