@@ -140,5 +140,5 @@ fn a_first_start_takes_nothing_back() {
 #[test]
 fn one_line_tells_that_nobody_can_be_told() {
     let cluster = cluster!().env("NOTIFY_SOCKET", "/nowhere/at/all").start();
-    assert_eq!(cluster.log().matches("whoever started us cannot be told").count(), 1);
+    assert_eq!(cluster.log().matches("cannot tell whoever started us how we are").count(), 1);
 }

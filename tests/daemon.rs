@@ -138,7 +138,11 @@ fn a_signal_ends_whoever_waits_for_a_start_and_not_the_start() {
         let place = Place::new();
         place.write_config("[worker]\nlisten_timeout = \"60s\"\nenv = { LATE = \"1\" }\n");
         let (there, when) = (Inhabitants::of(&place), place.folder().join("when"));
-        let mut command = beside(&cluster!(), &place, &["--workers", "2", "--", python(), &late]);
+        let start = beside(&cluster!(), &place, &["--workers", "2", "--", python(), &late]);
+        // A shell lets what it starts in the background ignore SIGINT, and these tests may be that.
+        let mut command = Command::new("env");
+        command.arg("--default-signal").arg(start.get_program()).args(start.get_args());
+        command.envs(start.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.env("WHEN", &when).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
         let is_there = || ask(&place, "ping").code == Some(0);

@@ -307,6 +307,7 @@ fn the_batch_of_a_killed_leaver_is_finished_though_the_queue_is_empty() {
     scaled(&cluster, "1");
     hung.expect_gone();
     assert_eq!(ledger.reader_of(last), Some(1), "finished before the scaling was done");
+    wait_until("that is told", || drainers(&cluster) > 0);
     assert_eq!(drainers(&cluster), 1, "{}", cluster.log());
     ledger.settle(&cluster);
 }

@@ -2,11 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use crate::place::Place;
 use crate::process;
+
+/// How long it may take to let go.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// It lets go of everybody when it is dropped.
 pub struct Strace {
@@ -46,6 +50,12 @@ impl Strace {
 impl Drop for Strace {
     fn drop(&mut self) {
         process::signal(i32::try_from(self.child.id()).expect("a pid"), Signal::SIGTERM);
+        // It may wait for ever for one that was killed while it was held up in a call. Who is traced is let go by its death.
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
