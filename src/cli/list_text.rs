@@ -320,8 +320,7 @@ pub(super) fn sums(totals: &Counts, look: &Look) -> String {
     let occurred = classes.into_iter().filter_map(|(name, number)| Some((name, number.filter(|n| *n > 0)?)));
     let classes: Vec<String> = occurred.map(|(name, number)| format!("{} {name}", count(number))).collect();
     let mut text = match totals.datagrams {
-        Some(1) => "in all: 1 datagram".to_owned(),
-        Some(datagrams) => format!("in all: {} datagrams", count(datagrams)),
+        Some(number) => format!("in all: {}", datagrams(number, look)),
         None => "in all: datagrams not known".to_owned(),
     };
     if !classes.is_empty() {
@@ -359,15 +358,17 @@ pub(super) fn notices(cluster: &Cluster, look: &Look) -> String {
     text
 }
 
+fn datagrams(amount: u64, look: &Look) -> String {
+    format!("{} datagram{}", number(amount, look), if amount == 1 { "" } else { "s" })
+}
+
 /// Where datagrams lie that killed workers, if there are any.
 pub(super) fn quarantine(list: &List, dir: &Path, look: &Look) -> String {
     let Some(number) = list.cluster.totals.quarantined.filter(|number| *number > 0) else {
         return String::new();
     };
-    let s = if number == 1 { "" } else { "s" };
     let place = clean(&dir.join(QUARANTINE).display().to_string());
-    look.paint(Style::Yellow, &format!("{} datagram{s} in quarantine: {place}", self::number(number, look)))
-        + "\n"
+    look.paint(Style::Yellow, &format!("{} in quarantine: {place}", datagrams(number, look))) + "\n"
 }
 
 pub(super) fn who(stranger: &Stranger) -> String {

@@ -1,5 +1,6 @@
 //! `ping`, `reload`, `upgrade`, `restart`, `scale`, `signal`.
 
+use contract::counted;
 use serde::Serialize;
 
 use super::client::{Client, PATIENCE, Reply};
@@ -46,7 +47,7 @@ pub(super) fn scale(client: &Client, amount: Scale) -> Result<String, Error> {
     let workers = reply.answer.workers;
     let workers = workers.ok_or_else(|| client.garbage("scale", "there is no number of workers in it"))?;
     let bound = amount::bound(workers).filter(|_| reply.answer.cut).unwrap_or_default();
-    Ok(format!("scale done: {workers} worker{}{bound}", if workers == 1 { "" } else { "s" }))
+    Ok(format!("scale done: {}{bound}", counted(workers.into(), "worker")))
 }
 
 /// Sends a signal, by its number, to the workers and roles that are named; says whom it reached.

@@ -15,7 +15,7 @@ use super::terminal::print;
 use super::text::{clean, span};
 use crate::args::Goal;
 use crate::exit::FAILED;
-use crate::wire::{List, Request, Trouble};
+use crate::wire::{Heir, List, Request, Trouble};
 
 /// How often what is waited for is looked at.
 const EVERY: Duration = Duration::from_millis(50);
@@ -211,15 +211,19 @@ impl Process {
 /// Every process of a cluster that can be seen from here.
 fn processes(list: &List) -> Vec<Process> {
     let supervisor = std::iter::once(("supervisor".to_owned(), list.cluster.pid));
-    let workers = list.workers.iter().flat_map(|it| {
-        let pids = it.pid.into_iter().chain(it.heir.as_ref().and_then(|heir| heir.pid));
-        pids.chain(it.leaving.iter().copied()).map(|pid| (format!("worker {}", it.id), pid))
-    });
-    let roles = list.roles.iter().flat_map(|it| {
-        let pids = it.pid.into_iter().chain(it.heir.as_ref().and_then(|heir| heir.pid));
-        pids.chain(it.leaving.iter().copied()).map(|pid| (clean(&it.name), pid))
-    });
+    let workers = list
+        .workers
+        .iter()
+        .flat_map(|it| of_slot(&format!("worker {}", it.id), it.pid, it.heir.as_ref(), &it.leaving));
+    let roles =
+        list.roles.iter().flat_map(|it| of_slot(&clean(&it.name), it.pid, it.heir.as_ref(), &it.leaving));
     supervisor.chain(workers).chain(roles).filter_map(|(name, pid)| Process::of(name, pid)).collect()
+}
+
+/// The processes of one, each with its name.
+fn of_slot(name: &str, pid: Option<u32>, heir: Option<&Heir>, leaving: &[u32]) -> Vec<(String, u32)> {
+    let pids = pid.into_iter().chain(heir.and_then(|heir| heir.pid)).chain(leaving.iter().copied());
+    pids.map(|pid| (name.to_owned(), pid)).collect()
 }
 
 /// `worker 2 pid 4711 is`; `worker 2 pid 4711, link pid 4712 are`.

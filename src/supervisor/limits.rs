@@ -1,5 +1,6 @@
 //! What the system must allow: descriptors, locked memory.
 
+use contract::counted;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::control::{MAX_CLIENTS, MAX_UNSENT_VIEWS};
@@ -11,8 +12,7 @@ use crate::wire::Trouble;
 
 /// What the process itself has open: 20 at rest (counted in /proc/PID/fd of a cluster without roles, less 5 for each
 /// worker), the others for what comes and goes: the configuration of a reload, a starter's pipes, an upgrade's image, offers
-/// and check. What opens one more for good takes it from those; tests/edges.rs holds
-/// the 20.
+/// and check. What opens one more for good takes it from those; tests/edges.rs holds the 20.
 const FOR_ITSELF: u64 = 32;
 /// The segment, once more for reading and once more on its way into the store above; and a line to each process.
 const FOR_EACH_SEAT: u64 = 3 + MAX_PROCESSES as u64;
@@ -82,10 +82,9 @@ impl Room {
     pub(super) fn refuse(self, workers: u8) -> Option<Trouble> {
         (workers > self.workers()).then(|| Trouble {
             message: format!(
-                "{} on {} address{} need{} {} descriptors, and the limit is {}",
-                super::news::workers(workers),
-                self.addresses,
-                if self.addresses == 1 { "" } else { "es" },
+                "{} on {} need{} {} descriptors, and the limit is {}",
+                counted(workers.into(), "worker"),
+                counted(self.addresses, "address"),
                 if workers == 1 { "s" } else { "" },
                 self.needed(workers),
                 self.limit

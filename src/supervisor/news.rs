@@ -74,11 +74,6 @@ impl fmt::Display for Short {
     }
 }
 
-/// `1 worker`, `2 workers`.
-pub(super) fn workers(number: u8) -> String {
-    format!("{number} worker{}", if number == 1 { "" } else { "s" })
-}
-
 /// Keeps what the log needs beside the event itself.
 pub(super) struct Reporter {
     deaths: BTreeMap<Run, Death>,
@@ -214,7 +209,8 @@ impl Shell {
                 (Level::Info, format!("{} pid {pid} reads what is left in the retired slot", self.name(slot)))
             }
             News::AllOnline => {
-                let (workers, listen) = (workers(self.fleet.wanted()), super::view::join(self.kept.listen()));
+                let (workers, listen) =
+                    (counted(self.fleet.wanted().into(), "worker"), super::view::join(self.kept.listen()));
                 let pid = std::process::id();
                 (Level::Info, format!("cluster online: {workers} on UDP {listen}, pid {pid}"))
             }

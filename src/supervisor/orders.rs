@@ -1,9 +1,10 @@
 //! What people ask for, by signal or by the control socket, and what they are answered.
 
+use contract::counted;
+
 use super::control::Client;
 use super::desk::{Asker, Errand};
-use super::{Shell, advice, clock, config_trouble, generations, news};
-use super::{limits, runs_as};
+use super::{Shell, advice, clock, config_trouble, generations, limits, runs_as};
 
 use crate::amount;
 use crate::clean::clean;
@@ -182,7 +183,7 @@ impl Shell {
     /// An order like any other: should the workers that it adds not come up, the others are there.
     pub(super) fn scale_as_before(&mut self) {
         if let Some(workers) = self.scaled_before {
-            log::info!("scaling to {}, as before", news::workers(workers));
+            log::info!("scaling to {}, as before", counted(workers.into(), "worker"));
             let ticket = self.desk.open(Errand::Scale, Vec::new());
             self.events.push_back(Event::Order(ticket, Order::Scale(Scale::To(workers))));
         }
@@ -268,7 +269,7 @@ impl Shell {
             Errand::Scale => {
                 self.scaled_before = None;
                 self.remember();
-                let (number, named) = (self.fleet.wanted(), news::workers(self.fleet.wanted()));
+                let (number, named) = (self.fleet.wanted(), counted(self.fleet.wanted().into(), "worker"));
                 let bound = amount::bound(number).filter(|_| cut);
                 let error = trouble.map(|trouble| match outcome {
                     Outcome::Failed(_) => {
@@ -295,7 +296,8 @@ impl Shell {
 
     /// How we are, for whoever started us: as `systemctl status` shows it.
     pub(super) fn status(&self) -> String {
-        let (workers, generation) = (news::workers(self.fleet.wanted()), self.fleet.generation().0);
+        let (workers, generation) =
+            (counted(self.fleet.wanted().into(), "worker"), self.fleet.generation().0);
         let listen = super::view::join(self.kept.listen());
         match self.last_reload.as_ref().and_then(|last| Some((&last.result, last.error.as_ref()?))) {
             None => format!("{workers} on UDP {listen}, generation {generation}"),

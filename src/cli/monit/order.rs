@@ -2,6 +2,8 @@
 
 use std::slice;
 
+use contract::counted;
+
 use crate::amount::Scale;
 use crate::cli::client::{Client, PATIENCE};
 use crate::cli::error::Error;
@@ -69,15 +71,12 @@ impl Order {
             Order::Reload => "reload: read the configuration, replace every worker?".into(),
             Order::Restart(id) => format!("restart {}: stop it and start it, at once?", seat(id)),
             Order::Scale(amount) => {
-                let workers = list.cluster.workers_wanted;
-                let s = if workers == 1 { "" } else { "s" };
-                let change = match amount {
-                    Scale::To(number) => format!("{number} worker(s)"),
-                    Scale::Up(number) => format!("{number} more worker(s)"),
-                    Scale::Down(number) => format!("{number} worker(s) fewer"),
+                let change = match *amount {
+                    Scale::To(number) => counted(number.into(), "worker"),
+                    Scale::Up(number) => counted(number.into(), "more worker"),
+                    Scale::Down(number) => format!("{} fewer", counted(number.into(), "worker")),
                 };
-                let change = change.replace("(s)", if change.starts_with("1 ") { "" } else { "s" });
-                format!("scale: {change}? {workers} worker{s} now")
+                format!("scale: {change}? {} now", counted(list.cluster.workers_wanted.into(), "worker"))
             }
         }
     }

@@ -251,7 +251,7 @@ fn leaving(rows: &[Row<'_>]) -> String {
         Some(pid) => format!("{} pid {pid}", row.name()),
         None => row.name(),
     };
-    with(format!("{left} process{} left", if left == 1 { "" } else { "es" }), held_up.map(name).collect())
+    with(format!("{} left", counted(left as u64, "process")), held_up.map(name).collect())
 }
 
 fn upgrade(before: &List, list: &List, rows: &[Row<'_>]) -> String {
@@ -268,8 +268,7 @@ fn upgrade(before: &List, list: &List, rows: &[Row<'_>]) -> String {
 
 fn restart(before: &List, ids: &[String], rows: &[Row<'_>]) -> String {
     let meant = |row: &&Row<'_>| if ids.is_empty() { row.worker } else { ids.contains(&row.id) };
-    let workers = before.workers.iter().filter_map(|it| it.pid);
-    let old: Vec<u32> = workers.chain(before.roles.iter().filter_map(|it| it.pid)).collect();
+    let old: Vec<u32> = self::rows(before).iter().filter_map(|row| row.pid).collect();
     let late = |row: &&Row<'_>| {
         row.late().or_else(|| {
             let same = row.pid.is_some_and(|pid| old.contains(&pid));

@@ -1,5 +1,6 @@
 //! The processors and their meters, live.
 
+use contract::counted;
 use ratatui::layout::Rect;
 
 use super::pen::{Pen, Piece};
@@ -53,9 +54,8 @@ pub(super) fn draw(pen: &mut Pen<'_>, area: Rect, model: &Model, layout: &Layout
 fn title(meters: &Meters, above: usize, room: usize, lines: usize) -> String {
     let all = || meters.processors.iter().flat_map(|one| &one.meters);
     let stale = all().filter(|meter| !meter.fresh).count();
-    let processors = meters.processors.len();
-    let s = if processors == 1 { "" } else { "s" };
-    let mut title = format!("meters  {} of {processors} processor{s}", all().count());
+    let processors = counted(meters.processors.len() as u64, "processor");
+    let mut title = format!("meters  {} of {processors}", all().count());
     if stale > 0 {
         title += &format!(", {stale} stale");
     }
