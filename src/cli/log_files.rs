@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use contract::logs::{COMPRESSED, FILE, Record, open_file, parse_text, rotated};
 use flate2::read::MultiGzDecoder;
 use jiff::Timestamp;
-use nix::libc::{ELOOP, ENXIO};
 use regex_lite::Regex;
 
 /// The longest line that is shown whole, in bytes: one of 8 KiB, each byte of it written as six.
@@ -99,11 +98,6 @@ fn next_line(file: &mut dyn BufRead) -> io::Result<Option<String>> {
         return Ok(None);
     }
     Ok(Some(String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).into_owned()))
-}
-
-/// What lies there is no file of the logger's.
-pub(super) fn is_strange(why: &io::Error) -> bool {
-    [Some(ELOOP), Some(ENXIO)].contains(&why.raw_os_error())
 }
 
 /// The files that are full; none where the folder is gone.

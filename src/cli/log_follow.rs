@@ -17,9 +17,9 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use contract::logs::{FILE, open_file, rotated};
+use contract::logs::{FILE, is_no_file, open_file, rotated};
 
-use super::log_files::{Filter, Last, MAX_LINE, end_of_lines, full, is_strange, open, tail};
+use super::log_files::{Filter, Last, MAX_LINE, end_of_lines, full, open, tail};
 
 /// The most bytes that are read at once; there can be as many as the disk holds.
 const PIECE: u64 = 1 << 20;
@@ -106,7 +106,7 @@ impl Follower {
             let (mut lines, why) = match open(path) {
                 Ok(file) => tail(file, filter, room),
                 Err(e) if e.kind() == ErrorKind::NotFound => continue, // removed
-                Err(e) if is_strange(&e) => (VecDeque::new(), Some(e)),
+                Err(e) if is_no_file(&e) => (VecDeque::new(), Some(e)),
                 Err(e) => return Err(e),
             };
             last.damaged.extend(why.map(|why| unreadable(path, &why)));
@@ -153,7 +153,7 @@ impl Follower {
                 match open(&path) {
                     Ok(file) => self.reading = Some((path, file)),
                     Err(e) if e.kind() == ErrorKind::NotFound => missed.push(removed()),
-                    Err(e) if is_strange(&e) => missed.push(unreadable(&path, &e)),
+                    Err(e) if is_no_file(&e) => missed.push(unreadable(&path, &e)),
                     Err(e) => return Err(e),
                 }
             } else {

@@ -7,9 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use contract::counted;
-use contract::logs::{FILE, FOLDER, Record, full_files, open_file, parse_text, rotated};
+use contract::logs::{FILE, FOLDER, Record, full_files, is_no_file, open_file, parse_text, rotated};
 use jiff::Timestamp;
-use nix::libc::{EISDIR, ELOOP, ENXIO};
 use regex_lite::Regex;
 
 use super::error::Error;
@@ -139,8 +138,7 @@ fn unreadable(folder: &Path, why: &io::Error) -> Error {
 }
 
 fn way_out(why: &io::Error) -> String {
-    let is_no_file = [ELOOP, ENXIO, EISDIR].map(Some).contains(&why.raw_os_error());
-    if is_no_file {
+    if is_no_file(why) {
         format!("{FILE} is not a file: move away what is there, and the logger makes a new one")
     } else {
         "run this as the cluster's user".into()

@@ -68,7 +68,7 @@ pub(crate) fn foresee(
         }
         let _while_we_try = if beside { None } else { claim(path)? };
         let file = path.join(FILE);
-        rehearsal::open_or_make(&file, || open_file(OpenOptions::new().append(true), &file))
+        rehearsal::open_or_make(&file, || open_file(OpenOptions::new().append(true), &file)).map(drop)
     };
     let unwritable = places.judge(attempt())?;
     Ok(Some((places.path().to_owned(), unwritable)))

@@ -9,6 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use contract::open_regular;
+
 /// The folder in the runtime directory, 0700. Dropped, it takes away the files that nothing was written to: what was
 /// written is evidence, and stays for whoever comes to look, over the next start too.
 pub(super) struct Quarantine {
@@ -60,14 +62,9 @@ fn path(folder: &Path, slot: u8) -> PathBuf {
 /// Opens it for appending and reading, 0600. Whatever else lies there is not ours to write to.
 fn open(folder: &Path, slot: u8) -> io::Result<File> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let mut options = OpenOptions::new();
-    options.append(true).read(true).create(true).mode(0o600).custom_flags(flags);
-    let file = options.open(path(folder, slot))?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    Ok(file)
+    let file = open_regular(options.append(true).read(true).create(true).mode(0o600), &path(folder, slot))?;
+    file.ok_or_else(|| io::Error::other("it is not a regular file"))
 }
 
 #[cfg(test)]

@@ -61,11 +61,11 @@ pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
     made
 }
 
-/// Whether an existing file can be opened so, or, where there is none, one be made in its folder.
-pub(super) fn open_or_make(path: &Path, open: impl FnOnce() -> io::Result<File>) -> io::Result<()> {
+/// Whether an existing file can be opened so, or, where there is none, one be made in its folder. The file that is there.
+pub(super) fn open_or_make(path: &Path, open: impl FnOnce() -> io::Result<File>) -> io::Result<Option<File>> {
     match path.symlink_metadata() {
-        Ok(_) => open().map(drop),
-        Err(_) => make_file(path.parent().unwrap_or(Path::new("."))),
+        Ok(_) => open().map(Some),
+        Err(_) => make_file(path.parent().unwrap_or(Path::new("."))).map(|()| None),
     }
 }
 

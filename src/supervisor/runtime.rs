@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use nix::libc::{EISDIR, ENOTDIR};
 use nix::unistd::{AccessFlags, eaccess};
 
-use contract::{LINK_LOCK, LINK_SOCKET, Seat, private_listener, tap};
+use contract::{LINK_LOCK, LINK_SOCKET, Seat, open_regular, private_listener, tap};
 
 use super::rehearsal;
 use crate::exit;
@@ -62,12 +62,11 @@ impl RuntimeDir {
         }
         fs::metadata(folder).and_then(|found| judge(folder, &found)).map_err(failed)?;
         let pid_path = folder.join(PID_FILE);
-        rehearsal::open_or_make(&pid_path, || {
+        let pid_file = rehearsal::open_or_make(&pid_path, || {
             let file = open_pid(&pid_path, false)?;
             rehearsal::make_file(folder).map(|()| file)
-        })
-        .map_err(failed)?;
-        let held = open_pid(&pid_path, false).ok().filter(|file| contract::is_locked(file.as_fd()));
+        });
+        let held = pid_file.map_err(failed)?.filter(|file| contract::is_locked(file.as_fd()));
         if let Some(pid_file) = held {
             return Err(taken(folder, pid_file));
         }
@@ -215,10 +214,9 @@ fn removable(path: &Path, is_folder: bool) -> io::Result<()> {
 /// Opens the pid file, and nothing else that lies in its place; made, if it is to be, for its owner alone: whoever could
 /// read it could wait for its lock, and have it when we die.
 fn open_pid(path: &Path, make: bool) -> io::Result<File> {
-    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
     let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(make).mode(0o600).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("its pid file is not a file")) }
+    let file = open_regular(options.read(true).write(true).create(make).mode(0o600), path)?;
+    file.ok_or_else(|| io::Error::other("its pid file is not a file"))
 }
 
 /// Opens the pid file and tries its lock; without the lock, somebody holds it. A file that its owner removed between

@@ -14,6 +14,7 @@ mod listen;
 pub mod logs;
 mod notify;
 mod private;
+mod regular;
 mod seat;
 pub mod tap;
 
@@ -29,6 +30,7 @@ pub use life::Life;
 pub use listen::{home_of, route_source};
 pub use notify::Notify;
 pub use private::{private_datagram, private_listener};
+pub use regular::open_regular;
 pub use seat::{Seat, is_locked};
 
 /// Name of the pipe whose writing end only the supervisor holds.

@@ -12,14 +12,15 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
-use nix::libc::{EDQUOT, EIO, ENOSPC, ENXIO, EROFS, ESTALE, O_NOFOLLOW, O_NONBLOCK};
+use nix::libc::{EDQUOT, EIO, EISDIR, ELOOP, ENOSPC, ENXIO, EROFS, ESTALE};
 use serde::{Deserialize, Serialize};
+
+use crate::open_regular;
 
 /// Folder of the log files in the runtime directory, or a link to where they are.
 pub const FOLDER: &str = "logs";
@@ -148,8 +149,13 @@ pub fn is_of_the_disk(why: &io::Error) -> bool {
 /// # Errors
 /// What open(2) says; `ELOOP` for a link, `ENXIO` for what is no file.
 pub fn open_file(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let file = options.custom_flags(O_NOFOLLOW | O_NONBLOCK).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::from_raw_os_error(ENXIO)) }
+    open_regular(options, path)?.ok_or_else(|| io::Error::from_raw_os_error(ENXIO))
+}
+
+/// Whether [`open_file`] says so of something else than a file.
+#[must_use]
+pub fn is_no_file(why: &io::Error) -> bool {
+    matches!(why.raw_os_error(), Some(ELOOP | ENXIO | EISDIR))
 }
 
 /// Everything that is there of files that are full, with their numbers: plain, compressed, and [half
