@@ -3,6 +3,7 @@
 //! Even standard error can block (a stopped terminal, a full pipe), and the supervisor must not. So lines go through
 //! a bounded channel to the one helper thread; what does not fit, or cannot be written, is counted, and said once it can be.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -122,7 +123,7 @@ impl Drop for LogWriter {
 /// When no thread can be started.
 pub(super) fn init(level: LevelFilter, lost: u64, sink: Sink, format: Format) -> io::Result<LogWriter> {
     set_format(format);
-    let stamped = matches!(sink, Sink::Stderr);
+    let to_logger = matches!(sink, Sink::Logger(_));
     let (lines, waiting) = bounded(MAX_WAITING);
     let lost = Arc::new(AtomicU64::new(lost));
     let (channel, writer) = (
@@ -135,18 +136,25 @@ pub(super) fn init(level: LevelFilter, lost: u64, sink: Sink, format: Format) ->
     let _ = Builder::new()
         .filter_level(level)
         .target(Target::Pipe(Box::new(channel)))
-        .format(move |out, record| {
-            if !stamped {
-                return writeln!(out, "{:<5} {}", record.level(), record.args());
-            }
-            if JSON.load(Ordering::Relaxed) {
-                return write_json(out, record.level(), &record.args().to_string());
-            }
-            let (on, off) = if colour { (style(record.level()), "\x1b[0m") } else { ("", "") };
-            writeln!(out, "{:.3} {on}{:<5}{off} {}", Timestamp::now(), record.level(), record.args())
-        })
+        .format(move |out, record| write_as(Form::now(to_logger), colour, out, record.level(), record.args()))
         .try_init();
     Ok(writer)
+}
+
+/// One line.
+fn write_as(
+    form: Form,
+    colour: bool,
+    out: &mut dyn Write,
+    level: Level,
+    message: &dyn Display,
+) -> io::Result<()> {
+    let (on, off) = if colour { (style(level), "\x1b[0m") } else { ("", "") };
+    match form {
+        Form::Logger => writeln!(out, "{level:<5} {message}"),
+        Form::Text => writeln!(out, "{:.3} {on}{level:<5}{off} {message}", Timestamp::now()),
+        Form::Json => write_json(out, level, &message.to_string()),
+    }
 }
 
 fn write_json(out: &mut dyn Write, level: Level, message: &str) -> io::Result<()> {
@@ -220,12 +228,7 @@ fn tell_lost(out: &mut dyn Write, number: u64, form: Form) -> io::Result<()> {
     };
     let what =
         format!("{} {} left out: {whose} did not take them", counted(number, "log line"), were(number));
-    let level = Level::Warn;
-    match form {
-        Form::Logger => writeln!(out, "{level:<5} {what}"),
-        Form::Json => write_json(out, level, &what),
-        Form::Text => writeln!(out, "{:.3} {level:<5} {what}", Timestamp::now()),
-    }
+    write_as(form, false, out, Level::Warn, &what)
 }
 
 #[cfg(test)]
