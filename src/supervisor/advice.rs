@@ -13,7 +13,7 @@ use crate::wire::Trouble;
 const CANNOT_RUN: &str = "install it, make it executable, give its whole path, or set PATH in worker.env";
 
 /// A port that could not be bound: why, and what to do about it.
-pub(super) fn on_port(why: &contract::Failure, shared: bool) -> Trouble {
+pub(super) fn on_port(why: contract::Failure, shared: bool) -> Trouble {
     let hint = match why.errno {
         EADDRINUSE if shared => {
             "that process must set SO_REUSEPORT before it binds, as our user (an atlas-cluster: start it with --share); \
@@ -24,7 +24,7 @@ pub(super) fn on_port(why: &contract::Failure, shared: bool) -> Trouble {
         EACCES => "a port below 1024 needs CAP_NET_BIND_SERVICE; choose another one with --listen",
         _ => "choose another address with --listen",
     };
-    Trouble { message: why.what.clone(), hint: Some(hint.into()), exit: exit::PORT }
+    Trouble { message: why.what, hint: Some(hint.into()), exit: exit::PORT }
 }
 
 impl Shell {

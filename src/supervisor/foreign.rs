@@ -147,14 +147,14 @@ fn find_in(name: &str, path: &OsStr, here: &Path) -> Result<PathBuf, Failure> {
                 }
                 failure
             })
-            .and_then(|()| interpreted(name, file, here));
+            .and_then(|()| runnable(name, file, here));
     }
     let mut why = io::Error::from_raw_os_error(ENOENT);
     for folder in std::env::split_paths(path) {
         // An empty entry is the working directory.
         let file = here.join(folder).join(name);
         match executable(&file) {
-            Ok(()) => return interpreted(name, file, here),
+            Ok(()) => return runnable(name, file, here),
             Err(e) if e.raw_os_error() == Some(EACCES) => why = e,
             Err(_) => {}
         }
@@ -172,8 +172,9 @@ fn executable(file: &Path) -> io::Result<()> {
     may(file, AccessFlags::X_OK)
 }
 
-/// A script whose interpreter can be run, or anything else; execve(2) would name the script alone.
-fn interpreted(name: &str, file: PathBuf, here: &Path) -> Result<PathBuf, Failure> {
+/// The file, if it is neither a program of another machine nor a script whose interpreter cannot be run: execve(2) would
+/// name the script alone.
+fn runnable(name: &str, file: PathBuf, here: &Path) -> Result<PathBuf, Failure> {
     let mut begin = Vec::new();
     let read = File::open(&file).and_then(|file| file.take(MAX_FIRST_LINE).read_to_end(&mut begin));
     if is_foreign(&begin) {

@@ -187,7 +187,7 @@ pub(crate) fn foresee(
         true => sharing::foresee(&socket, address),
         false => bind(&socket, address, 0).map(|()| Vec::new()),
     };
-    let others = bound.map_err(|e| advice::on_port(&refused(address, &e, None), config.share))?;
+    let others = bound.map_err(|e| advice::on_port(refused(address, &e, None), config.share))?;
     Ok((socket.into(), others))
 }
 

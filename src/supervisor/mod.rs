@@ -7,10 +7,10 @@
 //!                     ┌──────────────────── actions ────────────────────┐
 //!               children (fork, kill)   kept (steer, close)   desk (answers)   log
 //! ```
-//! One thread decides and acts. It never sleeps, never waits for a child or a terminal (but for the log's last lines, at
-//! its end), never maps a shared segment, never parses what came from the network. Files it does
-//! read and make in the loop, and waits for their disk: those of the runtime directory, which as a rule lies in memory; at
-//! a reload the configuration, /etc/passwd and /etc/group; at an upgrade the binary.
+//! One thread decides and acts. It never sleeps, never waits for a child or a terminal (but at its end for the log's last
+//! lines, and for helpers that were killed), never maps a shared segment, never parses what came from the network. Files it
+//! does read and make in the loop, and waits for their disk: those of the runtime directory, which as a rule lies in memory;
+//! at a reload the configuration, /etc/passwd and /etc/group; at an upgrade the binary.
 
 mod above;
 mod act;

@@ -358,7 +358,7 @@ impl Shell {
             && let Some(said) = death.refused_to_bind()
         {
             let (said, errno) = said.clone();
-            return advice::on_port(&contract::Failure { what: said, errno }, self.kept.is_shared());
+            return advice::on_port(contract::Failure { what: said, errno }, self.kept.is_shared());
         }
         let message = format!("the cluster did not come up: {}", self.describe(failure));
         let frozen = self.generations.get(self.fleet.generation());

@@ -14,6 +14,19 @@ use crate::config::{Account, Cpus, Worker};
 use crate::exit;
 use crate::wire::Trouble;
 
+/// What is needed to start workers as another user, and to end them.
+const TO_ANOTHER_USER: &str = "only with CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_KILL and CAP_DAC_OVERRIDE can the \
+                               supervisor run workers as another user: grant them, or leave worker.user and \
+                               worker.group out";
+/// The rights among these without which a start would go well, and an end not; or workers could not reach us: their bits
+/// (capabilities(7)).
+const RIGHTS: [(u32, &str); 2] = [(1, "CAP_DAC_OVERRIDE"), (5, "CAP_KILL")];
+
+/// The user that workers run as, where that is another than we are.
+fn another(worker: &Worker) -> Option<&Account> {
+    worker.user.as_ref().filter(|user| user.uid != Uid::effective().as_raw())
+}
+
 /// Settles this process; answers whether its user or group is another now.
 pub(super) fn settle(worker: &Worker, number: u8) -> Result<bool, Failure> {
     limit(worker)?;
@@ -101,17 +114,9 @@ pub(crate) fn refused(worker: &Worker) -> Vec<(String, &'static str)> {
     refused
 }
 
-/// What is needed to start workers as another user, and to end them.
-const TO_ANOTHER_USER: &str = "only with CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_KILL and CAP_DAC_OVERRIDE can the \
-                               supervisor run workers as another user: grant them, or leave worker.user and \
-                               worker.group out";
-/// The rights among these without which a start would go well, and an end not; or workers could not reach us: their bits
-/// (capabilities(7)).
-const RIGHTS: [(u32, &str); 2] = [(1, "CAP_DAC_OVERRIDE"), (5, "CAP_KILL")];
-
 /// Why we could not serve, or end, workers of another user.
 pub(super) fn powerless(worker: &Worker) -> Option<Trouble> {
-    let user = worker.user.as_ref().filter(|user| user.uid != Uid::effective().as_raw())?;
+    let user = another(worker)?;
     // Without /proc that cannot be told.
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let ours = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
@@ -134,8 +139,7 @@ pub(super) fn not_given(uid: u32, why: &io::Error) -> io::Error {
 
 /// Looks with the eyes of the user that workers run as: in a thread that is him for the file system.
 pub(super) fn as_worker<T: Send>(worker: &Worker, look: impl FnOnce() -> T + Send) -> Result<T, Failure> {
-    let other = worker.user.as_ref().filter(|user| user.uid != Uid::effective().as_raw());
-    let Some(user) = other else { return Ok(look()) };
+    let Some(user) = another(worker) else { return Ok(look()) };
     let gid = Gid::from_raw(worker.group.unwrap_or(user.gid));
     let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
     let own = getgroups();
@@ -189,7 +193,7 @@ struct Identity<'a> {
 
 impl<'a> Identity<'a> {
     fn of(worker: &'a Worker) -> Identity<'a> {
-        let user = worker.user.as_ref().filter(|user| user.uid != Uid::effective().as_raw());
+        let user = another(worker);
         let gid = worker.group.or(user.map(|user| user.gid));
         let gid = gid.filter(|&gid| user.is_some() || gid != Gid::effective().as_raw());
         let groups = user.map(|user| user.groups.as_slice()).unwrap_or_default();

@@ -51,9 +51,7 @@ impl Line {
     ) -> Line {
         Line { name, status: Status::Fail, message: message.into(), hint: Some(hint.into()), exit }
     }
-}
 
-impl Line {
     /// What keeps a start from working, as a start would say it.
     pub(super) fn of(name: &'static str, trouble: Trouble) -> Line {
         let hint =
